@@ -1,0 +1,20 @@
+-- The columns of the tables that payloads are made of: which hold a moment, and which refer
+-- to another table.
+select relation.relname::text as relation,
+       attribute.attname::text as name,
+       attribute.atttypid in ('timestamptz'::regtype, 'timestamp'::regtype) as is_moment,
+       exists (
+           select
+           from pg_constraint as reference
+           where reference.conrelid = relation.oid
+             and reference.contype = 'f'
+             and reference.conkey = array[attribute.attnum]
+       ) as is_reference
+from pg_class as relation
+join pg_attribute as attribute on attribute.attrelid = relation.oid
+where relation.relname in ('project', 'task', 'task_completion', 'labels_manager_label', 'labels_manager_labellink')
+  and relation.relkind in ('r', 'p')
+  and pg_table_is_visible(relation.oid)
+  and attribute.attnum > 0
+  and not attribute.attisdropped
+order by relation.relname, attribute.attnum;

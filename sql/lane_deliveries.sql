@@ -1,0 +1,35 @@
+-- What waits in a lane, in order: a hundred deliveries at most, or as many as make up a
+-- megabyte, and at least one. Each comes with the subscription as it is now.
+with waiting as (
+    select delivery.id,
+           delivery.message_id,
+           delivery.attempts,
+           delivery.event_id,
+           sum(coalesce(octet_length(event.body), 0)) over (order by delivery.id) as bytes,
+           row_number() over (order by delivery.id) as place
+    from (
+        select id, message_id, attempts, event_id
+        from lshookd.delivery
+        where webhook_id = $1
+          and project_id = $2
+          and state = 'pending'
+          and id > $3
+        order by id
+        limit 100
+    ) as delivery
+    join lshookd.event on event.id = delivery.event_id
+)
+select waiting.id,
+       waiting.message_id,
+       waiting.attempts,
+       event.action,
+       case when webhook.send_payload then event.body end as body,
+       webhook.url::text as url,
+       webhook.headers,
+       webhook.is_active
+from waiting
+join lshookd.event on event.id = waiting.event_id
+left join webhook on webhook.id = $1
+where waiting.bytes <= 1000000
+   or waiting.place = 1
+order by waiting.id;

@@ -1,0 +1,38 @@
+-- Records a batch of attempts: the attempts themselves, the new state of each delivery, and
+-- for those to be tried again when their lane is due. Lanes are locked in their fixed order,
+-- the one in which the planner wakes them.
+with outcome as (
+    select *
+    from unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::integer[], $5::smallint[], $6::text[], $7::text[],
+                $8::text[], $9::float8[])
+        as given (delivery_id, number, started_at, duration_ms, status, error, response_head, state, pause)
+),
+recorded as (
+    insert into lshookd.attempt (delivery_id, number, started_at, duration_ms, status, error, response_head)
+    select delivery_id, number, started_at, duration_ms, status, error, response_head
+    from outcome
+    on conflict (delivery_id, number) do nothing
+),
+settled as (
+    update lshookd.delivery
+    set state = outcome.state,
+        attempts = outcome.number,
+        ended_at = case when outcome.state <> 'pending' then clock_timestamp() end
+    from outcome
+    where delivery.id = outcome.delivery_id
+      and delivery.state = 'pending'
+    returning delivery.webhook_id, delivery.project_id, outcome.pause
+),
+waiting as (
+    select lane.webhook_id, lane.project_id, settled.pause
+    from settled
+    join lshookd.lane on lane.webhook_id = settled.webhook_id and lane.project_id = settled.project_id
+    where settled.pause is not null
+    order by lane.webhook_id, lane.project_id
+    for update of lane
+)
+update lshookd.lane
+set due_at = clock_timestamp() + waiting.pause * interval '1 second'
+from waiting
+where lane.webhook_id = waiting.webhook_id
+  and lane.project_id = waiting.project_id;

@@ -1,0 +1,20 @@
+-- The active webhooks that concern the given projects: their own, and those of their
+-- organization where these are served ($3). The organization of a project that is deleted
+-- comes with the event ($2).
+select wanted.project_id as for_project,
+       webhook.id::bigint as webhook,
+       webhook.project_id is null as organization_wide,
+       webhook.send_payload,
+       webhook.send_for_all_actions,
+       array(
+           select webhook_action.action::text
+           from webhook_action
+           where webhook_action.webhook_id = webhook.id
+       ) as actions
+from unnest($1::bigint[], $2::bigint[]) as wanted (project_id, organization_id)
+left join project on project.id = wanted.project_id
+join webhook
+  on webhook.organization_id = coalesce(project.organization_id, wanted.organization_id)
+ and (webhook.project_id = wanted.project_id or (webhook.project_id is null and $3::boolean))
+where webhook.is_active
+order by webhook.id;

@@ -1,0 +1,75 @@
+//! The shape of Label Studio's tables, as PostgreSQL's catalog has it now.
+//!
+//! Label Studio's webhook payloads are Django REST Framework model serializers over all
+//! fields; what a field is follows from its column: a foreign key loses its `_id`, a link
+//! table of nothing but two keys is a many-to-many field. No column is listed here, so every
+//! version of Label Studio yields its own payloads.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::{Context, Result};
+use tokio_postgres::GenericClient;
+
+/// Label Studio's tables, by name.
+#[derive(Debug, Default)]
+pub struct Catalog(HashMap<String, Shape>);
+
+/// What the columns of one table become.
+#[derive(Debug, Default)]
+pub struct Shape {
+    /// All columns.
+    pub columns: HashSet<String>,
+    /// Columns that hold a moment.
+    pub moments: HashSet<String>,
+    /// Columns that refer to another table.
+    pub references: HashSet<String>,
+    /// Many-to-many fields.
+    pub links: Vec<Link>,
+}
+
+/// A many-to-many field and the table that holds it.
+#[derive(Debug)]
+pub struct Link {
+    /// The field's name.
+    pub field: String,
+    /// The link table, by object id.
+    pub table: u32,
+    /// Its column that refers to the owner of the field.
+    pub own: String,
+    /// Its column that refers to the other side.
+    pub other: String,
+}
+
+impl Catalog {
+    /// Reads the catalog for the tables on the search path.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn read(client: &impl GenericClient) -> Result<Catalog> {
+        let mut shapes: HashMap<String, Shape> = HashMap::new();
+        let columns = client.query(include_str!("../sql/catalog_columns.sql"), &[]).await;
+        for row in columns.context("reading the columns of Label Studio's tables")? {
+            let shape = shapes.entry(row.get("relation")).or_default();
+            let column: String = row.get("name");
+            if row.get("is_moment") {
+                shape.moments.insert(column.clone());
+            }
+            if row.get("is_reference") {
+                shape.references.insert(column.clone());
+            }
+            shape.columns.insert(column);
+        }
+        let links = client.query(include_str!("../sql/catalog_links.sql"), &[]).await;
+        for row in links.context("reading the link tables of Label Studio's tables")? {
+            let link =
+                Link { field: row.get("field"), table: row.get("link"), own: row.get("own"), other: row.get("other") };
+            shapes.entry(row.get("relation")).or_default().links.push(link);
+        }
+        Ok(Catalog(shapes))
+    }
+
+    /// The shape of a table; an empty one for a table that is not there.
+    pub fn shape(&self, table: &str) -> Option<&Shape> {
+        self.0.get(table)
+    }
+}

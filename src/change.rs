@@ -1,0 +1,127 @@
+//! Changes: what the triggers recorded, read back in the order in which they were made.
+//!
+//! Relies on `sql/migrations/V1__change.sql`, whose triggers write one row per statement and
+//! project. A change names objects by id; it is true of the moment of its transaction, and
+//! rows it names may have changed or gone since.
+
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail};
+use tokio_postgres::{Client, GenericClient, Row};
+
+/// The table a change is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// `project`
+    Project,
+    /// `task`
+    Task,
+    /// `task_completion`
+    Annotation,
+    /// `labels_manager_labellink`
+    LabelLink,
+}
+
+/// What was done to the rows of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Rows came into being (or a task came into a project).
+    Insert,
+    /// Rows really changed; Label Studio's bookkeeping is left out by the triggers.
+    Update,
+    /// Rows went away (or a task left its project).
+    Delete,
+}
+
+/// A PostgreSQL backend: one client's connection, by process id.
+pub type Backend = i32;
+
+/// One row of `lshookd.change`: what one statement did to one project.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Position among all changes. Of two changes to one object, the later commit has the higher.
+    pub seq: i64,
+    /// The writer's transaction.
+    pub transaction: u64,
+    /// The writer's connection.
+    pub backend: Backend,
+    /// The server's clock when the statement ended.
+    pub captured_at: SystemTime,
+    /// The table.
+    pub relation: Relation,
+    /// The operation.
+    pub operation: Operation,
+    /// The project; `None` only where neither the annotation nor its task names one.
+    pub project: Option<i64>,
+    /// The objects, ascending.
+    pub ids: Vec<i64>,
+    /// Beside each id its parent: an annotation's task, a link's label, a deleted project's
+    /// organization. Empty where the relation has none.
+    pub parents: Vec<Option<i64>>,
+    /// Annotations inserted in bulk rather than submitted one by one.
+    pub bulk: bool,
+    /// Names of the columns an update of a project changed.
+    pub changed_columns: Vec<String>,
+}
+
+/// The oldest changes that wait, at most `limit` of them, in order.
+///
+/// # Errors
+/// When the database cannot be asked, or holds a change that this version cannot read.
+pub async fn pending(client: &Client, limit: i64) -> Result<Vec<Change>> {
+    client
+        .query(include_str!("../sql/pending_changes.sql"), &[&limit])
+        .await
+        .context("reading lshookd.change")?
+        .iter()
+        .map(Change::from_row)
+        .collect()
+}
+
+/// Takes the changes out of the queue, as part of the caller's transaction.
+///
+/// # Errors
+/// When another planner took one of them first: the transaction must then be rolled back.
+pub async fn consume(client: &impl GenericClient, seqs: &[i64]) -> Result<()> {
+    let taken = client
+        .execute(include_str!("../sql/consume_changes.sql"), &[&seqs])
+        .await
+        .context("deleting from lshookd.change")?;
+    if taken != seqs.len() as u64 {
+        bail!("another planner has taken some of the changes; starting over");
+    }
+    Ok(())
+}
+
+impl Change {
+    fn from_row(row: &Row) -> Result<Change> {
+        let relation = match row.get("relation") {
+            "project" => Relation::Project,
+            "task" => Relation::Task,
+            "annotation" => Relation::Annotation,
+            "label_link" => Relation::LabelLink,
+            other => bail!("lshookd.change names the relation {other:?}, which this version does not know"),
+        };
+        let operation = match row.get("operation") {
+            "insert" => Operation::Insert,
+            "update" => Operation::Update,
+            "delete" => Operation::Delete,
+            other => bail!("lshookd.change names the operation {other:?}, which this version does not know"),
+        };
+        let detail: Vec<String> = row.get("detail");
+        let of_project = relation == Relation::Project;
+        Ok(Change {
+            seq: row.get("seq"),
+            transaction: row.get::<_, i64>("transaction").unsigned_abs(),
+            backend: row.get("backend"),
+            captured_at: row.get("captured_at"),
+            relation,
+            operation,
+            project: row.get("project_id"),
+            ids: row.get("ids"),
+            parents: row.get("parents"),
+            bulk: !of_project && detail.iter().any(|word| word == "bulk"),
+            changed_columns: if of_project { detail } else { Vec::new() },
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! The daemon: two sessions that each do their half of the work as long as they can.
+//!
+//! The planner turns changes into events, the deliverer sends them. Each holds an advisory
+//! lock, so that of several daemons on one database one plans and one delivers; a lock goes
+//! with its connection, and another daemon goes on. A session that fails is opened anew.
+
+mod planner;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::Session;
+use crate::install::{self, Fitness};
+use crate::settings::Settings;
+use crate::{deliver, label_studio};
+
+/// How often a daemon that stands by asks whether the lock is free.
+const STANDBY: Duration = Duration::from_secs(1);
+
+/// Pauses between attempts to open a session anew.
+const RECONNECT: [Duration; 6] = [
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
+
+/// One half of the work, and the number of the advisory lock that goes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Planner = 2,
+    Deliverer = 3,
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the first look at the database finds something that only the operator can mend. Later
+/// errors are logged and waited out.
+pub async fn run(settings: Settings) -> Result<()> {
+    let stop = CancellationToken::new();
+    let on_signal = stop.clone();
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        on_signal.cancel();
+    });
+    let schema = look_around(&settings).await?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), database = settings.server.display(), schema, "lshookd runs");
+    tokio::join!(supervise(Role::Planner, &settings, &stop), supervise(Role::Deliverer, &settings, &stop));
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Checks that there is something to run on, and says what the operator should know.
+async fn look_around(settings: &Settings) -> Result<String> {
+    let mut session = settings.server.connect().await?;
+    label_studio::check_server_version(&session.client).await?;
+    let schema = label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
+    match install::fitness(&mut session.client).await? {
+        Fitness::Complete => {}
+        Fitness::Missing => bail!("lshookd is not installed in this database; run `lshookd install` first"),
+        Fitness::Outdated => bail!("the installation is older than this lshookd; run `lshookd install` to upgrade it"),
+        Fitness::Newer => bail!("the installation is newer than this lshookd; run the newer one"),
+        Fitness::Triggers(missing) => tracing::error!(
+            missing = missing.join(", "),
+            "triggers are missing or disabled, and what they would capture is not announced; run `lshookd install`"
+        ),
+    }
+    if let Some(warning) = label_studio::twice_warning(label_studio::active_webhooks(&session.client).await?) {
+        tracing::warn!("{warning}");
+    }
+    Ok(schema)
+}
+
+/// Keeps one half of the work going.
+async fn supervise(role: Role, settings: &Settings, stop: &CancellationToken) {
+    let mut failures = 0;
+    while !stop.is_cancelled() {
+        let started = std::time::Instant::now();
+        let Err(error) = work(role, settings, stop).await else {
+            continue;
+        };
+        if stop.is_cancelled() {
+            return;
+        }
+        failures = if started.elapsed() > Duration::from_secs(30) { 0 } else { failures + 1 };
+        let pause = RECONNECT[failures.min(RECONNECT.len() - 1)];
+        tracing::warn!(?role, error = format!("{error:#}"), pause = ?pause, "interrupted; starting over");
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+async fn work(role: Role, settings: &Settings, stop: &CancellationToken) -> Result<()> {
+    let session = settings.server.connect().await?;
+    label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
+    if !take_lock(&session, role, stop).await? {
+        return Ok(());
+    }
+    tracing::debug!(?role, "at work");
+    match role {
+        Role::Planner => planner::run(session, settings, stop).await,
+        Role::Deliverer => deliver::run(session, settings, stop).await,
+    }
+}
+
+/// Waits for the lock of a role; `false` when the daemon stops first. It is asked for again and
+/// again: a statement that waits would hold back vacuum.
+async fn take_lock(session: &Session, role: Role, stop: &CancellationToken) -> Result<bool> {
+    let mut standing_by = false;
+    while !stop.is_cancelled() {
+        let row = session.client.query_one(include_str!("../sql/take_role.sql"), &[&(role as i32)]).await?;
+        if row.get("taken") {
+            return Ok(true);
+        }
+        if !standing_by {
+            tracing::info!(?role, "another daemon is at work; standing by");
+            standing_by = true;
+        }
+        tokio::select! {
+            () = sleep(STANDBY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    Ok(false)
+}

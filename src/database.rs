@@ -1,0 +1,135 @@
+//! Connections to Label Studio's database.
+//!
+//! Promises: a session that speaks UTC, finds Label Studio's tables by its `search_path` and
+//! lshookd's own by their schema, is not ended by time-outs that the DBA set for others, and
+//! is noticed by the server within seconds when this machine goes away. Relies on a direct
+//! connection: LISTEN and advisory locks do not survive a pooler in transaction mode.
+
+mod tls;
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use tokio::sync::mpsc;
+use tokio_postgres::config::{ChannelBinding, Host, SslMode as WireSslMode};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
+
+pub use tls::SslMode;
+
+/// Where the database is and how the connection is secured.
+#[derive(Clone)]
+pub struct Server {
+    /// Host, port, user, password and database. Never printed: it holds the password.
+    pub config: Config,
+    /// As in libpq.
+    pub ssl_mode: SslMode,
+    /// PEM file with the authorities to trust in place of the system's.
+    pub ssl_root_cert: Option<String>,
+}
+
+/// One connection, and the notifications that arrive on it.
+pub struct Session {
+    /// For queries; several may be in flight at once.
+    pub client: Client,
+    /// One message per notification; closed when the connection is.
+    pub notifications: mpsc::UnboundedReceiver<()>,
+}
+
+impl Server {
+    /// Host, port and database for messages, without credentials.
+    pub fn display(&self) -> String {
+        let host = match self.config.get_hosts().first() {
+            Some(Host::Tcp(name)) => name.clone(),
+            Some(Host::Unix(path)) => path.display().to_string(),
+            None => "localhost".to_owned(),
+        };
+        let port = self.config.get_ports().first().copied().unwrap_or(5432);
+        let name = self.config.get_dbname().unwrap_or("(the user's)");
+        format!("database {name} on {host}:{port}")
+    }
+
+    /// Connects, and readies the session.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, refuses the login, or its certificate does not hold.
+    pub async fn connect(&self) -> Result<Session> {
+        let mut config = self.config.clone();
+        config
+            .application_name("lshookd")
+            .connect_timeout(Duration::from_secs(10))
+            .keepalives_idle(Duration::from_secs(10))
+            .keepalives_interval(Duration::from_secs(3))
+            .keepalives_retries(3)
+            .tcp_user_timeout(Duration::from_secs(20))
+            .channel_binding(ChannelBinding::Prefer);
+        let session = match tls::connector(self.ssl_mode, self.ssl_root_cert.as_deref())? {
+            None => open(config.ssl_mode(WireSslMode::Disable), NoTls).await,
+            Some(connector) => {
+                config.ssl_mode(match self.ssl_mode {
+                    SslMode::Disable => WireSslMode::Disable,
+                    SslMode::Allow | SslMode::Prefer => WireSslMode::Prefer,
+                    SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => WireSslMode::Require,
+                });
+                open(&config, connector).await
+            }
+        };
+        let session = session.with_context(|| {
+            format!("cannot connect to the {} (setting database_url, or postgre_host and its kin)", self.display())
+        })?;
+        session
+            .client
+            .batch_execute(include_str!("../sql/session.sql"))
+            .await
+            .context("readying the database session")?;
+        Ok(session)
+    }
+}
+
+async fn open<T>(config: &Config, tls: T) -> Result<Session>
+where
+    T: MakeTlsConnect<Socket> + Send + 'static,
+    T::Stream: Send + 'static,
+{
+    let (client, mut connection) = config.connect(tls).await.map_err(|error| anyhow!(explain(&error)))?;
+    let (sender, notifications) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            match poll_fn(|context| connection.poll_message(context)).await {
+                Some(Ok(AsyncMessage::Notification(_))) => {
+                    // Nobody listens on this session: the notification is of no use.
+                    let _ = sender.send(());
+                }
+                Some(Ok(AsyncMessage::Notice(notice))) => {
+                    tracing::debug!(notice = %notice.message(), "PostgreSQL says")
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    tracing::debug!(error = explain(&error), "database connection lost");
+                    break;
+                }
+                None => break,
+            }
+        }
+    });
+    Ok(Session { client, notifications })
+}
+
+/// An error with all its causes in one line; PostgreSQL's own message and hint where it spoke.
+pub fn explain(error: &tokio_postgres::Error) -> String {
+    if let Some(said) = error.as_db_error() {
+        let hint = said.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        return format!("{}{hint}", said.message());
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,156 @@
+//! TLS to PostgreSQL, with libpq's modes.
+//!
+//! <https://www.postgresql.org/docs/current/libpq-ssl.html>: `require` encrypts without
+//! looking at the certificate unless an authority is given; `verify-ca` checks the chain,
+//! `verify-full` the host name too.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// libpq's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SslMode {
+    /// Never encrypt.
+    Disable,
+    /// Treated as `prefer`.
+    Allow,
+    /// Encrypt if the server can.
+    Prefer,
+    /// Encrypt or fail.
+    Require,
+    /// Encrypt, and check who signed the server's certificate.
+    VerifyCa,
+    /// Encrypt, and check the host name as well.
+    VerifyFull,
+}
+
+impl FromStr for SslMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "disable" => SslMode::Disable,
+            "allow" => SslMode::Allow,
+            "prefer" => SslMode::Prefer,
+            "require" => SslMode::Require,
+            "verify-ca" => SslMode::VerifyCa,
+            "verify-full" => SslMode::VerifyFull,
+            _ => return Err("expected disable, allow, prefer, require, verify-ca or verify-full".to_owned()),
+        })
+    }
+}
+
+/// The connector for a mode, or `None` where the mode forbids TLS.
+pub fn connector(mode: SslMode, root_cert: Option<&str>) -> Result<Option<MakeRustlsConnect>> {
+    let scrutiny = match (mode, root_cert) {
+        (SslMode::Disable, _) => return Ok(None),
+        (SslMode::VerifyFull, _) => Scrutiny::ChainAndName,
+        (SslMode::VerifyCa, _) | (SslMode::Require, Some(_)) => Scrutiny::Chain,
+        (SslMode::Require | SslMode::Prefer | SslMode::Allow, _) => Scrutiny::None,
+    };
+    let provider = Arc::new(ring::default_provider());
+    let chain = match scrutiny {
+        Scrutiny::None => None,
+        Scrutiny::Chain | Scrutiny::ChainAndName => Some(
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots(root_cert)?), provider.clone())
+                .build()
+                .context("setting sslrootcert")?,
+        ),
+    };
+    let verifier = PostgresVerifier { chain, scrutiny, algorithms: provider.signature_verification_algorithms };
+    Ok(Some(MakeRustlsConnect::new(config(provider, verifier)?)))
+}
+
+fn config(provider: Arc<CryptoProvider>, verifier: PostgresVerifier) -> Result<ClientConfig> {
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}
+
+fn roots(root_cert: Option<&str>) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    match root_cert {
+        Some(path) => {
+            let certificates = CertificateDer::pem_file_iter(path)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(|error| anyhow!("setting sslrootcert: cannot read {path}: {error}"))?;
+            for certificate in certificates {
+                roots.add(certificate).with_context(|| format!("setting sslrootcert: {path}"))?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    Ok(roots)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scrutiny {
+    None,
+    Chain,
+    ChainAndName,
+}
+
+/// Checks a server's certificate as far as the mode asks for.
+#[derive(Debug)]
+struct PostgresVerifier {
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    scrutiny: Scrutiny,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for PostgresVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Some(chain) = &self.chain else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp, now) {
+            // The chain is checked before the name: a wrong name means the chain held.
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if self.scrutiny == Scrutiny::Chain => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

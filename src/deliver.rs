@@ -1,0 +1,157 @@
+//! Delivering: pending deliveries → HTTP requests, lane by lane.
+//!
+//! Promises: within a lane (one subscription, one project) deliveries go out one after the
+//! other, in the order of their events; lanes do not wait for each other; a delivery is done
+//! when a 2xx answer is recorded, and until then it is sent again. Relies on being the only
+//! deliverer of this database, which the daemon's lock sees to.
+
+mod backoff;
+mod egress;
+mod lane;
+mod record;
+mod request;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::Session;
+use crate::settings::Settings;
+use egress::Gate;
+use lane::Lane;
+use record::Recorder;
+use request::Sender;
+
+/// Most lanes that are worked on at once; the others stay due.
+const MOST_LANES: usize = 2048;
+
+/// How long requests in flight may take to end when the daemon stops.
+const FAREWELL: Duration = Duration::from_secs(7);
+
+/// What every lane needs.
+struct Shared {
+    client: Client,
+    sender: Sender,
+    recorder: Recorder,
+    retry_schedule: Vec<Duration>,
+    hold: Duration,
+    overall: Arc<Semaphore>,
+    hosts: Hosts,
+    stop: CancellationToken,
+}
+
+/// Bounds the requests in flight to each host.
+struct Hosts {
+    each: usize,
+    permits: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+impl Hosts {
+    fn of(&self, url: &str) -> Arc<Semaphore> {
+        let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(permits.entry(host).or_insert_with(|| Arc::new(Semaphore::new(self.each))))
+    }
+}
+
+/// Delivers what is due until `stop`, then lets requests in flight end.
+///
+/// # Errors
+/// When the connection is lost: what was in flight is then sent again.
+pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken) -> Result<()> {
+    let Session { client, mut notifications } = session;
+    client.batch_execute(include_str!("../sql/listen_lanes.sql")).await?;
+    let (recorder, records) = record::recorder();
+    let shared = Arc::new(Shared {
+        client,
+        sender: Sender::new(Gate::new(&settings.egress), settings.timeout)?,
+        recorder,
+        retry_schedule: settings.retry_schedule.clone(),
+        hold: settings.poll,
+        overall: Arc::new(Semaphore::new(settings.concurrency)),
+        hosts: Hosts { each: settings.concurrency_per_host, permits: Mutex::default() },
+        stop: stop.child_token(),
+    });
+    let mut lanes: JoinSet<Result<Lane>> = JoinSet::new();
+    let mut active: HashSet<Lane> = HashSet::new();
+    let writing = records.write(&shared.client);
+    tokio::pin!(writing);
+    let outcome = loop {
+        let room = MOST_LANES.saturating_sub(active.len());
+        let (due, next) = match due_lanes(&shared.client, &active, room, settings.poll).await {
+            Ok(due) => due,
+            Err(error) => break Err(error),
+        };
+        for (lane, url) in due {
+            active.insert(lane);
+            let shared = Arc::clone(&shared);
+            lanes.spawn(async move { lane.work(&shared, &url).await.map(|()| lane) });
+        }
+        // Notifications that came together are answered together.
+        while notifications.try_recv().is_ok() {}
+        tokio::select! {
+            () = stop.cancelled() => break Ok(()),
+            result = &mut writing => break result.and_then(|()| bail!("recording ended by itself")),
+            Some(ended) = lanes.join_next() => match ended.context("a lane was cut short").flatten() {
+                Ok(lane) => { active.remove(&lane); }
+                Err(error) => break Err(error),
+            },
+            notified = notifications.recv() => if notified.is_none() {
+                break Err(anyhow::anyhow!("the connection to PostgreSQL was lost"));
+            },
+            () = sleep(next) => {}
+        }
+    };
+    shared.stop.cancel();
+    if outcome.is_ok() {
+        let farewell = async {
+            while lanes.join_next().await.is_some() {}
+            shared.recorder.flush().await
+        };
+        let recorded = timeout(FAREWELL, async {
+            tokio::select! {
+                result = farewell => result,
+                result = &mut writing => result,
+            }
+        });
+        match recorded.await {
+            Ok(result) => result?,
+            Err(_) => tracing::warn!("stopping with requests in flight; they will be sent again after the next start"),
+        }
+    }
+    outcome
+}
+
+/// The lanes that are due and not being worked on, each with its URL; and how long until the
+/// next look.
+async fn due_lanes(
+    client: &Client,
+    active: &HashSet<Lane>,
+    room: usize,
+    poll: Duration,
+) -> Result<(Vec<(Lane, String)>, Duration)> {
+    let (webhooks, projects): (Vec<i64>, Vec<i64>) = active.iter().map(|lane| (lane.webhook, lane.project)).unzip();
+    let room = i64::try_from(room).unwrap_or(i64::MAX);
+    let rows = client
+        .query(include_str!("../sql/due_lanes.sql"), &[&webhooks, &projects, &room])
+        .await
+        .context("reading lshookd.lane")?;
+    let mut due = Vec::new();
+    let mut next = poll;
+    for row in rows {
+        let wait: f64 = row.get("wait");
+        if wait > 0.0 {
+            next = next.min(Duration::try_from_secs_f64(wait).unwrap_or(poll));
+        } else {
+            due.push((Lane { webhook: row.get("webhook_id"), project: row.get("project_id") }, row.get("url")));
+        }
+    }
+    Ok((due, next))
+}

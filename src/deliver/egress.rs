@@ -1,0 +1,219 @@
+//! Egress: which addresses a webhook may reach.
+//!
+//! Webhook rows are written by any user of Label Studio, and the daemon stands beside the
+//! database, so addresses are refused as Label Studio refuses them (`validate_ip` in its
+//! `core/utils/io.py`), by the same settings. The decision is made about the address that is
+//! really connected to: for a name inside the resolver of the HTTP client, for a literal
+//! address before the request. Names are resolved anew for every connection.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use crate::settings::Egress;
+
+/// Label Studio's list (`default_banned_subnets`).
+const DEFAULT_BANNED: &[&str] = &[
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "233.252.0.0/24",
+    "240.0.0.0/4",
+    "255.255.255.255/32",
+    "::/128",
+    "::1/128",
+    "::ffff:0:0/96",
+    "::ffff:0:0:0/96",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "2001::/32",
+    "2001:20::/28",
+    "2001:db8::/32",
+    "2002::/16",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+];
+
+/// Link-local networks and the metadata services of clouds: refused whatever is set.
+const ALWAYS_BANNED: &[&str] = &["169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32"];
+
+/// An address that may not be reached, by which rule, and what would allow it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "refused to connect to {address}: {network} is forbidden ({rule}); setting allow (LSHOOKD_ALLOW) can permit it"
+)]
+pub struct Refusal {
+    address: IpAddr,
+    network: IpNet,
+    rule: &'static str,
+}
+
+/// Decides about addresses.
+#[derive(Debug)]
+pub struct Gate {
+    banned: Vec<(IpNet, &'static str)>,
+    allowed_networks: Vec<IpNet>,
+    allowed_hosts: Vec<String>,
+}
+
+impl Gate {
+    /// A gate by the operator's settings.
+    pub fn new(egress: &Egress) -> Gate {
+        let constant = |list: &[&str], rule| -> Vec<(IpNet, &'static str)> {
+            list.iter().filter_map(|text| text.parse().ok()).map(|network| (network, rule)).collect()
+        };
+        let mut banned = constant(ALWAYS_BANNED, "link-local or a cloud's metadata service");
+        if egress.protection {
+            if egress.default_banned {
+                banned.extend(constant(DEFAULT_BANNED, "ssrf_protection_enabled, use_default_banned_subnets"));
+            }
+            banned.extend(egress.additional_banned.iter().map(|network| (*network, "user_additional_banned_subnets")));
+        }
+        Gate { banned, allowed_networks: egress.allowed_networks.clone(), allowed_hosts: egress.allowed_hosts.clone() }
+    }
+
+    /// Checks one address.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn check(&self, address: IpAddr) -> Result<(), Refusal> {
+        let forms = [address, address.to_canonical()];
+        if self.allowed_networks.iter().any(|network| forms.iter().any(|form| network.contains(form))) {
+            return Ok(());
+        }
+        match self.banned.iter().find(|(network, _)| forms.iter().any(|form| network.contains(form))) {
+            Some((network, rule)) => Err(Refusal { address, network: *network, rule }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks a URL that names an address outright; names are checked when they are resolved.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn check_url(&self, url: &Url) -> Result<(), Refusal> {
+        match url.host() {
+            Some(Host::Ipv4(address)) => self.check(address.into()),
+            Some(Host::Ipv6(address)) => self.check(address.into()),
+            Some(Host::Domain(_)) | None => Ok(()),
+        }
+    }
+
+    fn allows_name(&self, name: &str) -> bool {
+        self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name.trim_end_matches('.')))
+    }
+}
+
+/// Resolves names, and refuses one if any of its addresses is refused, as Label Studio does.
+pub struct GatedResolver(pub Arc<Gate>);
+
+impl Resolve for GatedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let gate = Arc::clone(&self.0);
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if !gate.allows_name(name.as_str()) {
+                for address in &addresses {
+                    gate.check(address.ip())?;
+                }
+            }
+            let addresses: Addrs = Box::new(addresses.into_iter());
+            Ok(addresses)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(egress: Egress) -> Gate {
+        Gate::new(&egress)
+    }
+
+    fn guarded() -> Egress {
+        Egress { protection: true, default_banned: true, ..Egress::default() }
+    }
+
+    fn refuses(gate: &Gate, address: &str) -> bool {
+        gate.check(address.parse().unwrap()).is_err()
+    }
+
+    #[test]
+    fn every_network_of_the_lists_parses() {
+        for text in DEFAULT_BANNED.iter().chain(ALWAYS_BANNED) {
+            assert!(text.parse::<IpNet>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn private_and_reserved_addresses_are_refused_by_default() {
+        let gate = gate(guarded());
+        for address in
+            ["127.0.0.1", "10.1.2.3", "192.168.1.1", "169.254.169.254", "::1", "fe80::1", "::ffff:10.0.0.1", "fd00::1"]
+        {
+            assert!(refuses(&gate, address), "{address}");
+        }
+        for address in ["8.8.8.8", "2606:4700::1111"] {
+            assert!(!refuses(&gate, address), "{address}");
+        }
+    }
+
+    #[test]
+    fn without_protection_only_link_local_and_metadata_are_refused() {
+        let gate = gate(Egress::default());
+        assert!(!refuses(&gate, "127.0.0.1"));
+        assert!(refuses(&gate, "169.254.169.254"));
+        assert!(refuses(&gate, "::ffff:169.254.169.254"));
+    }
+
+    #[test]
+    fn the_operators_lists_add_and_permit() {
+        let gate = gate(Egress {
+            additional_banned: vec!["8.8.8.0/24".parse().unwrap()],
+            allowed_networks: vec!["10.1.0.0/16".parse().unwrap(), "169.254.169.254/32".parse().unwrap()],
+            ..guarded()
+        });
+        assert!(refuses(&gate, "8.8.8.8"));
+        assert!(refuses(&gate, "10.2.0.1"));
+        assert!(!refuses(&gate, "10.1.0.1"));
+        assert!(!refuses(&gate, "169.254.169.254"));
+    }
+
+    #[test]
+    fn a_refusal_says_what_would_allow_it() {
+        let refusal = gate(guarded()).check("127.0.0.1".parse().unwrap()).unwrap_err().to_string();
+        assert_eq!(
+            refusal,
+            "refused to connect to 127.0.0.1: 127.0.0.0/8 is forbidden (ssrf_protection_enabled, \
+             use_default_banned_subnets); setting allow (LSHOOKD_ALLOW) can permit it"
+        );
+    }
+
+    #[test]
+    fn literal_addresses_in_urls_are_checked_in_every_spelling() {
+        let gate = gate(guarded());
+        for url in
+            ["http://127.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://[::1]:80/", "http://[::ffff:7f00:1]/"]
+        {
+            assert!(gate.check_url(&url.parse().unwrap()).is_err(), "{url}");
+        }
+        assert!(gate.check_url(&"http://example.com/".parse().unwrap()).is_ok());
+    }
+}

@@ -1,0 +1,196 @@
+//! A lane: the ordered queue of one subscription in one project.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use reqwest::StatusCode;
+use tokio_postgres::Row;
+
+use super::Shared;
+use super::backoff;
+use super::record::{Attempt, Verdict};
+use super::request::{Answer, Message};
+
+/// A lane that has held its place among the requests in flight for this long lets others in.
+const TURN: Duration = Duration::from_secs(1);
+
+/// Names a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lane {
+    /// `webhook.id`
+    pub webhook: i64,
+    /// `project.id`
+    pub project: i64,
+}
+
+/// One delivery that waits.
+struct Delivery {
+    id: i64,
+    attempts: i32,
+    action: String,
+    message: Message,
+}
+
+/// What the subscription is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Served,
+    SwitchedOff,
+    Deleted,
+}
+
+impl Lane {
+    /// Delivers until nothing waits, a delivery must be tried again later, or the daemon stops.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn work(self, shared: &Shared, url: &str) -> Result<()> {
+        let host = shared.hosts.of(url);
+        let mut last_sent = 0;
+        while !shared.stop.is_cancelled() {
+            let _host = host.acquire().await?;
+            let _overall = shared.overall.acquire().await?;
+            let turn = Instant::now();
+            let (standing, deliveries) = self.fetch(shared, last_sent).await?;
+            if deliveries.is_empty() {
+                shared.recorder.flush().await?;
+                if self.close(shared).await? {
+                    return Ok(());
+                }
+                last_sent = 0;
+                continue;
+            }
+            match standing {
+                Standing::Served => {}
+                Standing::SwitchedOff => return self.hold(shared).await,
+                Standing::Deleted => return self.cancel(shared).await,
+            }
+            for delivery in deliveries {
+                if shared.stop.is_cancelled() || turn.elapsed() > TURN {
+                    break;
+                }
+                last_sent = delivery.id;
+                if !self.attempt(shared, &delivery).await? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one delivery; `false` if the lane must wait before the next attempt.
+    async fn attempt(self, shared: &Shared, delivery: &Delivery) -> Result<bool> {
+        let answer = tokio::select! {
+            answer = shared.sender.send(&delivery.message) => answer,
+            // What is in flight gets its time to end; see `FAREWELL`.
+            () = async { shared.stop.cancelled().await; tokio::time::sleep(super::FAREWELL).await } => return Ok(false),
+        };
+        let number = delivery.attempts + 1;
+        let verdict = verdict(&answer, &shared.retry_schedule, number);
+        self.log(delivery, number, &answer, verdict);
+        shared.recorder.record(Attempt { delivery: delivery.id, number, answer, verdict }).await?;
+        if matches!(verdict, Verdict::Retry(_)) {
+            shared.recorder.flush().await?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn log(self, delivery: &Delivery, number: i32, answer: &Answer, verdict: Verdict) {
+        let Lane { webhook, project } = self;
+        let (id, action) = (delivery.message.id, &delivery.action);
+        let milliseconds = answer.duration.as_millis() as u64;
+        let status = answer.status.map(|status| status.as_u16());
+        let error = answer.error.as_deref().unwrap_or_default();
+        match verdict {
+            Verdict::Delivered => {
+                tracing::debug!(%id, action, webhook, project, number, status, milliseconds, "delivered")
+            }
+            Verdict::Retry(pause) => {
+                let seconds = pause.as_secs_f64();
+                tracing::warn!(%id, action, webhook, project, number, status, error, seconds, "delivery failed, will be tried again");
+            }
+            Verdict::Dead if answer.status == Some(StatusCode::GONE) => {
+                tracing::error!(%id, action, webhook, project, number, "the endpoint answered 410 Gone: the delivery is dead and will not be tried again");
+            }
+            Verdict::Dead => {
+                tracing::error!(%id, action, webhook, project, number, status, error, "delivery is dead: the last attempt failed")
+            }
+        }
+    }
+
+    async fn fetch(self, shared: &Shared, after: i64) -> Result<(Standing, Vec<Delivery>)> {
+        let rows = shared
+            .client
+            .query(include_str!("../../sql/lane_deliveries.sql"), &[&self.webhook, &self.project, &after])
+            .await
+            .context("reading lshookd.delivery")?;
+        let standing = match rows.first().map(|row| row.get::<_, Option<bool>>("is_active")) {
+            Some(None) => Standing::Deleted,
+            Some(Some(false)) => Standing::SwitchedOff,
+            Some(Some(true)) | None => Standing::Served,
+        };
+        Ok((standing, rows.iter().map(Delivery::from_row).collect()))
+    }
+
+    /// Leaves the lane asleep, unless something has arrived meanwhile.
+    async fn close(self, shared: &Shared) -> Result<bool> {
+        let row =
+            shared.client.query_one(include_str!("../../sql/close_lane.sql"), &[&self.webhook, &self.project]).await?;
+        Ok(row.get("closed"))
+    }
+
+    /// The subscription is switched off: its deliveries wait until it is on again.
+    async fn hold(self, shared: &Shared) -> Result<()> {
+        let pause = shared.hold.as_secs_f64();
+        shared.client.execute(include_str!("../../sql/hold_lane.sql"), &[&self.webhook, &self.project, &pause]).await?;
+        Ok(())
+    }
+
+    /// The subscription is deleted: nobody is owed its deliveries.
+    async fn cancel(self, shared: &Shared) -> Result<()> {
+        let cancelled =
+            shared.client.execute(include_str!("../../sql/cancel_lane.sql"), &[&self.webhook, &self.project]).await?;
+        tracing::info!(
+            webhook = self.webhook,
+            project = self.project,
+            cancelled,
+            "the webhook is deleted; its deliveries are cancelled"
+        );
+        Ok(())
+    }
+}
+
+impl Delivery {
+    fn from_row(row: &Row) -> Delivery {
+        let action: String = row.get("action");
+        let body = match row.get::<_, Option<String>>("body") {
+            Some(body) => body,
+            None => format!(r#"{{"action":"{action}"}}"#),
+        };
+        Delivery {
+            id: row.get("id"),
+            attempts: row.get("attempts"),
+            message: Message {
+                url: row.get::<_, Option<String>>("url").unwrap_or_default(),
+                headers: row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default(),
+                id: row.get("message_id"),
+                body: Bytes::from(body),
+            },
+            action,
+        }
+    }
+}
+
+/// What becomes of a delivery: every failure but 410 is tried again, as long as the schedule lasts.
+fn verdict(answer: &Answer, schedule: &[Duration], number: i32) -> Verdict {
+    if answer.error.is_none() {
+        return Verdict::Delivered;
+    }
+    if answer.status == Some(StatusCode::GONE) {
+        return Verdict::Dead;
+    }
+    let attempts = usize::try_from(number).unwrap_or(usize::MAX);
+    backoff::pause(schedule, attempts, answer.retry_after).map_or(Verdict::Dead, Verdict::Retry)
+}

@@ -1,0 +1,146 @@
+//! Recording: what came of every attempt, written in batches.
+//!
+//! Attempts that end while one batch is being committed make up the next, so that a commit is
+//! shared by as many as there are. A crash before the commit repeats a delivery and never
+//! loses one.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use tokio::sync::{mpsc, oneshot};
+use tokio_postgres::Client;
+
+use super::request::Answer;
+
+/// Most attempts in one batch.
+const BATCH: usize = 500;
+
+/// What becomes of a delivery after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// A 2xx answer.
+    Delivered,
+    /// Another attempt after this pause.
+    Retry(Duration),
+    /// Given up.
+    Dead,
+}
+
+/// One attempt that ended.
+pub struct Attempt {
+    /// `lshookd.delivery.id`
+    pub delivery: i64,
+    /// Counted from 1.
+    pub number: i32,
+    /// What came of it.
+    pub answer: Answer,
+    /// What becomes of the delivery.
+    pub verdict: Verdict,
+}
+
+/// Hands attempts to the recorder.
+#[derive(Clone)]
+pub struct Recorder(mpsc::Sender<Entry>);
+
+enum Entry {
+    Attempt(Box<Attempt>),
+    Flush(oneshot::Sender<()>),
+}
+
+/// The recorder's other end.
+pub struct Records(mpsc::Receiver<Entry>);
+
+/// A recorder, and the records to [`write`](Records::write).
+pub fn recorder() -> (Recorder, Records) {
+    let (sender, receiver) = mpsc::channel(4 * BATCH);
+    (Recorder(sender), Records(receiver))
+}
+
+impl Recorder {
+    /// Hands over an attempt. It is written soon; see [`flush`](Recorder::flush).
+    ///
+    /// # Errors
+    /// When recording has ended.
+    pub async fn record(&self, attempt: Attempt) -> Result<()> {
+        self.0.send(Entry::Attempt(Box::new(attempt))).await.ok().context("recording has ended")
+    }
+
+    /// Returns when all that was handed over before is committed.
+    ///
+    /// # Errors
+    /// When recording has ended.
+    pub async fn flush(&self) -> Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.send(Entry::Flush(sender)).await.ok().context("recording has ended")?;
+        receiver.await.context("recording has ended")
+    }
+}
+
+impl Records {
+    /// Writes attempts until every recorder is gone.
+    ///
+    /// # Errors
+    /// When the database refuses or is gone.
+    pub async fn write(mut self, client: &Client) -> Result<()> {
+        let mut entries = Vec::new();
+        while self.0.recv_many(&mut entries, BATCH).await > 0 {
+            let mut attempts = Vec::new();
+            let mut waiting = Vec::new();
+            for entry in entries.drain(..) {
+                match entry {
+                    Entry::Attempt(attempt) => attempts.push(*attempt),
+                    Entry::Flush(done) => waiting.push(done),
+                }
+            }
+            if !attempts.is_empty() {
+                write(client, &attempts).await?;
+            }
+            for done in waiting {
+                // Whoever asked may have been stopped meanwhile.
+                let _ = done.send(());
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn write(client: &Client, attempts: &[Attempt]) -> Result<()> {
+    let deliveries: Vec<i64> = attempts.iter().map(|attempt| attempt.delivery).collect();
+    let numbers: Vec<i32> = attempts.iter().map(|attempt| attempt.number).collect();
+    let starts: Vec<SystemTime> = attempts.iter().map(|attempt| attempt.answer.started_at).collect();
+    let durations: Vec<i32> =
+        attempts.iter().map(|attempt| i32::try_from(attempt.answer.duration.as_millis()).unwrap_or(i32::MAX)).collect();
+    let statuses: Vec<Option<i16>> = attempts
+        .iter()
+        .map(|attempt| attempt.answer.status.and_then(|status| i16::try_from(status.as_u16()).ok()))
+        .collect();
+    let errors: Vec<Option<&str>> = attempts.iter().map(|attempt| attempt.answer.error.as_deref()).collect();
+    let heads: Vec<Option<&str>> = attempts.iter().map(|attempt| attempt.answer.head.as_deref()).collect();
+    let states: Vec<&str> = attempts.iter().map(|attempt| attempt.verdict.state()).collect();
+    let pauses: Vec<Option<f64>> = attempts.iter().map(|attempt| attempt.verdict.pause()).collect();
+    client
+        .execute(
+            include_str!("../../sql/record_attempts.sql"),
+            &[&deliveries, &numbers, &starts, &durations, &statuses, &errors, &heads, &states, &pauses],
+        )
+        .await
+        .context("recording attempts")?;
+    Ok(())
+}
+
+impl Verdict {
+    fn state(self) -> &'static str {
+        match self {
+            Verdict::Delivered => "delivered",
+            Verdict::Retry(_) => "pending",
+            Verdict::Dead => "dead",
+        }
+    }
+
+    fn pause(self) -> Option<f64> {
+        match self {
+            Verdict::Retry(pause) => Some(pause.as_secs_f64()),
+            Verdict::Delivered | Verdict::Dead => None,
+        }
+    }
+}

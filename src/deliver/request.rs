@@ -1,0 +1,296 @@
+//! One request: what Label Studio would have sent, within limits.
+//!
+//! Promises: the webhook's own headers go to its own host alone, no address is reached that
+//! [`egress`](super::egress) refuses, no answer takes more memory than its head, and nothing
+//! secret (URL, headers) is in an error.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
+use reqwest::{Client, Method, Response, StatusCode};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use url::Url;
+use uuid::Uuid;
+
+use super::backoff;
+use super::egress::{Gate, GatedResolver};
+use crate::settings::Timeout;
+
+/// Of an answer this much is kept.
+const HEAD: usize = 1024;
+/// And this much is read, so that the connection can be used again.
+const LONGEST_ANSWER: usize = 64 * 1024;
+/// python-requests follows as many.
+const MOST_REDIRECTS: usize = 30;
+/// A body gets time to be sent beside the time for the answer: a second for as many bytes.
+const SLOWEST_UPLOAD: f64 = 1_000_000.0;
+
+/// What to send where.
+pub struct Message {
+    /// The webhook's URL, as its row has it.
+    pub url: String,
+    /// The webhook's headers, as its row has them: a JSON object.
+    pub headers: serde_json::Value,
+    /// Sent as `webhook-id`.
+    pub id: Uuid,
+    /// The JSON body.
+    pub body: Bytes,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Answer {
+    /// When it began, by our clock.
+    pub started_at: SystemTime,
+    /// How long it took.
+    pub duration: Duration,
+    /// The last answer's status, if there was an answer.
+    pub status: Option<StatusCode>,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+    /// The beginning of the answer's body.
+    pub head: Option<String>,
+    /// How long the endpoint asks us to stay away.
+    pub retry_after: Option<Duration>,
+}
+
+/// Sends requests; clones share their connections.
+#[derive(Clone)]
+pub struct Sender {
+    client: Client,
+    gate: Arc<Gate>,
+    timeout: Timeout,
+}
+
+impl Sender {
+    /// A sender with the system's certificate authorities.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(gate: Gate, timeout: Timeout) -> Result<Sender> {
+        let gate = Arc::new(gate);
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(GatedResolver(Arc::clone(&gate)))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(timeout.connect)
+            .tcp_nodelay(true)
+            // As python-requests writes them, for receivers that look for `User-Agent` to the letter.
+            .http1_title_case_headers()
+            .build()
+            .context("setting up the HTTP client")?;
+        Ok(Sender { client, gate, timeout })
+    }
+
+    /// Sends one message. Never fails: failure is an answer too.
+    pub async fn send(&self, message: &Message) -> Answer {
+        let started_at = SystemTime::now();
+        let clock = Instant::now();
+        let upload = Duration::from_secs_f64(message.body.len() as f64 / SLOWEST_UPLOAD);
+        let limit = self.timeout.connect + self.timeout.answer + upload;
+        let mut answer =
+            Answer { started_at, duration: Duration::ZERO, status: None, error: None, head: None, retry_after: None };
+        match tokio::time::timeout(limit, self.exchange(message, &mut answer)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => answer.error = Some(reason),
+            Err(_) => {
+                answer.error =
+                    Some(format!("no complete answer within {:.1} s (setting webhook_timeout)", limit.as_secs_f64()))
+            }
+        }
+        answer.duration = clock.elapsed();
+        answer
+    }
+
+    async fn exchange(&self, message: &Message, answer: &mut Answer) -> Result<(), String> {
+        let mut response = self.follow(message).await?;
+        let status = response.status();
+        answer.status = Some(status);
+        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        answer.retry_after = header.and_then(|value| backoff::retry_after(value, SystemTime::now()));
+        let head = head(&mut response).await;
+        // Text columns of PostgreSQL cannot hold NUL.
+        answer.head = Some(String::from_utf8_lossy(&head).replace('\0', "\u{fffd}"));
+        if status.is_success() { Ok(()) } else { Err(format!("the endpoint answered {status}")) }
+    }
+
+    /// Posts, and follows redirects as python-requests does: 301, 302 and 303 turn the request
+    /// into a GET without a body, 307 and 308 repeat it.
+    async fn follow(&self, message: &Message) -> Result<Response, String> {
+        let origin = parse_url(&message.url)?;
+        let own = headers(message)?;
+        let mut url = origin.clone();
+        let mut method = Method::POST;
+        for _ in 0..=MOST_REDIRECTS {
+            self.gate.check_url(&url).map_err(|refusal| refusal.to_string())?;
+            let mut request = self.client.request(method.clone(), url.clone());
+            if same_host(&url, &origin) {
+                request = request.headers(own.clone());
+            }
+            request = request.headers(identification(message)?);
+            if method == Method::POST {
+                request = request.body(message.body.clone());
+            }
+            let response = request.send().await.map_err(|error| explain(&error.without_url()))?;
+            let Some(next) = redirect(&response, &url)? else {
+                return Ok(response);
+            };
+            if matches!(response.status(), StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER) {
+                method = Method::GET;
+            }
+            url = next;
+        }
+        Err(format!("more than {MOST_REDIRECTS} redirects"))
+    }
+}
+
+/// The beginning of the body; of a body that is not too long the rest is read and thrown away.
+async fn head(response: &mut Response) -> Vec<u8> {
+    let mut head = Vec::new();
+    let mut length = 0;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = HEAD.saturating_sub(head.len());
+        head.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        length += chunk.len();
+        if length > LONGEST_ANSWER {
+            break;
+        }
+    }
+    head
+}
+
+fn parse_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("the webhook's URL is not valid: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        scheme => Err(format!("the webhook's URL has the scheme {scheme:?}; only http and https are served")),
+    }
+}
+
+fn same_host(url: &Url, origin: &Url) -> bool {
+    url.host() == origin.host()
+        && url.port_or_known_default() == origin.port_or_known_default()
+        && url.scheme() == origin.scheme()
+}
+
+/// Where a redirect leads, if it is one.
+fn redirect(response: &Response, from: &Url) -> Result<Option<Url>, String> {
+    let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirect) else {
+        return Ok(None);
+    };
+    let wrong = || "the endpoint redirects to something that is no http or https URL".to_owned();
+    let next = from.join(location.to_str().map_err(|_| wrong())?).map_err(|_| wrong())?;
+    if matches!(next.scheme(), "http" | "https") { Ok(Some(next)) } else { Err(wrong()) }
+}
+
+/// The webhook's headers over our defaults.
+fn headers(message: &Message) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    let object = match &message.headers {
+        serde_json::Value::Object(object) => object,
+        serde_json::Value::Null => return Ok(headers),
+        _ => return Err("the webhook's headers are no JSON object".to_owned()),
+    };
+    for (name, value) in object {
+        let header: HeaderName =
+            name.parse().map_err(|_| format!("the webhook's header {name:?} has no valid name"))?;
+        // What belongs to the connection is ours to say.
+        if matches!(header.as_str(), "content-length" | "transfer-encoding" | "connection") {
+            continue;
+        }
+        let text = match value {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Number(_) | serde_json::Value::Bool(_) => value.to_string(),
+            _ => return Err(format!("the webhook's header {name:?} is no text")),
+        };
+        let mut value = HeaderValue::from_bytes(text.as_bytes())
+            .map_err(|_| format!("the webhook's header {name:?} has no valid value"))?;
+        value.set_sensitive(true);
+        headers.insert(header, value);
+    }
+    if !headers.contains_key(USER_AGENT) {
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("lshookd/", env!("CARGO_PKG_VERSION"))));
+    }
+    if !headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    Ok(headers)
+}
+
+/// What tells one delivery from another (Standard Webhooks).
+fn identification(message: &Message) -> Result<HeaderMap, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let value = |text: String| HeaderValue::from_str(&text).map_err(|error| error.to_string());
+    let mut headers = HeaderMap::new();
+    headers.insert("webhook-id", value(message.id.to_string())?);
+    headers.insert("webhook-timestamp", value(now.to_string())?);
+    Ok(headers)
+}
+
+/// An error with its causes in one line.
+fn explain(error: &dyn std::error::Error) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        parts.push(error.to_string());
+        cause = error.source();
+    }
+    parts.dedup();
+    parts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn message(headers: serde_json::Value) -> Message {
+        Message { url: "http://127.0.0.1/".to_owned(), headers, id: Uuid::nil(), body: Bytes::new() }
+    }
+
+    #[test]
+    fn the_webhooks_headers_win_over_our_defaults() {
+        let headers = headers(&message(serde_json::json!({"User-Agent": "mine", "X-A": "b", "X-N": 1}))).unwrap();
+        assert_eq!(headers[USER_AGENT], "mine");
+        assert_eq!(headers["x-a"], "b");
+        assert_eq!(headers["x-n"], "1");
+        assert_eq!(headers[CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
+    fn headers_cannot_smuggle_lines_or_lengths() {
+        assert!(headers(&message(serde_json::json!({"X-A": "b\r\nX-Evil: 1"}))).is_err());
+        assert!(headers(&message(serde_json::json!({"X A": "b"}))).is_err());
+        assert!(!headers(&message(serde_json::json!({"Content-Length": "1"}))).unwrap().contains_key("content-length"));
+    }
+
+    #[test]
+    fn only_http_is_served_and_bad_urls_are_not_shown() {
+        for url in ["ftp://user:hidden@host/", "http://:hidden@", "hidden", "file:///etc/passwd"] {
+            assert!(!parse_url(url).unwrap_err().contains("hidden"), "{url}");
+        }
+        assert!(parse_url("HTTPS://host/").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_of_the_webhook_table_makes_it_panic(url: String, name: String, value: String) {
+            let _ = parse_url(&url);
+            let mut object = serde_json::Map::new();
+            object.insert(name, serde_json::Value::String(value));
+            let _ = headers(&message(serde_json::Value::Object(object)));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Events: Label Studio's webhook actions, with the objects each is about.
+
+use std::fmt;
+use std::time::SystemTime;
+
+/// Label Studio's webhook actions (`WebhookAction.ACTIONS` in its `webhooks/models.py`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    ProjectCreated,
+    ProjectUpdated,
+    ProjectDeleted,
+    TasksCreated,
+    TasksDeleted,
+    AnnotationCreated,
+    AnnotationsCreated,
+    AnnotationUpdated,
+    AnnotationsDeleted,
+    LabelLinkCreated,
+    LabelLinkUpdated,
+    LabelLinkDeleted,
+}
+
+impl Action {
+    /// The name that Label Studio gives it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::ProjectCreated => "PROJECT_CREATED",
+            Action::ProjectUpdated => "PROJECT_UPDATED",
+            Action::ProjectDeleted => "PROJECT_DELETED",
+            Action::TasksCreated => "TASKS_CREATED",
+            Action::TasksDeleted => "TASKS_DELETED",
+            Action::AnnotationCreated => "ANNOTATION_CREATED",
+            Action::AnnotationsCreated => "ANNOTATIONS_CREATED",
+            Action::AnnotationUpdated => "ANNOTATION_UPDATED",
+            Action::AnnotationsDeleted => "ANNOTATIONS_DELETED",
+            Action::LabelLinkCreated => "LABEL_LINK_CREATED",
+            Action::LabelLinkUpdated => "LABEL_LINK_UPDATED",
+            Action::LabelLinkDeleted => "LABEL_LINK_DELETED",
+        }
+    }
+
+    /// Whether it goes to webhooks without a project alone.
+    pub fn organization_only(self) -> bool {
+        matches!(self, Action::ProjectCreated | Action::ProjectDeleted)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Something that happened in a project, for whoever subscribed to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// What happened.
+    pub action: Action,
+    /// Where.
+    pub project: i64,
+    /// To which objects, by id; one alone for the actions that are about one.
+    pub objects: Vec<i64>,
+    /// Whose project it was; known only of a deleted project, which cannot be looked up.
+    pub organization: Option<i64>,
+    /// When the last of its changes was captured.
+    pub occurred_at: SystemTime,
+}

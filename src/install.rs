@@ -1,0 +1,205 @@
+//! Installing: our schema by migrations, then the triggers on Label Studio's tables.
+//!
+//! Promises: run twice, or twice at the same moment, it changes nothing the second time; it
+//! never makes a busy Label Studio queue behind it, for it waits for a table's lock only
+//! briefly and tries again.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use refinery::{Migration, Runner};
+use tokio::time::sleep;
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use crate::database::{Server, explain};
+use crate::label_studio;
+
+mod migrations {
+    refinery::embed_migrations!("sql/migrations");
+}
+
+const HISTORY: &str = "lshookd.migration";
+const LOCK_ATTEMPTS: u32 = 60;
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
+
+/// The triggers: name, and the statement that creates it.
+const TRIGGERS: &[(&str, &str)] = &[
+    ("lshookd_task_insert", include_str!("../sql/trigger/task_insert.sql")),
+    ("lshookd_task_update", include_str!("../sql/trigger/task_update.sql")),
+    ("lshookd_task_delete", include_str!("../sql/trigger/task_delete.sql")),
+    ("lshookd_annotation_insert", include_str!("../sql/trigger/annotation_insert.sql")),
+    ("lshookd_annotation_update", include_str!("../sql/trigger/annotation_update.sql")),
+    ("lshookd_annotation_delete", include_str!("../sql/trigger/annotation_delete.sql")),
+    ("lshookd_project_insert", include_str!("../sql/trigger/project_insert.sql")),
+    ("lshookd_project_update", include_str!("../sql/trigger/project_update.sql")),
+    ("lshookd_project_delete", include_str!("../sql/trigger/project_delete.sql")),
+    ("lshookd_label_link_insert", include_str!("../sql/trigger/label_link_insert.sql")),
+    ("lshookd_label_link_update", include_str!("../sql/trigger/label_link_update.sql")),
+    ("lshookd_label_link_delete", include_str!("../sql/trigger/label_link_delete.sql")),
+];
+
+/// What an installation lacks.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fitness {
+    /// Nothing.
+    Complete,
+    /// Our schema is not there.
+    Missing,
+    /// It is older than this binary.
+    Outdated,
+    /// It is newer than this binary.
+    Newer,
+    /// These triggers are missing or disabled.
+    Triggers(Vec<String>),
+}
+
+/// Installs or upgrades, or with `dry_run` prints what would be run; says on standard output
+/// what it did.
+///
+/// # Errors
+/// When this is no Label Studio database, a privilege is missing, or a table stayed locked.
+pub async fn run(server: &Server, schema: Option<&str>, dry_run: bool) -> Result<()> {
+    let mut session = server.connect().await?;
+    let client = &mut session.client;
+    label_studio::check_server_version(client).await?;
+    let schema = label_studio::enter(client, schema).await?;
+    check_privileges(client, &schema).await?;
+    if dry_run {
+        return print_plan(client, &schema).await;
+    }
+    // Released with the session. Polled, for a statement that waits would hold back vacuum.
+    while !client.query_one(include_str!("../sql/try_install_lock.sql"), &[]).await?.get::<_, bool>("locked") {
+        sleep(Duration::from_millis(200)).await;
+    }
+    let applied = migrate(client).await?;
+    let attached = attach(client).await?;
+    if applied.is_empty() && attached.is_empty() {
+        println!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}; nothing to do.");
+    } else {
+        for migration in &applied {
+            println!("applied migration {migration}");
+        }
+        for trigger in &attached {
+            println!("created trigger {trigger}");
+        }
+        println!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}.");
+    }
+    if let Some(warning) = label_studio::twice_warning(label_studio::active_webhooks(client).await?) {
+        println!("Note: {warning}.");
+    }
+    Ok(())
+}
+
+/// Compares what is installed with this binary.
+pub async fn fitness(client: &mut Client) -> Result<Fitness> {
+    let newest = runner().get_migrations().iter().map(Migration::version).max().unwrap_or_default();
+    let version = match applied(client).await?.iter().map(Migration::version).max() {
+        None => return Ok(Fitness::Missing),
+        Some(version) => version,
+    };
+    if version < newest {
+        return Ok(Fitness::Outdated);
+    }
+    if version > newest {
+        return Ok(Fitness::Newer);
+    }
+    let missing = missing_triggers(client).await?;
+    Ok(if missing.is_empty() {
+        Fitness::Complete
+    } else {
+        Fitness::Triggers(missing.iter().map(|(name, _)| (*name).to_owned()).collect())
+    })
+}
+
+fn runner() -> Runner {
+    let mut runner = migrations::migrations::runner().set_abort_missing(false);
+    runner.set_migration_table_name(HISTORY);
+    runner
+}
+
+async fn check_privileges(client: &Client, schema: &str) -> Result<()> {
+    let row = client.query_one(include_str!("../sql/install_privileges.sql"), &[]).await?;
+    let lacking: Vec<String> = row.get("lacking");
+    if !lacking.is_empty() {
+        bail!(
+            "role {} lacks what installing beside schema {schema} takes: {}; grant it, or install as the owner of \
+             Label Studio's tables",
+            row.get::<_, String>("role"),
+            lacking.join(", ")
+        );
+    }
+    Ok(())
+}
+
+async fn applied(client: &mut Client) -> Result<Vec<Migration>> {
+    let installed: bool = client.query_one(include_str!("../sql/is_installed.sql"), &[]).await?.get("installed");
+    if !installed {
+        return Ok(Vec::new());
+    }
+    runner().get_applied_migrations_async(client).await.context("reading lshookd.migration")
+}
+
+async fn migrate(client: &mut Client) -> Result<Vec<Migration>> {
+    client.batch_execute(include_str!("../sql/create_schema.sql")).await.context("creating schema lshookd")?;
+    let report = runner().run_async(client).await.context("migrating schema lshookd")?;
+    Ok(report.applied_migrations().clone())
+}
+
+async fn missing_triggers(client: &Client) -> Result<Vec<(&'static str, &'static str)>> {
+    let present: Vec<String> = client.query_one(include_str!("../sql/enabled_triggers.sql"), &[]).await?.get("names");
+    Ok(TRIGGERS.iter().copied().filter(|(name, _)| !present.iter().any(|there| there == name)).collect())
+}
+
+/// Creates the triggers that are missing or disabled, each with a short wait for its lock.
+async fn attach(client: &mut Client) -> Result<Vec<&'static str>> {
+    let missing = missing_triggers(client).await?;
+    for (name, create) in &missing {
+        with_patience(name, async || {
+            let transaction = client.transaction().await?;
+            transaction.batch_execute(include_str!("../sql/short_lock_timeout.sql")).await?;
+            transaction.execute(include_str!("../sql/drop_trigger.sql"), &[name]).await?;
+            transaction.batch_execute(create).await?;
+            transaction.commit().await
+        })
+        .await?;
+    }
+    Ok(missing.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Runs a step that takes a table's lock, again and again while the table is busy.
+pub async fn with_patience(what: &str, mut step: impl AsyncFnMut() -> Result<(), tokio_postgres::Error>) -> Result<()> {
+    for attempt in 1..=LOCK_ATTEMPTS {
+        match step().await {
+            Ok(()) => return Ok(()),
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && attempt < LOCK_ATTEMPTS => {
+                if attempt % 10 == 1 {
+                    println!("{what}: the table is busy, trying again");
+                }
+                sleep(LOCK_PAUSE).await;
+            }
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => bail!(
+                "{what}: Label Studio's table stayed locked for {} s; look for long transactions in \
+                 pg_stat_activity and run the command again",
+                u64::from(LOCK_ATTEMPTS) * LOCK_PAUSE.as_secs()
+            ),
+            Err(error) => bail!("{what}: {}", explain(&error)),
+        }
+    }
+    Ok(())
+}
+
+async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
+    let done: Vec<i32> = applied(client).await?.iter().map(Migration::version).collect();
+    println!("-- What `lshookd install` would run beside Label Studio's schema {schema}.");
+    println!("{}", include_str!("../sql/create_schema.sql").trim());
+    for migration in runner().get_migrations().iter().filter(|migration| !done.contains(&migration.version())) {
+        println!("\n-- Migration {migration}; recorded in {HISTORY}.");
+        println!("{}", migration.sql().unwrap_or_default().trim());
+    }
+    println!("\n-- The triggers, each in a transaction with a short lock_timeout, on the search path of that schema.");
+    for (_, create) in missing_triggers(client).await? {
+        println!("{}", create.trim());
+    }
+    Ok(())
+}

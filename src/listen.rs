@@ -1,0 +1,57 @@
+//! Listening: sleeping until there is something to plan.
+//!
+//! NOTIFY takes a lock at commit that serializes all writers of the cluster, so writers notify
+//! only a sleeper: they try an advisory lock in share mode, and notify if that fails. To sleep,
+//! one takes the lock exclusively, which is granted only while no capturing transaction is in
+//! flight, looks at the table once more, and holds the lock until awake. Nobody waits for it;
+//! a notification that is lost all the same costs no more than one `poll`.
+//!
+//! Relies on `lshookd.wake()` in `sql/migrations/V1__change.sql`, and on a session of its own.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::Session;
+
+/// Pause while a capturing transaction is in flight, which keeps us from sleeping soundly.
+const DOZE: Duration = Duration::from_millis(20);
+
+/// Subscribes the session to the writers' wake-up call.
+pub async fn start(session: &Session) -> Result<()> {
+    session.client.batch_execute(include_str!("../sql/listen.sql")).await?;
+    Ok(())
+}
+
+/// Returns when there may be changes, after `poll` at the latest, or when `stop` says so.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn sleep(session: &mut Session, poll: Duration, stop: &CancellationToken) -> Result<()> {
+    while session.notifications.try_recv().is_ok() {}
+    let row = session.client.query_one(include_str!("../sql/fall_asleep.sql"), &[]).await?;
+    if !row.get::<_, bool>("asleep") {
+        tokio::select! {
+            () = tokio::time::sleep(DOZE) => {}
+            () = stop.cancelled() => {}
+        }
+        return Ok(());
+    }
+    let changes_wait: bool =
+        session.client.query_one(include_str!("../sql/changes_wait.sql"), &[]).await?.get("waiting");
+    let notified = if changes_wait {
+        Ok(Some(()))
+    } else {
+        tokio::select! {
+            notified = timeout(poll, session.notifications.recv()) => notified,
+            () = stop.cancelled() => Ok(Some(())),
+        }
+    };
+    if let Ok(None) = notified {
+        bail!("the connection to PostgreSQL was lost while waiting for changes");
+    }
+    session.client.batch_execute(include_str!("../sql/wake_up.sql")).await?;
+    Ok(())
+}

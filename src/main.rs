@@ -1,0 +1,30 @@
+//! lshookd sends Label Studio's webhooks out of PostgreSQL.
+//!
+//! The modules follow the way of a change, each knowing its own stage alone:
+//!
+//! [`listen`] ▶ [`change`] ▶ [`gather`] ▶ [`plan`] ▶ [`render`] ▶ [`queue`] ▶ [`deliver`]
+//!
+//! [`daemon`] ties the stages together; [`install`] and [`uninstall`] put the triggers in
+//! place and take them away; [`cli`] and [`settings`] face the operator.
+
+mod catalog;
+mod change;
+mod cli;
+mod daemon;
+mod database;
+mod deliver;
+mod event;
+mod gather;
+mod install;
+mod label_studio;
+mod listen;
+mod plan;
+mod queue;
+mod render;
+mod settings;
+mod subscription;
+mod uninstall;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,487 @@
+//! Planning: units of work → events. A pure function, and the heart of the program.
+//!
+//! The rules, each with a test below:
+//! - Within one transaction only the net effect counts, for nobody saw anything else.
+//! - A deletion that took others along is announced by its root alone.
+//! - Annotations that came with their tasks are part of the import.
+//! - Tasks that came or went in several transactions of one unit are one event.
+//! - What Label Studio does to a project in passing is no event; what changed it is one.
+//! - An event holds a bounded number of objects.
+
+use std::collections::HashSet;
+
+use crate::change::{Change, Operation, Relation};
+use crate::event::{Action, Event};
+use crate::gather::{Transaction, Unit};
+
+/// Columns of a project that Label Studio writes in passing, without moving `updated_at`:
+/// caches, and references to users that were deleted.
+const PROJECT_BOOKKEEPING: &[&str] = &[
+    "model_version",
+    "parsed_label_config",
+    "token",
+    "result_count",
+    "search_vector",
+    "created_by_id",
+    "deleted_by_id",
+];
+
+/// What an import of predictions writes to its project.
+const PROJECT_IMPORT: &[&str] = &["model_version", "updated_at"];
+
+/// Turns one unit of work into events, in order, with at most `batch_size` objects each.
+pub fn plan(unit: &Unit, batch_size: usize) -> Vec<Event> {
+    let mut events = Events::default();
+    let cascades = Cascades::of(unit);
+    for transaction in &unit.transactions {
+        plan_transaction(transaction, &cascades, &mut events);
+    }
+    events.cut(batch_size)
+}
+
+/// The deletions in a unit whose consequences are not announced.
+struct Cascades {
+    projects: HashSet<i64>,
+    tasks: HashSet<i64>,
+}
+
+impl Cascades {
+    fn of(unit: &Unit) -> Cascades {
+        let deleted = |relation| -> HashSet<i64> {
+            let changes = unit.transactions.iter().flat_map(|transaction| &transaction.changes);
+            let deletions =
+                changes.filter(|change| change.relation == relation && change.operation == Operation::Delete);
+            deletions.flat_map(|change| change.ids.iter().copied()).collect()
+        };
+        Cascades { projects: deleted(Relation::Project), tasks: deleted(Relation::Task) }
+    }
+
+    fn explain(&self, change: &Change, task: Option<i64>) -> bool {
+        change.operation == Operation::Delete
+            && change.relation != Relation::Project
+            && (change.project.is_some_and(|project| self.projects.contains(&project))
+                || task.is_some_and(|task| self.tasks.contains(&task)))
+    }
+}
+
+/// An object of a transaction. A task that moves is another object in its new project.
+type Object = (Relation, Option<i64>, i64);
+
+/// What one transaction did on the whole.
+#[derive(Default)]
+struct Net {
+    inserted: HashSet<Object>,
+    deleted: HashSet<Object>,
+    /// Inserted and deleted again: for everybody else it never was.
+    stillborn: HashSet<Object>,
+    tasks_inserted: HashSet<i64>,
+}
+
+impl Net {
+    fn of(transaction: &Transaction) -> Net {
+        let mut net = Net::default();
+        for change in &transaction.changes {
+            for object in change.objects() {
+                match change.operation {
+                    Operation::Insert => {
+                        net.inserted.insert(object);
+                    }
+                    Operation::Update => {}
+                    Operation::Delete if net.inserted.contains(&object) => {
+                        net.stillborn.insert(object);
+                    }
+                    Operation::Delete => {
+                        net.deleted.insert(object);
+                    }
+                }
+            }
+        }
+        let lasting = net.inserted.iter().filter(|object| !net.stillborn.contains(object));
+        net.tasks_inserted = lasting.filter(|object| object.0 == Relation::Task).map(|object| object.2).collect();
+        net
+    }
+
+    /// Whether the change of this object is seen from outside the transaction.
+    fn shows(&self, operation: Operation, object: &Object) -> bool {
+        match operation {
+            Operation::Insert => !self.stillborn.contains(object),
+            Operation::Update => !self.inserted.contains(object) && !self.deleted.contains(object),
+            Operation::Delete => !self.stillborn.contains(object),
+        }
+    }
+
+    fn whole_project(&self, set: &HashSet<Object>, project: i64) -> bool {
+        set.contains(&(Relation::Project, Some(project), project))
+    }
+}
+
+fn plan_transaction(transaction: &Transaction, cascades: &Cascades, events: &mut Events) {
+    let net = Net::of(transaction);
+    let mut updated = HashSet::new();
+    for change in &transaction.changes {
+        let Some(project) = change.project else {
+            continue; // An annotation of no project: nobody can subscribe to it.
+        };
+        let project_goes = net.whole_project(&net.deleted, project) || net.whole_project(&net.stillborn, project);
+        if project_goes && change.relation != Relation::Project {
+            continue;
+        }
+        let objects = change.ids.iter().enumerate().filter(|(index, id)| {
+            let object = (change.relation, change.project, **id);
+            let task = change.task(*index);
+            let came_along =
+                change.operation == Operation::Insert && task.is_some_and(|task| net.tasks_inserted.contains(&task));
+            net.shows(change.operation, &object)
+                && !came_along
+                && !cascades.explain(change, task)
+                && (change.operation != Operation::Update || updated.insert(object))
+        });
+        let objects: Vec<i64> = objects.map(|(_, id)| *id).collect();
+        if objects.is_empty() || in_passing(change, &net) {
+            // An update in passing must not hide a real one that follows.
+            objects.iter().for_each(|id| {
+                updated.remove(&(change.relation, change.project, *id));
+            });
+            continue;
+        }
+        announce(change, project, objects, events);
+    }
+}
+
+/// Whether Label Studio made this update of a project while doing something else.
+fn in_passing(change: &Change, net: &Net) -> bool {
+    if change.relation != Relation::Project || change.operation != Operation::Update {
+        return false;
+    }
+    let only = |allowed: &[&str]| change.changed_columns.iter().all(|column| allowed.contains(&column.as_str()));
+    let imports =
+        net.inserted.iter().any(|(relation, project, _)| *relation == Relation::Task && *project == change.project);
+    only(PROJECT_BOOKKEEPING) || (imports && only(PROJECT_IMPORT))
+}
+
+fn announce(change: &Change, project: i64, objects: Vec<i64>, events: &mut Events) {
+    let organization = match (change.relation, change.operation) {
+        (Relation::Project, Operation::Delete) => change.parents.first().copied().flatten(),
+        _ => None,
+    };
+    let event = |action, objects| Event { action, project, objects, organization, occurred_at: change.captured_at };
+    let one_each = |action| objects.iter().map(|id| event(action, vec![*id])).collect::<Vec<_>>();
+    match (change.relation, change.operation) {
+        (Relation::Project, Operation::Insert) => events.extend(one_each(Action::ProjectCreated)),
+        (Relation::Project, Operation::Update) => events.extend(one_each(Action::ProjectUpdated)),
+        (Relation::Project, Operation::Delete) => events.extend(one_each(Action::ProjectDeleted)),
+        (Relation::Task, Operation::Insert) => events.merge(event(Action::TasksCreated, objects)),
+        (Relation::Task, Operation::Delete) => events.merge(event(Action::TasksDeleted, objects)),
+        (Relation::Task, Operation::Update) => {} // Not captured: no action of Label Studio's.
+        (Relation::Annotation, Operation::Insert) if change.bulk => {
+            events.merge_within(change.transaction, event(Action::AnnotationsCreated, objects));
+        }
+        (Relation::Annotation, Operation::Insert) => events.extend(one_each(Action::AnnotationCreated)),
+        (Relation::Annotation, Operation::Update) => events.extend(one_each(Action::AnnotationUpdated)),
+        (Relation::Annotation, Operation::Delete) => {
+            events.merge_within(change.transaction, event(Action::AnnotationsDeleted, objects));
+        }
+        (Relation::LabelLink, Operation::Insert) => {
+            events.merge_within(change.transaction, event(Action::LabelLinkCreated, objects));
+        }
+        (Relation::LabelLink, Operation::Update) => events.extend(one_each(Action::LabelLinkUpdated)),
+        (Relation::LabelLink, Operation::Delete) => events.extend(one_each(Action::LabelLinkDeleted)),
+    }
+}
+
+impl Change {
+    fn objects(&self) -> impl Iterator<Item = Object> {
+        self.ids.iter().map(|id| (self.relation, self.project, *id))
+    }
+
+    /// The task of an annotation.
+    fn task(&self, index: usize) -> Option<i64> {
+        match self.relation {
+            Relation::Annotation => self.parents.get(index).copied().flatten(),
+            _ => None,
+        }
+    }
+}
+
+/// The events so far, each with the transaction that it may not outgrow.
+#[derive(Default)]
+struct Events(Vec<(Event, Option<u64>)>);
+
+impl Events {
+    fn extend(&mut self, events: Vec<Event>) {
+        self.0.extend(events.into_iter().map(|event| (event, None)));
+    }
+
+    /// Adds the objects to the project's latest event if that is of the same action.
+    fn merge(&mut self, event: Event) {
+        self.grow(event, None);
+    }
+
+    /// The same, but only for objects of one transaction.
+    fn merge_within(&mut self, transaction: u64, event: Event) {
+        self.grow(event, Some(transaction));
+    }
+
+    fn grow(&mut self, event: Event, transaction: Option<u64>) {
+        let latest = self.0.iter_mut().rfind(|(earlier, _)| earlier.project == event.project);
+        match latest {
+            Some((earlier, within)) if earlier.action == event.action && *within == transaction => {
+                earlier.objects.extend(event.objects);
+                earlier.occurred_at = earlier.occurred_at.max(event.occurred_at);
+            }
+            _ => self.0.push((event, transaction)),
+        }
+    }
+
+    fn cut(self, batch_size: usize) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (event, _) in self.0 {
+            if event.objects.len() <= batch_size {
+                events.push(event);
+                continue;
+            }
+            for objects in event.objects.chunks(batch_size) {
+                events.push(Event {
+                    objects: objects.to_vec(),
+                    action: event.action,
+                    project: event.project,
+                    organization: event.organization,
+                    occurred_at: event.occurred_at,
+                });
+            }
+        }
+        events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gather::tests::change;
+    use proptest::prelude::*;
+
+    use Action::*;
+    use Operation::{Delete, Insert, Update};
+    use Relation::{Annotation, LabelLink, Project, Task};
+
+    type Step<'a> = (Relation, Operation, &'a [i64]);
+
+    /// A unit from transactions, each a list of statements.
+    fn unit(transactions: &[&[Step<'_>]]) -> Unit {
+        let mut seq = 0;
+        let mut transaction = |(index, steps): (usize, &&[Step<'_>])| {
+            let change = |(relation, operation, ids): &Step<'_>| {
+                seq += 1;
+                change(seq, index as u64, 7, *relation, *operation, ids)
+            };
+            Transaction { changes: steps.iter().map(change).collect() }
+        };
+        Unit { transactions: transactions.iter().enumerate().map(&mut transaction).collect() }
+    }
+
+    fn summary(events: &[Event]) -> Vec<(Action, Vec<i64>)> {
+        events.iter().map(|event| (event.action, event.objects.clone())).collect()
+    }
+
+    fn planned(transactions: &[&[Step<'_>]]) -> Vec<(Action, Vec<i64>)> {
+        summary(&plan(&unit(transactions), 5000))
+    }
+
+    // In these tests annotation N belongs to task N + 1000.
+
+    #[test]
+    fn an_import_in_several_statements_and_transactions_is_one_event() {
+        let events = planned(&[&[(Task, Insert, &[1, 2]), (Task, Insert, &[3])], &[(Task, Insert, &[4])]]);
+        assert_eq!(events, [(TasksCreated, vec![1, 2, 3, 4])]);
+    }
+
+    #[test]
+    fn an_event_is_cut_at_the_batch_size() {
+        let events = summary(&plan(&unit(&[&[(Task, Insert, &[1, 2, 3, 4, 5])]]), 2));
+        assert_eq!(events, [(TasksCreated, vec![1, 2]), (TasksCreated, vec![3, 4]), (TasksCreated, vec![5])]);
+    }
+
+    #[test]
+    fn annotations_that_come_with_their_tasks_are_part_of_the_import() {
+        let events = planned(&[&[(Task, Insert, &[1001, 1002]), (Annotation, Insert, &[1])]]);
+        assert_eq!(events, [(TasksCreated, vec![1001, 1002])]);
+    }
+
+    #[test]
+    fn an_annotation_of_a_task_made_earlier_is_announced() {
+        let events = planned(&[&[(Task, Insert, &[1001])], &[(Annotation, Insert, &[1])]]);
+        assert_eq!(events, [(TasksCreated, vec![1001]), (AnnotationCreated, vec![1])]);
+    }
+
+    #[test]
+    fn deleting_tasks_is_announced_without_their_annotations() {
+        let cascade = planned(&[&[(Annotation, Delete, &[1, 2]), (Task, Delete, &[1001, 1002])]]);
+        assert_eq!(cascade, [(TasksDeleted, vec![1001, 1002])]);
+        // The data manager takes the tasks out of their project first and deletes in chunks.
+        let chunks =
+            planned(&[&[(Task, Delete, &[1001, 1002])], &[(Annotation, Delete, &[1])], &[(Annotation, Delete, &[2])]]);
+        assert_eq!(chunks, [(TasksDeleted, vec![1001, 1002])]);
+    }
+
+    #[test]
+    fn deleting_a_project_is_announced_alone_with_its_organization() {
+        let mut unit = unit(&[&[
+            (Annotation, Delete, &[1]),
+            (Task, Delete, &[1001]),
+            (LabelLink, Delete, &[1]),
+            (Project, Delete, &[1]),
+        ]]);
+        unit.transactions[0].changes[3].parents = vec![Some(42)];
+        let events = plan(&unit, 5000);
+        assert_eq!(summary(&events), [(ProjectDeleted, vec![1])]);
+        assert_eq!(events[0].organization, Some(42));
+    }
+
+    #[test]
+    fn only_the_net_effect_of_a_transaction_counts() {
+        assert_eq!(planned(&[&[(Task, Insert, &[1, 2]), (Task, Delete, &[1])]]), [(TasksCreated, vec![2])]);
+        assert_eq!(
+            planned(&[&[(Annotation, Insert, &[1]), (Annotation, Update, &[1])]]),
+            [(AnnotationCreated, vec![1])]
+        );
+        assert_eq!(
+            planned(&[&[(Annotation, Update, &[1]), (Annotation, Update, &[1])]]),
+            [(AnnotationUpdated, vec![1])]
+        );
+        assert_eq!(
+            planned(&[&[(Annotation, Update, &[1]), (Annotation, Delete, &[1])]]),
+            [(AnnotationsDeleted, vec![1])]
+        );
+        assert_eq!(planned(&[&[(Project, Insert, &[1]), (Task, Insert, &[1]), (Project, Delete, &[1])]]), []);
+    }
+
+    #[test]
+    fn what_later_transactions_do_is_announced_too() {
+        let events =
+            planned(&[&[(Annotation, Insert, &[1])], &[(Annotation, Update, &[1])], &[(Annotation, Update, &[1])]]);
+        assert_eq!(events, [(AnnotationCreated, vec![1]), (AnnotationUpdated, vec![1]), (AnnotationUpdated, vec![1])]);
+    }
+
+    #[test]
+    fn a_reimport_deletes_and_then_creates() {
+        let events = planned(&[&[(Task, Delete, &[1, 2]), (Task, Insert, &[3])]]);
+        assert_eq!(events, [(TasksDeleted, vec![1, 2]), (TasksCreated, vec![3])]);
+    }
+
+    #[test]
+    fn a_task_that_moves_leaves_one_project_and_enters_the_other() {
+        let mut unit = unit(&[&[(Task, Delete, &[1]), (Task, Insert, &[1])]]);
+        unit.transactions[0].changes[1].project = Some(2);
+        let events = plan(&unit, 5000);
+        assert_eq!(summary(&events), [(TasksDeleted, vec![1]), (TasksCreated, vec![1])]);
+        assert_eq!((events[0].project, events[1].project), (1, 2));
+    }
+
+    #[test]
+    fn annotations_made_in_bulk_are_one_event_even_a_single_one() {
+        let mut unit = unit(&[&[(Annotation, Insert, &[1, 2]), (Annotation, Insert, &[3])]]);
+        unit.transactions[0].changes.iter_mut().for_each(|change| change.bulk = true);
+        assert_eq!(summary(&plan(&unit, 5000)), [(AnnotationsCreated, vec![1, 2, 3])]);
+    }
+
+    #[test]
+    fn annotations_deleted_by_two_requests_are_two_events() {
+        let events = planned(&[&[(Annotation, Delete, &[1, 2])], &[(Annotation, Delete, &[3])]]);
+        assert_eq!(events, [(AnnotationsDeleted, vec![1, 2]), (AnnotationsDeleted, vec![3])]);
+    }
+
+    #[test]
+    fn an_update_of_many_annotations_is_one_event_each() {
+        assert_eq!(
+            planned(&[&[(Annotation, Update, &[1, 2])]]),
+            [(AnnotationUpdated, vec![1]), (AnnotationUpdated, vec![2])]
+        );
+    }
+
+    #[test]
+    fn label_links_come_together_and_change_and_go_one_by_one() {
+        let events =
+            planned(&[&[(LabelLink, Insert, &[1, 2])], &[(LabelLink, Update, &[1])], &[(LabelLink, Delete, &[1, 2])]]);
+        assert_eq!(
+            events,
+            [
+                (LabelLinkCreated, vec![1, 2]),
+                (LabelLinkUpdated, vec![1]),
+                (LabelLinkDeleted, vec![1]),
+                (LabelLinkDeleted, vec![2])
+            ]
+        );
+    }
+
+    #[test]
+    fn what_label_studio_does_to_a_project_in_passing_is_no_event() {
+        let with_columns = |steps: &[Step<'_>], columns: &[&str]| {
+            let mut unit = unit(&[steps]);
+            for change in &mut unit.transactions[0].changes {
+                if change.relation == Project {
+                    change.changed_columns = columns.iter().map(|column| (*column).to_owned()).collect();
+                }
+            }
+            summary(&plan(&unit, 5000))
+        };
+        let save: &[Step<'_>] = &[(Project, Update, &[1])];
+        assert_eq!(with_columns(save, &["title", "search_vector"]), [(ProjectUpdated, vec![1])]);
+        assert_eq!(with_columns(save, &["updated_at"]), [(ProjectUpdated, vec![1])]);
+        assert_eq!(with_columns(save, &["updated_at", "model_version"]), [(ProjectUpdated, vec![1])]);
+        assert_eq!(with_columns(save, &["model_version"]), []);
+        assert_eq!(with_columns(save, &["parsed_label_config"]), []);
+        let import: &[Step<'_>] = &[(Task, Insert, &[1]), (Project, Update, &[1])];
+        assert_eq!(with_columns(import, &["updated_at", "model_version"]), [(TasksCreated, vec![1])]);
+        assert_eq!(
+            with_columns(import, &["updated_at", "title"]),
+            [(TasksCreated, vec![1]), (ProjectUpdated, vec![1])]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_is_about_objects_that_changed_so_and_none_too_large(
+            script in prop::collection::vec((0..4usize, 0..3usize, prop::collection::btree_set(1..6i64, 1..4), 0..3u64), 0..30),
+            batch_size in 1..5usize,
+        ) {
+            let mut transactions: Vec<Vec<(Relation, Operation, Vec<i64>)>> = vec![vec![]; 3];
+            for (relation, operation, ids, transaction) in script {
+                let step = ([Project, Task, Annotation, LabelLink][relation], [Insert, Update, Delete][operation], ids.into_iter().collect());
+                transactions[transaction as usize].push(step);
+            }
+            let steps: Vec<Vec<Step<'_>>> =
+                transactions.iter().map(|steps| steps.iter().map(|(r, o, ids)| (*r, *o, ids.as_slice())).collect()).collect();
+            let slices: Vec<&[Step<'_>]> = steps.iter().map(Vec::as_slice).collect();
+            let events = plan(&unit(&slices), batch_size);
+            for event in &events {
+                prop_assert!((1..=batch_size).contains(&event.objects.len()));
+                let (relation, operation) = match event.action {
+                    ProjectCreated => (Project, Insert),
+                    ProjectUpdated => (Project, Update),
+                    ProjectDeleted => (Project, Delete),
+                    TasksCreated => (Task, Insert),
+                    TasksDeleted => (Task, Delete),
+                    AnnotationCreated | AnnotationsCreated => (Annotation, Insert),
+                    AnnotationUpdated => (Annotation, Update),
+                    AnnotationsDeleted => (Annotation, Delete),
+                    LabelLinkCreated => (LabelLink, Insert),
+                    LabelLinkUpdated => (LabelLink, Update),
+                    LabelLinkDeleted => (LabelLink, Delete),
+                };
+                for id in &event.objects {
+                    prop_assert!(transactions.iter().flatten().any(|(r, o, ids)| *r == relation && *o == operation && ids.contains(id)));
+                }
+            }
+            // Roots are never silent: every task deletion that lasts is announced, unless its project went too.
+            let project_goes = transactions.iter().flatten().any(|(r, o, _)| *r == Project && *o == Delete);
+            let inserted = |id: &i64| transactions.iter().flatten().any(|(r, o, ids)| *r == Task && *o == Insert && ids.contains(id));
+            if !project_goes {
+                for (relation, operation, ids) in transactions.iter().flatten() {
+                    for id in ids.iter().filter(|id| *relation == Task && *operation == Delete && !inserted(id)) {
+                        prop_assert!(events.iter().any(|event| event.action == TasksDeleted && event.objects.contains(id)));
+                    }
+                }
+            }
+        }
+    }
+}

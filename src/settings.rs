@@ -1,0 +1,437 @@
+//! Settings: flags over environment over configuration file over defaults.
+//!
+//! Every setting is one row of [`SETTINGS`], which gives its flag, its key in the file and
+//! its variables at once. Those that Label Studio has too carry Label Studio's names, and are
+//! read as Label Studio reads them: `LABEL_STUDIO_X`, then `HEARTEX_X`, then `X`
+//! (`get_env` in its `core/utils/params.py`), so that its environment file can be reused.
+
+mod sources;
+
+use std::path::Path;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio_postgres::Config;
+use url::Url;
+
+use crate::database::{Server, SslMode};
+pub use sources::{Flags, Sources};
+
+/// A setting whose value cannot be used, or a key nobody knows. Ends the program with 2.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// The value does not parse.
+    #[error("setting {key} ({origin}): {reason}")]
+    Invalid {
+        /// The setting's key.
+        key: &'static str,
+        /// Where the value came from.
+        origin: String,
+        /// What is wrong with it. Never holds a secret.
+        reason: String,
+    },
+    /// A key in the file, or an `LSHOOKD_` variable, that is no setting.
+    #[error("{origin}: there is no setting {key:?}{suggestion}")]
+    Unknown {
+        /// The key as written.
+        key: String,
+        /// The file or the environment.
+        origin: String,
+        /// The nearest known name, if one is near.
+        suggestion: String,
+    },
+    /// The configuration file cannot be read or is not TOML.
+    #[error("configuration file {path}: {reason}")]
+    File {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Which environment variables a setting has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variable {
+    /// One variable with this very name.
+    Plain(&'static str),
+    /// `LSHOOKD_` and the key in capitals.
+    Own,
+    /// `LABEL_STUDIO_`, `HEARTEX_` or nothing before the key in capitals.
+    LabelStudio,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The key in the file; the flag is the same with dashes.
+    pub key: &'static str,
+    /// Its environment variables.
+    pub variable: Variable,
+    /// The value where nothing is set, as one would write it.
+    pub default: Option<&'static str>,
+    /// One line of help.
+    pub help: &'static str,
+}
+
+const fn setting(key: &'static str, variable: Variable, default: Option<&'static str>, help: &'static str) -> Setting {
+    Setting { key, variable, default, help }
+}
+
+/// All settings.
+#[rustfmt::skip]
+pub const SETTINGS: &[Setting] = &[
+    setting("database_url", Variable::Plain("DATABASE_URL"), None, "Label Studio's database, as postgres://user:password@host:port/name; in place of the five postgre_ settings"),
+    setting("postgre_host", Variable::LabelStudio, Some("localhost"), "Host of Label Studio's PostgreSQL, or the folder of its Unix socket"),
+    setting("postgre_port", Variable::LabelStudio, Some("5432"), "Port of Label Studio's PostgreSQL"),
+    setting("postgre_name", Variable::LabelStudio, Some("postgres"), "Name of Label Studio's database"),
+    setting("postgre_user", Variable::LabelStudio, Some("postgres"), "PostgreSQL role to connect as"),
+    setting("postgre_password", Variable::LabelStudio, Some("postgres"), "Its password"),
+    setting("postgre_password_file", Variable::LabelStudio, None, "File that holds the password, in place of postgre_password"),
+    setting("sslmode", Variable::Own, Some("prefer"), "TLS to PostgreSQL: disable, prefer, require, verify-ca or verify-full"),
+    setting("sslrootcert", Variable::Own, None, "PEM file of the authority that signed PostgreSQL's certificate"),
+    setting("label_studio_schema", Variable::Own, None, "PostgreSQL schema of Label Studio's tables; found by itself where there is only one"),
+    setting("allow_organization_webhooks", Variable::LabelStudio, None, "Whether webhooks without a project are served; false leaves them out"),
+    setting("webhook_timeout", Variable::LabelStudio, None, "Seconds to wait for an endpoint, for the connection and for the answer each; 1 and 15 where not set"),
+    setting("webhook_batch_size", Variable::LabelStudio, Some("5000"), "Most objects in one event"),
+    setting("ssrf_protection_enabled", Variable::LabelStudio, Some("true"), "Refuse endpoints on private and reserved addresses"),
+    setting("use_default_banned_subnets", Variable::LabelStudio, Some("true"), "Whether Label Studio's list of reserved networks is among the refused"),
+    setting("user_additional_banned_subnets", Variable::LabelStudio, Some(""), "Networks to refuse as well, separated by commas"),
+    setting("allow", Variable::Own, Some(""), "Networks and host names that are never refused, separated by commas"),
+    setting("settle", Variable::Own, Some("50ms"), "How long a connection must be idle for its changes to count as one finished action; 0 plans every transaction at once"),
+    setting("gather_limit", Variable::Own, Some("5s"), "Longest time the changes of a busy connection are gathered"),
+    setting("gather_import_limit", Variable::Own, Some("5m"), "The same for a connection that only adds tasks: an import or a storage sync"),
+    setting("poll", Variable::Own, Some("5s"), "How often to look without being notified"),
+    setting("retry_schedule", Variable::Own, Some("5s,30s,2m,10m,1h,3h,6h,12h"), "Pauses before the second and each later attempt; after the last the delivery is dead"),
+    setting("concurrency", Variable::Own, Some("128"), "Most requests in flight at once"),
+    setting("concurrency_per_host", Variable::Own, Some("32"), "Most requests in flight to one host at once"),
+    setting("log_format", Variable::Own, Some("text"), "Form of the log: text or json"),
+    setting("log_level", Variable::Own, Some("info"), "What to log, as RUST_LOG has it; RUST_LOG itself wins over the default"),
+];
+
+/// What the daemon runs by.
+#[derive(Clone)]
+pub struct Settings {
+    /// Label Studio's database.
+    pub server: Server,
+    /// `label_studio_schema`
+    pub label_studio_schema: Option<String>,
+    /// `false` leaves out webhooks that have no project.
+    pub organization_webhooks: bool,
+    /// Limits of one request.
+    pub timeout: Timeout,
+    /// Most objects in one event.
+    pub batch_size: usize,
+    /// Which addresses may be reached.
+    pub egress: Egress,
+    /// When changes are complete.
+    pub gather: GatherLimits,
+    /// Pause between looks without a notification.
+    pub poll: Duration,
+    /// Pauses between attempts.
+    pub retry_schedule: Vec<Duration>,
+    /// Requests in flight at once.
+    pub concurrency: usize,
+    /// Requests in flight at once to one host.
+    pub concurrency_per_host: usize,
+}
+
+/// How long one request may take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timeout {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// Until the answer's head is there.
+    pub answer: Duration,
+}
+
+/// When the changes of one connection are taken for one finished action.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GatherLimits {
+    /// Idle time after which a connection is done; zero: each transaction stands alone.
+    pub settle: Duration,
+    /// Age at which changes are planned even if their connection is still at work.
+    pub limit: Duration,
+    /// The same where the connection did nothing but add tasks.
+    pub import_limit: Duration,
+}
+
+/// The addresses that webhooks may reach.
+#[derive(Debug, Clone, Default)]
+pub struct Egress {
+    /// Whether anything is refused at all, beside link-local addresses.
+    pub protection: bool,
+    /// Whether Label Studio's own list is refused.
+    pub default_banned: bool,
+    /// Networks refused as well.
+    pub additional_banned: Vec<IpNet>,
+    /// Networks never refused.
+    pub allowed_networks: Vec<IpNet>,
+    /// Host names never refused, in lower case.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// Form and amount of the log.
+pub struct Logging {
+    /// JSON lines in place of text.
+    pub json: bool,
+    /// A filter as `RUST_LOG` has it.
+    pub filter: String,
+}
+
+impl Logging {
+    /// Reads the two settings of the log.
+    pub fn from(sources: &Sources) -> Result<Logging, SettingError> {
+        let json = sources.parse("log_format", |text| match text {
+            "text" => Ok(false),
+            "json" => Ok(true),
+            _ => Err("expected text or json".to_owned()),
+        })?;
+        let filter = match sources.is_default("log_level").then(|| std::env::var("RUST_LOG").ok()).flatten() {
+            Some(filter) => filter,
+            None => sources.parse("log_level", |text| {
+                tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+            })?,
+        };
+        Ok(Logging { json, filter })
+    }
+}
+
+impl Settings {
+    /// Reads all settings but those of the log.
+    ///
+    /// # Errors
+    /// The first value that does not parse.
+    pub fn from(sources: &Sources) -> Result<Settings, SettingError> {
+        let timeout = match sources.parse_optional("webhook_timeout", seconds)? {
+            Some(both) => Timeout { connect: both, answer: both },
+            // Label Studio's second is for an annotator who waits; nobody waits for us.
+            None => Timeout { connect: Duration::from_secs(1), answer: Duration::from_secs(15) },
+        };
+        let (allowed_networks, allowed_hosts) = sources.parse("allow", allow_list)?;
+        Ok(Settings {
+            server: server(sources)?,
+            label_studio_schema: sources.parse_optional("label_studio_schema", |text| Ok(text.to_owned()))?,
+            organization_webhooks: sources.parse_optional("allow_organization_webhooks", boolean)?.unwrap_or(true),
+            timeout,
+            batch_size: sources.parse("webhook_batch_size", positive)?,
+            egress: Egress {
+                protection: sources.parse("ssrf_protection_enabled", boolean)?,
+                default_banned: sources.parse("use_default_banned_subnets", boolean)?,
+                additional_banned: sources.parse("user_additional_banned_subnets", |text| list(text, network))?,
+                allowed_networks,
+                allowed_hosts,
+            },
+            gather: GatherLimits {
+                settle: sources.parse("settle", duration)?,
+                limit: sources.parse("gather_limit", duration)?,
+                import_limit: sources.parse("gather_import_limit", duration)?,
+            },
+            poll: sources.parse("poll", |text| match duration(text)? {
+                Duration::ZERO => Err("must be more than 0".to_owned()),
+                poll => Ok(poll),
+            })?,
+            retry_schedule: sources.parse("retry_schedule", |text| list(text, duration))?,
+            concurrency: sources.parse("concurrency", positive)?,
+            concurrency_per_host: sources.parse("concurrency_per_host", positive)?,
+        })
+    }
+}
+
+/// The database, from its URL or from Label Studio's five variables.
+fn server(sources: &Sources) -> Result<Server, SettingError> {
+    let mut ssl_mode = sources.parse("sslmode", str::parse)?;
+    let mut ssl_root_cert = sources.parse_optional("sslrootcert", |text| Ok(text.to_owned()))?;
+    let config = match sources.parse_optional("database_url", database_url)? {
+        Some(url) => {
+            ssl_mode = url.ssl_mode.unwrap_or(ssl_mode);
+            ssl_root_cert = url.ssl_root_cert.or(ssl_root_cert);
+            url.config
+        }
+        None => {
+            let mut config = Config::new();
+            let password = match sources.parse_optional("postgre_password_file", read_password)? {
+                Some(password) => password,
+                None => sources.parse("postgre_password", |text| Ok(text.to_owned()))?,
+            };
+            config
+                .host(sources.parse("postgre_host", |text| Ok(text.to_owned()))?)
+                .port(sources.parse("postgre_port", |text| {
+                    text.parse::<u16>().map_err(|_| "expected a port number".to_owned())
+                })?)
+                .dbname(sources.parse("postgre_name", |text| Ok(text.to_owned()))?)
+                .user(sources.parse("postgre_user", |text| Ok(text.to_owned()))?)
+                .password(password);
+            config
+        }
+    };
+    Ok(Server { config, ssl_mode, ssl_root_cert })
+}
+
+struct DatabaseUrl {
+    config: Config,
+    ssl_mode: Option<SslMode>,
+    ssl_root_cert: Option<String>,
+}
+
+/// A connection URL; what tokio-postgres does not know of libpq's TLS is taken out first.
+fn database_url(text: &str) -> Result<DatabaseUrl, String> {
+    let mut url = Url::parse(text).map_err(|error| format!("not a URL: {error}"))?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return Err("expected postgres://user:password@host:port/name".to_owned());
+    }
+    let mut ssl_mode = None;
+    let mut ssl_root_cert = None;
+    let mut others = Vec::new();
+    for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let value = || url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned());
+        match pair.split('=').next() {
+            Some("sslmode") => {
+                let mode = value().unwrap_or_default().parse().map_err(|reason| format!("sslmode: {reason}"))?;
+                ssl_mode = Some(mode);
+            }
+            Some("sslrootcert") => ssl_root_cert = value(),
+            _ => others.push(pair),
+        }
+    }
+    let others = others.join("&");
+    url.set_query((!others.is_empty()).then_some(&others));
+    // The parser's own message could quote the URL, and with it the password.
+    let config = url.as_str().parse().map_err(|_| "PostgreSQL's client library does not understand it".to_owned())?;
+    Ok(DatabaseUrl { config, ssl_mode, ssl_root_cert })
+}
+
+fn read_password(path: &str) -> Result<String, String> {
+    std::fs::read_to_string(Path::new(path))
+        .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+        .map_err(|error| format!("cannot read {path}: {error}"))
+}
+
+/// A boolean as Label Studio reads it (`cast_bool_from_str`, else a number).
+fn boolean(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "not" | "off" | "0" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a number of seconds above 0, such as 1.0".to_owned();
+    let seconds = text.trim().parse::<f64>().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero()).ok_or_else(wrong)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match text.trim() {
+        "0" => Ok(Duration::ZERO),
+        text => humantime::parse_duration(text)
+            .map_err(|error| format!("{error}; expected a duration such as 50ms, 5s or 10m")),
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.trim().parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a whole number above 0".to_owned())
+}
+
+fn list<T>(text: &str, item: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(item).collect()
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("{text:?} is not a network such as 10.0.0.0/8"))
+}
+
+fn allow_list(text: &str) -> Result<(Vec<IpNet>, Vec<String>), String> {
+    let mut networks = Vec::new();
+    let mut hosts = Vec::new();
+    for entry in list(text, |entry| Ok(entry.to_owned()))? {
+        match network(&entry) {
+            Ok(network) => networks.push(network),
+            Err(reason) if entry.contains(['/', ':', ' ']) => return Err(reason),
+            Err(_) => hosts.push(entry.to_lowercase()),
+        }
+    }
+    Ok((networks, hosts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(environment: &[(&str, &str)], file: &str) -> Result<Settings, SettingError> {
+        Settings::from(&Sources::for_test(&[], environment, file)?)
+    }
+
+    #[test]
+    fn label_studios_names_win_in_label_studios_order() {
+        let all = [
+            ("WEBHOOK_BATCH_SIZE", "3"),
+            ("HEARTEX_WEBHOOK_BATCH_SIZE", "2"),
+            ("LABEL_STUDIO_WEBHOOK_BATCH_SIZE", "1"),
+        ];
+        assert_eq!(settings(&all, "").unwrap().batch_size, 1);
+        assert_eq!(settings(&all[..2], "").unwrap().batch_size, 2);
+        assert_eq!(settings(&all[..1], "webhook_batch_size = 4").unwrap().batch_size, 3);
+        assert_eq!(settings(&[], "webhook_batch_size = 4").unwrap().batch_size, 4);
+        assert_eq!(settings(&[], "").unwrap().batch_size, 5000);
+    }
+
+    #[test]
+    fn flags_win_over_the_environment() {
+        let sources = Sources::for_test(&[("settle", "1s")], &[("LSHOOKD_SETTLE", "2s")], "settle = '3s'").unwrap();
+        assert_eq!(Settings::from(&sources).unwrap().gather.settle, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_timeout_that_is_set_counts_for_connecting_and_answering_alike() {
+        let half = Duration::from_millis(500);
+        let set = settings(&[("WEBHOOK_TIMEOUT", "0.5")], "").unwrap().timeout;
+        assert_eq!(set, Timeout { connect: half, answer: half });
+        let unset = settings(&[], "").unwrap().timeout;
+        assert_eq!(unset, Timeout { connect: Duration::from_secs(1), answer: Duration::from_secs(15) });
+    }
+
+    #[test]
+    fn bad_values_and_unknown_keys_are_named() {
+        let message = |result: Result<Settings, SettingError>| result.err().expect("an error").to_string();
+        assert_eq!(
+            message(settings(&[("LSHOOKD_RETRY_SCHEDULE", "5s,soon")], "")),
+            "setting retry_schedule (environment LSHOOKD_RETRY_SCHEDULE): expected number at 0; \
+             expected a duration such as 50ms, 5s or 10m"
+        );
+        assert!(message(settings(&[], "setle = '1s'")).contains("there is no setting \"setle\"; did you mean settle?"));
+        assert!(message(settings(&[("LSHOOKD_SETLE", "1s")], "")).contains("LSHOOKD_SETLE"));
+        assert!(message(settings(&[("SSRF_PROTECTION_ENABLED", "perhaps")], "")).contains("ssrf_protection_enabled"));
+    }
+
+    #[test]
+    fn a_bad_database_url_is_refused_without_showing_it() {
+        for url in
+            ["mysql://me:hidden@db/ls", "postgres://me:hidden@db/ls?sslmode=maybe", "postgres://me:hidden@db:x/ls"]
+        {
+            let error = settings(&[("DATABASE_URL", url)], "").err().expect("an error").to_string();
+            assert!(error.contains("database_url") && !error.contains("hidden"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_database_url_may_carry_the_tls_settings_of_libpq() {
+        let url = "postgres://me:pw@db.example/ls?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20jit%3Doff";
+        let server = settings(&[("DATABASE_URL", url)], "").unwrap().server;
+        assert_eq!(server.ssl_mode, SslMode::VerifyFull);
+        assert_eq!(server.ssl_root_cert.as_deref(), Some("/ca.pem"));
+        assert_eq!(server.config.get_options(), Some("-c jit=off"));
+        assert!(!server.display().contains("pw"));
+    }
+
+    #[test]
+    fn the_allow_list_takes_networks_and_names() {
+        let egress = settings(&[("LSHOOKD_ALLOW", "10.1.0.0/16, Trainer.internal,::1")], "").unwrap().egress;
+        assert_eq!(egress.allowed_networks.len(), 2);
+        assert_eq!(egress.allowed_hosts, ["trainer.internal"]);
+        assert!(settings(&[("LSHOOKD_ALLOW", "10.1.0.0/99")], "").is_err());
+    }
+}

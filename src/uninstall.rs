@@ -1,0 +1,42 @@
+//! Uninstalling: our schema, and with it everything of ours, triggers included.
+
+use anyhow::{Result, bail};
+
+use crate::database::Server;
+use crate::install::with_patience;
+use crate::label_studio;
+
+/// Removes lshookd from the database; without `confirmed` only says what would be lost.
+///
+/// # Errors
+/// When it is not confirmed, or a table stayed locked.
+pub async fn run(server: &Server, schema: Option<&str>, confirmed: bool) -> Result<()> {
+    let mut session = server.connect().await?;
+    let client = &mut session.client;
+    label_studio::enter(client, schema).await?;
+    let installed: bool = client.query_one(include_str!("../sql/is_installed.sql"), &[]).await?.get("installed");
+    if !installed {
+        println!("lshookd is not installed in the {}; nothing to do.", server.display());
+        return Ok(());
+    }
+    let losses = client.query_one(include_str!("../sql/uninstall_losses.sql"), &[]).await?;
+    let losses = format!(
+        "{} undelivered deliveries, {} dead ones, {} changes not yet planned, and the record of {} attempts",
+        losses.get::<_, i64>("pending"),
+        losses.get::<_, i64>("dead"),
+        losses.get::<_, i64>("changes"),
+        losses.get::<_, i64>("attempts"),
+    );
+    if !confirmed {
+        bail!("uninstalling would lose {losses}; nothing was changed; add --yes to go ahead");
+    }
+    with_patience("drop schema lshookd", async || {
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(include_str!("../sql/short_lock_timeout.sql")).await?;
+        transaction.batch_execute(include_str!("../sql/uninstall.sql")).await?;
+        transaction.commit().await
+    })
+    .await?;
+    println!("lshookd is gone from the {}, and with it {losses}.", server.display());
+    Ok(())
+}
