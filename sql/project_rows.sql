@@ -1,7 +1,7 @@
--- Projects as their columns stand, with the counts that Label Studio adds
--- (ProjectManager.with_counts in its projects/models.py).
-select project.id::bigint as id,
-       row_to_json(project)::text as row,
+-- Projects as their columns stand, or stood when they were deleted, with the counts that Label
+-- Studio adds (ProjectManager.with_counts in its projects/models.py).
+select project.id,
+       project.row,
        tasks.task_number,
        tasks.finished_task_number,
        predictions.total_predictions_number,
@@ -10,7 +10,19 @@ select project.id::bigint as id,
        annotations.useful_annotation_number,
        annotations.ground_truth_number,
        annotations.skipped_annotations_number
-from project
+from (
+    select id::bigint as id,
+           row_to_json(project)::text as row
+    from project
+    where id = any ($1::bigint[])
+    union all
+    select distinct on (id) id,
+           image::text as row
+    from lshookd.last_image
+    where relation = 'project'
+      and id = any ($1::bigint[])
+      and not exists (select from project where project.id = last_image.id)
+) as project
 cross join lateral (
     select count(*) as task_number,
            count(*) filter (where task.is_labeled) as finished_task_number
@@ -32,5 +44,4 @@ cross join lateral (
            count(*) filter (where was_cancelled) as skipped_annotations_number
     from task_completion
     where task_completion.project_id = project.id
-) as annotations
-where project.id = any ($1::bigint[]);
+) as annotations;

@@ -1,6 +1,6 @@
 -- The active webhooks that concern the given projects: their own, and those of their
 -- organization where these are served ($3). The organization of a project that is deleted
--- comes with the event ($2).
+-- comes with the event ($2), or is in the project's last image.
 select wanted.project_id as for_project,
        webhook.id::bigint as webhook,
        webhook.project_id is null as organization_wide,
@@ -14,7 +14,16 @@ select wanted.project_id as for_project,
 from unnest($1::bigint[], $2::bigint[]) as wanted (project_id, organization_id)
 left join project on project.id = wanted.project_id
 join webhook
-  on webhook.organization_id = coalesce(project.organization_id, wanted.organization_id)
+  on webhook.organization_id = coalesce(
+         project.organization_id::bigint,
+         wanted.organization_id,
+         (
+             select (last_image.image ->> 'organization_id')::bigint
+             from lshookd.last_image
+             where last_image.relation = 'project' and last_image.id = wanted.project_id
+             limit 1
+         )
+     )
  and (webhook.project_id = wanted.project_id or (webhook.project_id is null and $3::boolean))
 where webhook.is_active
 order by webhook.id;

@@ -39,6 +39,11 @@ impl Action {
         }
     }
 
+    /// Whether it shows annotations and their tasks.
+    pub fn is_about_annotations(self) -> bool {
+        matches!(self, Action::AnnotationCreated | Action::AnnotationsCreated | Action::AnnotationUpdated)
+    }
+
     /// Whether it goes to webhooks without a project alone.
     pub fn organization_only(self) -> bool {
         matches!(self, Action::ProjectCreated | Action::ProjectDeleted)

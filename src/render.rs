@@ -7,7 +7,7 @@
 
 mod row;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -44,8 +44,7 @@ struct Child {
 impl Renderer {
     /// The bodies of the events, in their order; `None` for an event whose objects are all gone.
     ///
-    /// An event that creates or updates loses the objects that are gone by now: their deletion
-    /// is a later event.
+    /// Objects that were deleted meanwhile are shown as they last were.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -67,28 +66,29 @@ impl Renderer {
 impl Objects {
     async fn read(client: &impl GenericClient, catalog: &Catalog, events: &[&Event]) -> Result<Objects> {
         let mut projects = BTreeSet::new();
-        let mut tasks = BTreeSet::new();
+        // By task the project of its event: the task itself may have left it by now.
+        let mut tasks = BTreeMap::new();
         let mut annotations = BTreeSet::new();
         let mut label_links = BTreeSet::new();
         for event in events {
-            let wanted = match event.action {
+            match event.action {
                 Action::ProjectDeleted => continue,
-                Action::TasksCreated => Some(&mut tasks),
-                Action::AnnotationCreated | Action::AnnotationsCreated | Action::AnnotationUpdated => {
-                    Some(&mut annotations)
-                }
-                Action::LabelLinkCreated | Action::LabelLinkUpdated => Some(&mut label_links),
-                _ => None,
-            };
-            projects.insert(event.project);
-            if let Some(wanted) = wanted {
-                wanted.extend(&event.objects);
+                Action::TasksCreated => tasks.extend(event.objects.iter().map(|id| (*id, event.project))),
+                action if action.is_about_annotations() => annotations.extend(&event.objects),
+                Action::LabelLinkCreated | Action::LabelLinkUpdated => label_links.extend(&event.objects),
+                _ => {}
             }
+            projects.insert(event.project);
         }
         let reader = Reader { client, catalog };
         let annotations =
             reader.children(include_str!("../sql/annotation_rows.sql"), "task_completion", &annotations).await?;
-        tasks.extend(annotations.values().filter_map(|annotation| annotation.parent));
+        for event in events {
+            let parents = event.objects.iter().filter_map(|id| annotations.get(id)?.parent);
+            if event.action.is_about_annotations() {
+                tasks.extend(parents.map(|task| (task, event.project)));
+            }
+        }
         let label_links = reader
             .children(include_str!("../sql/label_link_rows.sql"), "labels_manager_labellink", &label_links)
             .await?;
@@ -216,16 +216,24 @@ impl<C: GenericClient> Reader<'_, C> {
 
     /// Tasks, with `$undefined$` in their data replaced
     /// (`replace_task_data_undefined_with_config_field` in Label Studio's `core/label_config.py`).
-    async fn tasks(&self, ids: &BTreeSet<i64>, undefined_keys: &HashMap<i64, String>) -> Result<HashMap<i64, String>> {
+    async fn tasks(
+        &self,
+        homes: &BTreeMap<i64, i64>,
+        undefined_keys: &HashMap<i64, String>,
+    ) -> Result<HashMap<i64, String>> {
         let mut tasks = HashMap::new();
-        if ids.is_empty() {
+        if homes.is_empty() {
             return Ok(tasks);
         }
+        let ids = homes.keys().copied().collect();
         let shape = self.shape("task")?;
-        let mut links = self.links(shape, ids).await?;
-        for row in self.rows(include_str!("../sql/task_rows.sql"), ids).await? {
+        let mut links = self.links(shape, &ids).await?;
+        for row in self.rows(include_str!("../sql/task_rows.sql"), &ids).await? {
             let id: i64 = row.get("id");
             let mut fields = Fields::parse(row.get("row"))?;
+            if let Some(home) = homes.get(&id) {
+                fields.fill("project_id", *home);
+            }
             let project = fields.get("project_id").and_then(|id| id.parse().ok());
             if let Some(key) = project.and_then(|project: i64| undefined_keys.get(&project)) {
                 fields.rename_undefined("data", key)?;

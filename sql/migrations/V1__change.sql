@@ -41,6 +41,29 @@ create table lshookd.capture_error (
 comment on table lshookd.capture_error is
     'Changes that could not be captured, and why. Label Studio''s own writes went through.';
 
+-- Rows as they last were, of objects that were deleted while a change of theirs still waits to
+-- be planned: the event about it is then made of these. Nearly always empty.
+create table lshookd.last_image (
+    relation  text   not null,
+    id        bigint not null,
+    up_to     bigint not null,  -- of no use once all changes up to this one are planned
+    image     json   not null
+);
+
+comment on table lshookd.last_image is
+    'Deleted rows that are still to be announced as created or updated.';
+
+create index last_image_id on lshookd.last_image (relation, id);
+
+-- Whether so many changes wait that looking through them would slow a writer down.
+create function lshookd.is_crowded() returns boolean
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(max(seq) - min(seq) > 1000, false) from lshookd.change
+$$;
+
 -- Wakes a sleeping planner, and no other: NOTIFY takes a lock at commit that serializes the
 -- writers of the whole cluster. A planner that is about to sleep takes this advisory lock
 -- exclusively, which it gets only when no capturing transaction is in flight; it looks at
@@ -129,6 +152,21 @@ create function lshookd.capture_task_delete() returns trigger
     set search_path = pg_catalog, pg_temp
 as $$
 begin
+    insert into lshookd.last_image (relation, id, up_to, image)
+    select 'task', removed.id, waiting.up_to, row_to_json(removed)
+    from removed
+    cross join (select max(seq) as up_to from lshookd.change) as waiting
+    where waiting.up_to is not null
+      and case
+              when lshookd.is_crowded() then true
+              else removed.id in (
+                       select unnest(change.ids) from lshookd.change
+                       where change.relation = 'task' and change.operation <> 'delete'
+                   ) or removed.id in (
+                        select unnest(change.parents) from lshookd.change
+                        where change.relation = 'annotation' and change.operation <> 'delete'
+                    )
+          end;
     insert into lshookd.change (relation, operation, project_id, ids)
     select 'task', 'delete', project_id, array_agg(id order by id)
     from removed
@@ -218,6 +256,18 @@ create function lshookd.capture_annotation_delete() returns trigger
     set search_path = pg_catalog, pg_temp
 as $$
 begin
+    insert into lshookd.last_image (relation, id, up_to, image)
+    select 'annotation', removed.id, waiting.up_to, row_to_json(removed)
+    from removed
+    cross join (select max(seq) as up_to from lshookd.change) as waiting
+    where waiting.up_to is not null
+      and case
+              when lshookd.is_crowded() then true
+              else removed.id in (
+                       select unnest(change.ids) from lshookd.change
+                       where change.relation = 'annotation' and change.operation <> 'delete'
+                   )
+          end;
     insert into lshookd.change (relation, operation, project_id, ids, parents)
     select 'annotation', 'delete', project_id, array_agg(id order by id), array_agg(task_id order by id)
     from removed
@@ -291,6 +341,18 @@ create function lshookd.capture_project_delete() returns trigger
     set search_path = pg_catalog, pg_temp
 as $$
 begin
+    insert into lshookd.last_image (relation, id, up_to, image)
+    select 'project', removed.id, waiting.up_to, row_to_json(removed)
+    from removed
+    cross join (select max(seq) as up_to from lshookd.change) as waiting
+    where waiting.up_to is not null
+      and case
+              when lshookd.is_crowded() then true
+              else removed.id in (
+                       select unnest(change.ids) from lshookd.change
+                       where change.relation = 'project' and change.operation <> 'delete'
+                   )
+          end;
     insert into lshookd.change (relation, operation, project_id, ids, parents)
     select 'project', 'delete', id, array[id], array[organization_id]
     from removed
@@ -307,7 +369,7 @@ $$;
 
 -- Label links ---------------------------------------------------------------------------
 
-create function lshookd.capture_label_link() returns trigger
+create function lshookd.capture_label_link_write() returns trigger
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
@@ -315,7 +377,39 @@ as $$
 begin
     insert into lshookd.change (relation, operation, project_id, ids, parents)
     select 'label_link', lower(tg_op), project_id, array_agg(id order by id), array_agg(label_id order by id)
-    from touched
+    from added
+    group by project_id;
+    if found then
+        perform lshookd.wake();
+    end if;
+    return null;
+exception when others then
+    perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
+    return null;
+end
+$$;
+
+create function lshookd.capture_label_link_delete() returns trigger
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into lshookd.last_image (relation, id, up_to, image)
+    select 'label_link', removed.id, waiting.up_to, row_to_json(removed)
+    from removed
+    cross join (select max(seq) as up_to from lshookd.change) as waiting
+    where waiting.up_to is not null
+      and case
+              when lshookd.is_crowded() then true
+              else removed.id in (
+                       select unnest(change.ids) from lshookd.change
+                       where change.relation = 'label_link' and change.operation <> 'delete'
+                   )
+          end;
+    insert into lshookd.change (relation, operation, project_id, ids, parents)
+    select 'label_link', 'delete', project_id, array_agg(id order by id), array_agg(label_id order by id)
+    from removed
     group by project_id;
     if found then
         perform lshookd.wake();

@@ -56,6 +56,7 @@ pub async fn run(mut session: Session, settings: &Settings, stop: &CancellationT
             }
             commit(&mut session.client, &mut renderer, batch, settings.organization_webhooks).await?;
         }
+        session.client.execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
     }
     Ok(())
 }

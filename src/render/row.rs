@@ -1,8 +1,10 @@
 //! One row's JSON, field by field, in the form of Label Studio's serializers.
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::TimeZone;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -28,6 +30,13 @@ impl Fields {
     /// The value of a field.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Gives a field that is null another value.
+    pub fn fill(&mut self, name: &str, value: i64) {
+        if let Some((_, null)) = self.0.iter_mut().find(|(field, value)| field == name && value == "null") {
+            *null = value.to_string();
+        }
     }
 
     /// Adds a field.
@@ -100,7 +109,12 @@ impl Fields {
 /// microseconds unless they are zero (`DateTimeField.to_representation`). `None` for null and
 /// for what is no moment, such as infinity.
 fn moment(json: &str) -> Option<String> {
-    let moment: DateTime = json.strip_prefix('"')?.strip_suffix("+00:00\"")?.parse().ok()?;
+    let text = json.strip_prefix('"')?.strip_suffix('"')?;
+    let moment: DateTime = match text.strip_suffix("+00:00") {
+        Some(utc) => utc.parse().ok()?,
+        // The image of a deleted row was written in the time zone of whoever deleted it.
+        None => text.parse::<Timestamp>().ok()?.to_zoned(TimeZone::UTC).datetime(),
+    };
     let digits = if moment.subsec_nanosecond() == 0 { 0 } else { 6 };
     let text = DateTimePrinter::new().precision(Some(digits)).datetime_to_string(&moment);
     Some(format!("\"{text}Z\""))
@@ -154,6 +168,7 @@ mod tests {
         assert_eq!(of("2026-11-23T08:23:09+00:00").unwrap(), "\"2026-11-23T08:23:09Z\"");
         assert_eq!(of("0001-01-01T00:00:00+00:00").unwrap(), "\"0001-01-01T00:00:00Z\"");
         assert_eq!(of("9999-12-31T23:59:59.999999+00:00").unwrap(), "\"9999-12-31T23:59:59.999999Z\"");
+        assert_eq!(of("2026-11-23T10:23:09.5+02:00").unwrap(), "\"2026-11-23T08:23:09.500000Z\"");
         assert_eq!(of("infinity"), None);
         assert_eq!(moment("null"), None);
     }

@@ -1,0 +1,97 @@
+//! What every test starts from: a database with Label Studio's tables, lshookd installed.
+
+use anyhow::Result;
+use lshookd_testbed::daemon::{Daemon, Lshookd};
+use lshookd_testbed::label_studio::Installation;
+use lshookd_testbed::postgres::{Database, Server};
+use lshookd_testbed::receiver::Receiver;
+use tokio::sync::OnceCell;
+use tokio_postgres::Client;
+
+/// The version of Label Studio that the tests run on.
+pub fn version() -> String {
+    std::env::var("LSHOOKD_TEST_LABEL_STUDIO").unwrap_or_else(|_| "1.23.2".to_owned())
+}
+
+/// The server, and the name of the migrated template; once for all tests.
+pub async fn server() -> Result<(&'static Server, &'static str)> {
+    static SERVER: OnceCell<(Server, String)> = OnceCell::const_new();
+    let start = async || {
+        let server = Server::obtain().await?;
+        eprintln!("PostgreSQL: {}", server.origin);
+        let template = Installation::find(&version())?.template(&server).await?;
+        anyhow::Ok((server, template))
+    };
+    let (server, template) = SERVER.get_or_try_init(start).await?;
+    Ok((server, template))
+}
+
+/// A fresh database with Label Studio's tables in it.
+pub async fn label_studio_database(label: &str) -> Result<Database> {
+    let (server, template) = server().await?;
+    server.create(label, Some(template)).await
+}
+
+/// lshookd for a database.
+pub fn lshookd(database: &Database) -> Lshookd {
+    Lshookd::new(env!("CARGO_BIN_EXE_lshookd"), database)
+}
+
+/// A database with one project and nobody but SQL to write to it, a receiver, and a webhook of
+/// the organization and of the project on it.
+pub struct Bed {
+    /// The database.
+    pub database: Database,
+    /// A connection to it.
+    pub sql: Client,
+    /// lshookd, installed.
+    pub lshookd: Lshookd,
+    /// The endpoint of the webhooks.
+    pub receiver: Receiver,
+}
+
+impl Bed {
+    /// Lays it.
+    pub async fn lay(label: &str) -> Result<Bed> {
+        let database = label_studio_database(label).await?;
+        let sql = database.connect().await?;
+        sql.batch_execute(lshookd_testbed::FIXTURE).await?;
+        sql.batch_execute(include_str!("../sql/fixture.sql")).await?;
+        let lshookd = lshookd(&database);
+        lshookd.succeed(&["install"]).await?;
+        let receiver = Receiver::start().await?;
+        Ok(Bed { database, sql, lshookd, receiver })
+    }
+
+    /// The same with a daemon at work, and a webhook of project 1 on the path `/project`.
+    pub async fn running(label: &str) -> Result<(Bed, Daemon)> {
+        let bed = Bed::lay(label).await?;
+        bed.webhook("/project", "{}").await?;
+        let daemon = bed.lshookd.run().await?;
+        Ok((bed, daemon))
+    }
+
+    /// Adds a webhook of project 1, for all actions unless `more` says otherwise. Its id.
+    pub async fn webhook(&self, path: &str, more: &str) -> Result<i64> {
+        let given = format!(
+            r#"{{"url": "{}", "organization_id": 1, "project_id": 1, "is_active": true, "send_payload": true,
+                "send_for_all_actions": true, "headers": {{}}}}"#,
+            self.receiver.url(path)
+        );
+        let row = self
+            .sql
+            .query_one("select (fixture.rows('webhook', $1::text::jsonb || $2::text::jsonb))[1]", &[&given, &more])
+            .await?;
+        Ok(row.get(0))
+    }
+
+    /// Runs SQL.
+    pub async fn run(&self, sql: &str) -> Result<()> {
+        Ok(self.sql.batch_execute(sql).await?)
+    }
+
+    /// One number.
+    pub async fn number(&self, sql: &str) -> Result<i64> {
+        Ok(self.sql.query_one(sql, &[]).await?.get(0))
+    }
+}

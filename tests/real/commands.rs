@@ -1,0 +1,169 @@
+//! The commands, and what they say when something is wrong.
+
+use anyhow::Result;
+use lshookd_testbed::daemon::Lshookd;
+use lshookd_testbed::postgres::Database;
+use tokio::process::Command;
+
+use crate::bed::{label_studio_database, lshookd, server};
+
+/// The schema of a database as SQL.
+async fn dump(database: &Database) -> Result<String> {
+    let environment = database.environment();
+    let value = |name: &str| {
+        environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let output = Command::new("pg_dump")
+        .args(["--schema-only", "--host", &value("POSTGRE_HOST"), "--port", &value("POSTGRE_PORT")])
+        .args(["--username", &value("POSTGRE_USER"), &database.name])
+        .env("PGPASSWORD", value("POSTGRE_PASSWORD"))
+        .output()
+        .await?;
+    anyhow::ensure!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+    // Recent versions bracket a dump with a random key.
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text
+        .lines()
+        .filter(|line| !line.starts_with(r"\restrict") && !line.starts_with(r"\unrestrict"))
+        .collect::<Vec<_>>()
+        .join("\n"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn installing_twice_changes_nothing_and_uninstalling_leaves_no_trace() -> Result<()> {
+    let database = label_studio_database("trace").await?;
+    let lshookd = lshookd(&database);
+    let before = dump(&database).await?;
+    let said = lshookd.succeed(&["install"]).await?;
+    assert!(said.contains("created trigger lshookd_task_insert"), "{said}");
+    let installed = dump(&database).await?;
+    assert!(lshookd.succeed(&["install"]).await?.contains("nothing to do"));
+    assert_eq!(dump(&database).await?, installed);
+    let refused = lshookd.command(&["uninstall"]).await?;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr)?.contains("add --yes"));
+    assert_eq!(dump(&database).await?, installed);
+    lshookd.succeed(&["uninstall", "--yes"]).await?;
+    assert_eq!(dump(&database).await?, before);
+    assert!(lshookd.succeed(&["uninstall", "--yes"]).await?.contains("not installed"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_installations_at_the_same_moment_do_no_harm() -> Result<()> {
+    let database = label_studio_database("race").await?;
+    let (a, b, c) = (lshookd(&database), lshookd(&database), lshookd(&database));
+    let (a, b, c) = tokio::join!(a.succeed(&["install"]), b.succeed(&["install"]), c.succeed(&["install"]));
+    let said = [a?, b?, c?];
+    assert_eq!(said.iter().filter(|text| text.contains("nothing to do")).count(), 2, "{said:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_prints_the_sql_and_changes_nothing() -> Result<()> {
+    let database = label_studio_database("dry").await?;
+    let before = dump(&database).await?;
+    let sql = lshookd(&database).succeed(&["install", "--dry-run"]).await?;
+    assert!(sql.contains("create table lshookd.change") && sql.contains("create trigger lshookd_project_update"));
+    assert_eq!(dump(&database).await?, before);
+    // What it prints is SQL that a DBA can run.
+    let client = database.connect().await?;
+    client.batch_execute(&sql).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn installing_waits_for_a_busy_table_without_holding_anybody_up() -> Result<()> {
+    let database = label_studio_database("busy").await?;
+    let mut blocker = database.connect().await?;
+    let transaction = blocker.transaction().await?;
+    transaction.batch_execute("lock table task in row exclusive mode").await?;
+    let lshookd = lshookd(&database);
+    let installing = lshookd.succeed(&["install"]);
+    let working = async {
+        // Writers get through between the attempts.
+        let writer = database.connect().await?;
+        for _ in 0..10 {
+            let start = std::time::Instant::now();
+            writer.batch_execute("update task set is_labeled = false").await?;
+            assert!(start.elapsed() < std::time::Duration::from_millis(1500));
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+        transaction.commit().await?;
+        anyhow::Ok(())
+    };
+    let (installed, worked) = tokio::join!(installing, working);
+    worked?;
+    assert!(installed?.contains("created trigger lshookd_task_insert"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_commands_warn_of_webhooks_that_label_studio_posts_to_as_well() -> Result<()> {
+    let bed = crate::bed::Bed::lay("twice").await?;
+    bed.webhook("/project", "{}").await?;
+    assert!(bed.lshookd.succeed(&["install"]).await?.contains("1 active webhook in Label Studio's table"));
+    let daemon = bed.lshookd.run().await?;
+    assert!(daemon.log().contains("1 active webhook in Label Studio's table"));
+    Ok(())
+}
+
+/// Exit code and message of a command that fails.
+async fn failure(lshookd: &Lshookd, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+    let output = lshookd.command(arguments).await?;
+    Ok((output.status.code(), String::from_utf8(output.stderr)?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_name_what_is_wrong_and_what_to_do() -> Result<()> {
+    let (server, _) = server().await?;
+    let empty = server.create("empty", None).await?;
+    let expect = async |lshookd: Lshookd, arguments: &[&str], code: i32, words: &[&str]| {
+        let (status, message) = failure(&lshookd, arguments).await?;
+        assert_eq!(status, Some(code), "{message}");
+        words.iter().for_each(|word| assert!(message.contains(word), "{message:?} lacks {word:?}"));
+        assert!(!message.contains("hidden"), "{message}");
+        anyhow::Ok(())
+    };
+    expect(lshookd(&empty), &["install"], 1, &["no Label Studio here"]).await?;
+    expect(lshookd(&empty).with("LSHOOKD_LABEL_STUDIO_SCHEMA", "studio"), &["install"], 1, &["label_studio_schema"])
+        .await?;
+    expect(lshookd(&empty).with("LSHOOKD_SETTLE", "soon"), &["run"], 2, &["settle", "LSHOOKD_SETTLE"]).await?;
+    expect(
+        lshookd(&empty).with("LSHOOKD_SETLE", "1s"),
+        &["run"],
+        2,
+        &["LSHOOKD_SETLE", "did you mean LSHOOKD_SETTLE?"],
+    )
+    .await?;
+    expect(lshookd(&empty), &["run", "--settle", "soon"], 2, &["flag --settle"]).await?;
+    expect(lshookd(&empty), &["run", "--config", "/nowhere/lshookd.toml"], 2, &["/nowhere/lshookd.toml"]).await?;
+    expect(lshookd(&empty).with("POSTGRE_PORT", "1"), &["run"], 1, &["postgre_host", "127.0.0.1:1"]).await?;
+    expect(lshookd(&empty).with("DATABASE_URL", "postgres://me:hidden@127.0.0.1:1/ls"), &["run"], 1, &["database_url"])
+        .await?;
+    let bare = label_studio_database("bare").await?;
+    expect(lshookd(&bare), &["run"], 1, &["lshookd install"]).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_without_privileges_is_told_which_it_lacks() -> Result<()> {
+    let database = label_studio_database("roles").await?;
+    let client = database.connect().await?;
+    client.batch_execute("do $$ begin create role lshookd_nobody login password 'nobody'; exception when duplicate_object then null; end $$").await?;
+    let lshookd = lshookd(&database).with("POSTGRE_USER", "lshookd_nobody").with("POSTGRE_PASSWORD", "nobody");
+    let (code, message) = failure(&lshookd, &["install"]).await?;
+    assert_eq!(code, Some(1));
+    assert!(message.contains("CREATE on database") && message.contains("TRIGGER on table task"), "{message}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn label_studio_may_live_in_another_schema() -> Result<()> {
+    let database = label_studio_database("schema").await?;
+    let client = database.connect().await?;
+    client.batch_execute(r#"alter schema public rename to "Label Studio"; create schema public"#).await?;
+    let said = lshookd(&database).succeed(&["install"]).await?;
+    assert!(said.contains("schema Label Studio"), "{said}");
+    Ok(())
+}

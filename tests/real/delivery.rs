@@ -1,0 +1,184 @@
+//! Delivery: retries, order, what is recorded, what is never sent.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use lshookd_testbed::eventually;
+use lshookd_testbed::receiver::Reply;
+
+use crate::bed::Bed;
+
+const SECONDS: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_delivery_is_tried_again_with_the_same_id_and_bytes() -> Result<()> {
+    let (bed, _daemon) = Bed::running("retry").await?;
+    bed.receiver.script([500, 302, 404].map(Reply::status));
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.receiver.expect(1).await?;
+    let attempts = bed.receiver.received();
+    assert_eq!(attempts.iter().map(|attempt| attempt.status).collect::<Vec<_>>(), [500, 302, 404, 200]);
+    assert!(attempts.iter().all(|attempt| attempt.header("webhook-id") == attempts[0].header("webhook-id")));
+    assert!(attempts.iter().all(|attempt| attempt.body == attempts[0].body));
+    assert!(attempts[0].header("webhook-timestamp").parse::<u64>()? > 1_700_000_000);
+    let rows =
+        bed.sql.query("select number, status, error, duration_ms from lshookd.attempt order by number", &[]).await?;
+    let recorded: Vec<(i32, Option<i16>, bool)> =
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get::<_, Option<String>>(2).is_some())).collect();
+    assert_eq!(recorded, [(1, Some(500), true), (2, Some(302), true), (3, Some(404), true), (4, Some(200), false)]);
+    assert_eq!(
+        bed.number("select count(*) from lshookd.delivery where state = 'delivered' and attempts = 4").await?,
+        1
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_endpoint_may_ask_for_a_longer_pause() -> Result<()> {
+    let (bed, _daemon) = Bed::running("retry_after").await?;
+    bed.receiver.script([Reply { headers: vec![("retry-after", "2".to_owned())], ..Reply::status(429) }]);
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.receiver.expect(1).await?;
+    let attempts = bed.receiver.received();
+    assert!(attempts[1].at - attempts[0].at >= Duration::from_millis(1990));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gone_is_dead_at_once_and_so_is_the_end_of_the_schedule() -> Result<()> {
+    let bed = Bed::lay("dead").await?;
+    bed.webhook("/project", "{}").await?;
+    let bed = Bed { lshookd: bed.lshookd.with("LSHOOKD_RETRY_SCHEDULE", "100ms,100ms"), ..bed };
+    let daemon = bed.lshookd.run().await?;
+    bed.receiver.script([410, 500, 500, 500].map(Reply::status));
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.run("delete from task").await?;
+    bed.run("update project set title = 'Fish'").await?;
+    let events = bed.receiver.expect(1).await?;
+    assert_eq!(events[0].action(), "PROJECT_UPDATED", "a dead delivery does not hold up its lane");
+    let rows = bed.sql.query("select state, attempts from lshookd.delivery order by id", &[]).await?;
+    let states: Vec<(String, i32)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(states, [("dead".to_owned(), 1), ("dead".to_owned(), 3), ("delivered".to_owned(), 1)]);
+    assert!(daemon.log().contains("410 Gone"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_keeps_its_order_and_holds_up_no_other() -> Result<()> {
+    let (bed, _daemon) = Bed::running("order").await?;
+    bed.webhook("/healthy", "{}").await?;
+    bed.receiver.answer("/project", Reply::status(503));
+    for title in 0..5 {
+        bed.run(&format!("update project set title = '{title}'")).await?;
+        tokio::time::sleep(Duration::from_millis(120)).await;
+    }
+    let healthy = bed.receiver.expect(5).await?;
+    assert!(healthy.iter().all(|event| event.path == "/healthy"));
+    bed.receiver.answer("/project", Reply::status(200));
+    let events = bed.receiver.expect(10).await?;
+    let titles: Vec<&str> = events
+        .iter()
+        .filter(|event| event.path == "/project")
+        .filter_map(|event| event.body["project"]["title"].as_str())
+        .collect();
+    assert_eq!(titles, ["0", "1", "2", "3", "4"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_endpoint_holds_up_only_itself() -> Result<()> {
+    let bed = Bed::lay("slow").await?;
+    bed.webhook("/slow", "{}").await?;
+    bed.webhook("/quick", "{}").await?;
+    let bed = Bed { lshookd: bed.lshookd.with("WEBHOOK_TIMEOUT", "0.5"), ..bed };
+    let _daemon = bed.lshookd.run().await?;
+    bed.receiver.answer("/slow", Reply { delay: Duration::from_secs(5), ..Reply::status(200) });
+    let start = Instant::now();
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.receiver.expect(1).await?;
+    assert!(start.elapsed() < Duration::from_secs(3));
+    let timed_out = async || {
+        Ok((bed
+            .number("select count(*) from lshookd.attempt where status is null and error like '%webhook_timeout%'")
+            .await?
+            > 0)
+        .then_some(()))
+    };
+    eventually("the slow attempt is recorded", SECONDS, timed_out).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redirects_are_followed_as_python_requests_does() -> Result<()> {
+    let (bed, _daemon) = Bed::running("redirect").await?;
+    bed.run(r#"update webhook set headers = '{"X-Secret": "feathers"}'"#).await?;
+    let elsewhere = lshookd_testbed::receiver::Receiver::start().await?;
+    let to = |status, target: String| Reply { headers: vec![("location", target)], ..Reply::status(status) };
+    bed.receiver.script([to(307, "/moved".to_owned())]);
+    bed.run("update project set title = 'Fish'").await?;
+    let first = bed.receiver.expect(1).await?.remove(0);
+    assert_eq!(
+        (first.path.as_str(), first.action(), first.header("x-secret")),
+        ("/moved", "PROJECT_UPDATED", "feathers")
+    );
+    bed.receiver.script([to(307, elsewhere.url("/moved"))]);
+    bed.run("update project set title = 'Frogs'").await?;
+    let other = elsewhere.expect(1).await?.remove(0);
+    assert_eq!(other.action(), "PROJECT_UPDATED");
+    assert_eq!(other.header("x-secret"), "", "the webhook's headers stay with its own host");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_of_the_subscription_count_for_what_waits() -> Result<()> {
+    let (bed, _daemon) = Bed::running("edited").await?;
+    let waiting = async |count: i64| {
+        let there = async || {
+            Ok((bed.number("select count(*) from lshookd.delivery where state = 'pending' and attempts > 0").await?
+                == count)
+                .then_some(()))
+        };
+        eventually("the delivery waits", SECONDS, there).await
+    };
+    bed.receiver.answer("/project", Reply::status(503));
+    bed.run("update project set title = 'Fish'").await?;
+    waiting(1).await?;
+    bed.sql.execute("update webhook set url = $1", &[&bed.receiver.url("/new")]).await?;
+    assert_eq!(bed.receiver.expect(1).await?[0].path, "/new");
+    // Switched off, deliveries wait; deleted, they are cancelled.
+    bed.receiver.answer("/new", Reply::status(503));
+    bed.run("update project set title = 'Frogs'").await?;
+    waiting(1).await?;
+    bed.run("update webhook set is_active = false").await?;
+    bed.receiver.answer("/new", Reply::status(200));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(bed.receiver.accepted().len(), 1);
+    bed.run("update webhook set is_active = true").await?;
+    bed.receiver.expect(2).await?;
+    bed.receiver.answer("/new", Reply::status(503));
+    bed.run("update project set title = 'Newts'").await?;
+    waiting(1).await?;
+    bed.run("delete from webhook").await?;
+    let cancelled = async || {
+        Ok((bed.number("select count(*) from lshookd.delivery where state = 'cancelled'").await? == 1).then_some(()))
+    };
+    eventually("the delivery is cancelled", SECONDS, cancelled).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_default_private_addresses_are_refused_and_the_reason_recorded() -> Result<()> {
+    let bed = Bed::lay("egress").await?;
+    bed.webhook("/project", "{}").await?;
+    let bed = Bed { lshookd: bed.lshookd.with("SSRF_PROTECTION_ENABLED", "true"), ..bed };
+    let daemon = bed.lshookd.run().await?;
+    bed.run("update project set title = 'Fish'").await?;
+    let refused = async || {
+        Ok((bed.number("select count(*) from lshookd.attempt where error like 'refused to connect to 127.0.0.1: 127.0.0.0/8%LSHOOKD_ALLOW%'").await? > 0).then_some(()))
+    };
+    eventually("the refusal is recorded", SECONDS, refused).await?;
+    assert!(bed.receiver.received().is_empty());
+    daemon.stop().await?;
+    let bed = Bed { lshookd: bed.lshookd.with("LSHOOKD_ALLOW", "127.0.0.1"), ..bed };
+    let _daemon = bed.lshookd.run().await?;
+    bed.receiver.expect(1).await?;
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! Events out of plain SQL, with no Label Studio running: what is announced, to whom, and what
+//! it says.
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::bed::Bed;
+
+/// The actions that arrived, each with the ids of its objects.
+async fn arrived(bed: &Bed, count: usize) -> Result<Vec<String>> {
+    Ok(bed.receiver.expect(count).await?.iter().map(lshookd_testbed::compare::summary).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_of_three_statements_is_one_event_with_the_rows_headers() -> Result<()> {
+    let (bed, _daemon) = Bed::running("import").await?;
+    bed.run(
+        r#"update webhook set headers = '{"X-Secret": "feathers", "Content-Type": "application/json; charset=utf-8"}'"#,
+    )
+    .await?;
+    bed.run(
+        r#"begin;
+           select fixture.rows('task', '{"project_id": 1}', 1000);
+           select fixture.rows('task', '{"project_id": 1}', 1000);
+           select fixture.rows('task', '{"project_id": 1}', 500);
+           commit;"#,
+    )
+    .await?;
+    let events = bed.receiver.expect(1).await?;
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].action(), "TASKS_CREATED");
+    assert_eq!(events[0].ids("tasks"), (1..=2500).collect::<Vec<_>>());
+    assert_eq!(events[0].body["project"]["task_number"], 2500);
+    assert_eq!(events[0].header("x-secret"), "feathers");
+    assert_eq!(events[0].header("content-type"), "application/json; charset=utf-8");
+    assert_eq!(events[0].header("user-agent"), concat!("lshookd/", env!("CARGO_PKG_VERSION")));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_larger_than_the_batch_size_is_cut() -> Result<()> {
+    let bed = Bed::lay("cut").await?;
+    bed.webhook("/project", "{}").await?;
+    let bed = Bed { lshookd: bed.lshookd.with("WEBHOOK_BATCH_SIZE", "2"), ..bed };
+    let _daemon = bed.lshookd.run().await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}', 5)"#).await?;
+    let cut =
+        ["TASKS_CREATED tasks 1,2 project 1", "TASKS_CREATED tasks 3,4 project 1", "TASKS_CREATED tasks 5 project 1"];
+    assert_eq!(arrived(&bed, 3).await?, cut);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_annotation_its_update_and_its_deletion_are_three_events() -> Result<()> {
+    let (bed, _daemon) = Bed::running("annotation").await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "owl"}}')"#).await?;
+    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "completed_by_id": 1, "result": [{"a": 1}]}')"#).await?;
+    bed.run("update task_completion set result = '[]'").await?;
+    bed.run("delete from task_completion").await?;
+    let events = bed.receiver.expect(4).await?;
+    let actions: Vec<&str> = events.iter().map(|event| event.action()).collect();
+    assert_eq!(actions, ["TASKS_CREATED", "ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED"]);
+    assert_eq!(events[3].body["annotations"], json!([{"id": 1}]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_annotation_comes_with_its_task_and_project() -> Result<()> {
+    let (bed, _daemon) = Bed::running("payload").await?;
+    bed.run(
+        r#"select fixture.rows('task', '{"project_id": 1, "data": {"$undefined$": "owl"}, "file_upload_id": null}')"#,
+    )
+    .await?;
+    bed.run(
+        r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "completed_by_id": 1,
+               "created_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:05.06Z", "lead_time": 2.5, "result": null}')"#,
+    )
+    .await?;
+    let event = bed.receiver.expect(2).await?.remove(1);
+    let annotation = &event.body["annotation"];
+    assert_eq!(annotation["created_at"], "2026-01-02T03:04:05Z");
+    assert_eq!(annotation["updated_at"], "2026-01-02T03:04:05.060000Z");
+    assert_eq!(annotation["completed_by"], 1);
+    assert_eq!(annotation["lead_time"], 2.5);
+    assert!(annotation.get("completed_by_id").is_none() && annotation["result"].is_null());
+    assert_eq!(event.body["task"]["data"], json!({"text": "owl"}));
+    assert_eq!(event.body["task"]["comment_authors"], json!([]));
+    let counts = ["task_number", "total_annotations_number", "useful_annotation_number", "num_tasks_with_annotations"];
+    assert_eq!(counts.map(|count| event.body["project"][count].as_i64()), [Some(1), Some(1), Some(0), Some(0)]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_annotated_tasks_is_one_event() -> Result<()> {
+    let (bed, _daemon) = Bed::running("cascade").await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}', 10)"#).await?;
+    bed.receiver.expect(1).await?;
+    bed.run(r#"begin; select fixture.rows('task_completion', jsonb_build_object('project_id', 1, 'task_id', id)) from task; commit"#).await?;
+    bed.receiver.expect(11).await?;
+    bed.receiver.clear();
+    bed.run("begin; delete from task_completion; delete from task; commit").await?;
+    assert_eq!(arrived(&bed, 1).await?, ["TASKS_DELETED tasks 1,2,3,4,5,6,… project 1"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_is_nothing_and_a_savepoint_is_respected() -> Result<()> {
+    let (bed, _daemon) = Bed::running("rollback").await?;
+    bed.run(r#"begin; select fixture.rows('task', '{"project_id": 1}', 5); rollback"#).await?;
+    bed.run(
+        r#"begin;
+           select fixture.rows('task', '{"project_id": 1}');
+           savepoint s; select fixture.rows('task', '{"project_id": 1}'); rollback to s;
+           commit"#,
+    )
+    .await?;
+    assert_eq!(arrived(&bed, 1).await?, ["TASKS_CREATED tasks 6 project 1"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projects_title_is_one_event_and_bookkeeping_none() -> Result<()> {
+    let (bed, _daemon) = Bed::running("title").await?;
+    bed.run("update project set parsed_label_config = '{}', model_version = 'm'").await?;
+    bed.run("update project set title = 'Fish'").await?;
+    let events = bed.receiver.expect(1).await?;
+    assert_eq!(events.len(), 1);
+    assert_eq!((events[0].action(), &events[0].body["project"]["title"]), ("PROJECT_UPDATED", &json!("Fish")));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_go_to_those_who_subscribed() -> Result<()> {
+    let bed = Bed::lay("routing").await?;
+    bed.run(
+        r#"select fixture.rows('project', '{"organization_id": 1}'); 
+              select fixture.rows('htx_user', '{"email": "other@example.com", "username": "other"}');
+              select fixture.rows('organization', '{"created_by_id": 2}')"#,
+    )
+    .await?;
+    bed.webhook("/all", "{}").await?;
+    bed.webhook("/organization", r#"{"project_id": null}"#).await?;
+    bed.webhook("/other-project", r#"{"project_id": 2}"#).await?;
+    bed.webhook("/other-organization", r#"{"project_id": null, "organization_id": 2}"#).await?;
+    bed.webhook("/off", r#"{"is_active": false}"#).await?;
+    bed.webhook("/bare", r#"{"send_payload": false}"#).await?;
+    let chosen = bed.webhook("/chosen", r#"{"send_for_all_actions": false}"#).await?;
+    bed.run(&format!("insert into webhook_action (webhook_id, action) values ({chosen}, 'TASKS_DELETED'), ({chosen}, 'PROJECT_DELETED')")).await?;
+    let _daemon = bed.lshookd.run().await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.run("delete from task").await?;
+    let events = bed.receiver.expect(8).await?;
+    let mut seen: Vec<(String, String)> =
+        events.iter().map(|event| (event.path.clone(), event.action().to_owned())).collect();
+    seen.sort();
+    let expected = [
+        ("/all", "TASKS_CREATED"),
+        ("/all", "TASKS_DELETED"),
+        ("/bare", "TASKS_CREATED"),
+        ("/bare", "TASKS_DELETED"),
+        ("/chosen", "TASKS_DELETED"),
+        ("/organization", "PROJECT_CREATED"),
+        ("/organization", "TASKS_CREATED"),
+        ("/organization", "TASKS_DELETED"),
+    ];
+    let expected = expected.map(|(path, action)| (path.to_owned(), action.to_owned()));
+    assert_eq!(seen, expected);
+    let bare = events.iter().find(|event| event.path == "/bare").unwrap();
+    assert_eq!(bare.body, json!({"action": "TASKS_CREATED"}));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn projects_come_and_go_for_the_organization_alone() -> Result<()> {
+    let (bed, _daemon) = Bed::running("organization").await?;
+    bed.webhook("/organization", r#"{"project_id": null}"#).await?;
+    bed.run(r#"select fixture.rows('project', '{"title": "Fish", "organization_id": 1}')"#).await?;
+    bed.receiver.expect(1).await?;
+    bed.run("delete from project where id = 2").await?;
+    let events = bed.receiver.expect(2).await?;
+    assert!(events.iter().all(|event| event.path == "/organization"));
+    assert_eq!((events[0].action(), &events[0].body["project"]["title"]), ("PROJECT_CREATED", &json!("Fish")));
+    assert_eq!(events[1].body, json!({"action": "PROJECT_DELETED", "project": {"id": 2}}));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn organization_webhooks_can_be_left_out() -> Result<()> {
+    let bed = Bed::lay("left_out").await?;
+    bed.webhook("/organization", r#"{"project_id": null}"#).await?;
+    bed.webhook("/project", "{}").await?;
+    let bed = Bed { lshookd: bed.lshookd.with("LABEL_STUDIO_ALLOW_ORGANIZATION_WEBHOOKS", "false"), ..bed };
+    let _daemon = bed.lshookd.run().await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    let events = bed.receiver.expect(1).await?;
+    assert_eq!(events.iter().map(|event| event.path.as_str()).collect::<Vec<_>>(), ["/project"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn label_links_come_with_their_label() -> Result<()> {
+    let (bed, _daemon) = Bed::running("labels").await?;
+    bed.run(
+        r#"select fixture.rows('labels_manager_label', '{"title": "owl", "value": ["owl"], "organization_id": 1, "created_by_id": 1}');
+           select fixture.rows('labels_manager_labellink', '{"project_id": 1, "label_id": 1, "from_name": "c"}')"#,
+    )
+    .await?;
+    bed.receiver.expect(1).await?;
+    bed.run("update labels_manager_labellink set from_name = 'd'").await?;
+    bed.receiver.expect(2).await?;
+    bed.run("delete from labels_manager_labellink").await?;
+    let events = bed.receiver.expect(3).await?;
+    assert_eq!(events[0].body["label_link"][0]["from_name"], "c");
+    assert_eq!(events[1].body["label"]["projects"], json!([1]));
+    assert_eq!(events[2].body["label_link"], json!({"id": 1}));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_settle_time_every_transaction_is_planned_at_once() -> Result<()> {
+    let bed = Bed::lay("settle").await?;
+    bed.webhook("/project", "{}").await?;
+    let bed = Bed { lshookd: bed.lshookd.with("LSHOOKD_SETTLE", "0"), ..bed };
+    let _daemon = bed.lshookd.run().await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    assert_eq!(arrived(&bed, 2).await?, ["TASKS_CREATED tasks 1 project 1", "TASKS_CREATED tasks 2 project 1"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_bites_arrives_as_it_is() -> Result<()> {
+    let (bed, _daemon) = Bed::running("bites").await?;
+    let data = r#"{"text": "Grüße \u2028 \"😀\" \\u0000 \n", "big": 123456789012345678, "float": 0.1, "empty": "", "null": null, "nested": {"created_at": "x", "project_id": 1}}"#;
+    bed.sql
+        .execute("select fixture.rows('task', jsonb_build_object('project_id', 1, 'data', $1::text::jsonb))", &[&data])
+        .await?;
+    let event = bed.receiver.expect(1).await?.remove(0);
+    assert_eq!(event.body["tasks"][0]["data"], serde_json::from_str::<serde_json::Value>(data)?);
+    Ok(())
+}

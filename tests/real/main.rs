@@ -1,0 +1,9 @@
+//! The specification of lshookd, against real parts: PostgreSQL, Label Studio, HTTP.
+
+mod bed;
+mod capture;
+mod commands;
+mod delivery;
+mod events;
+mod faults;
+mod label_studio;

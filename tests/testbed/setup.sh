@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs what the tests and the demo need and this machine lacks: a C compiler, PostgreSQL,
+# Python's venv from Debian's packages, and the given versions of Label Studio from PyPI into
+# virtual environments in the cache. Says what it does; a second run does nothing.
+# usage: setup.sh VERSION ...
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+cache=${LSHOOKD_TEST_CACHE:-.cache}
+mkdir -p "$cache"
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+updated=
+apt_install() {
+    say "installing Debian's $* (apt-get)"
+    if [ -z "$updated" ]; then
+        as_root apt-get update -qq
+        updated=yes
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+have_postgres() {
+    [ -n "${LSHOOKD_TEST_DATABASE_URL:-}" ] || [ -n "${LSHOOKD_TEST_POSTGRES_BIN:-}" ] ||
+        command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+}
+
+command -v cc >/dev/null || apt_install gcc libc6-dev
+if ! have_postgres && ! docker info >/dev/null 2>&1; then
+    # Debian would start a server on the well-known port; the tests start their own.
+    apt_install postgresql-common
+    as_root sed -i "s/^#\?create_main_cluster.*/create_main_cluster = false/" /etc/postgresql-common/createcluster.conf
+    apt_install postgresql
+fi
+command -v runuser >/dev/null || apt_install util-linux
+command -v pg_dump >/dev/null || apt_install postgresql-client
+python3 -c 'import venv, ensurepip' 2>/dev/null || apt_install python3-venv
+
+for version in "$@"; do
+    folder=$cache/label-studio-$version
+    [ -e "$folder/complete" ] && continue
+    say "installing Label Studio $version from PyPI into $folder (about a minute)"
+    rm -rf "$folder"
+    python3 -m venv "$folder"
+    # Older versions rely on pkg_resources, which setuptools has dropped, and do not say so.
+    pip() { "$folder/bin/pip" install --quiet --disable-pip-version-check "$@"; }
+    pip 'setuptools<81' "label-studio==$version" 2>/dev/null || pip "label-studio==$version"
+    touch "$folder/complete"
+done

@@ -1,0 +1,67 @@
+//! Comparing what Label Studio sent with what lshookd sent.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::receiver::Received;
+
+/// Where two JSON values differ, as `path: left != right`. Lists of nothing but `{"id": N}` are
+/// sets: Label Studio writes the ids of what it deleted in no order.
+pub fn differences(left: &Value, right: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    compare("", left, right, &mut found);
+    found
+}
+
+fn compare(path: &str, left: &Value, right: &Value, found: &mut Vec<String>) {
+    match (left, right) {
+        (Value::Object(a), Value::Object(b)) => {
+            for key in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
+                match (a.get(key), b.get(key)) {
+                    (Some(a), Some(b)) => compare(&format!("{path}.{key}"), a, b, found),
+                    (Some(_), None) => found.push(format!("{path}.{key}: missing on the right")),
+                    (None, _) => found.push(format!("{path}.{key}: missing on the left")),
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            if let (Some(a), Some(b)) = (bare_ids(a), bare_ids(b)) {
+                if a != b {
+                    found.push(format!("{path}: {a:?} != {b:?}"));
+                }
+                return;
+            }
+            for (index, (a, b)) in a.iter().zip(b).enumerate() {
+                compare(&format!("{path}[{index}]"), a, b, found);
+            }
+        }
+        (Value::Number(a), Value::Number(b))
+            if a.as_f64() == b.as_f64() && (a.as_i64() == b.as_i64() || a.is_f64() || b.is_f64()) => {}
+        _ if left == right => {}
+        _ => found.push(format!("{path}: {left} != {right}")),
+    }
+}
+
+fn bare_ids(items: &[Value]) -> Option<BTreeSet<i64>> {
+    items
+        .iter()
+        .map(|item| item.as_object().filter(|object| object.len() == 1).and_then(|object| object.get("id")?.as_i64()))
+        .collect()
+}
+
+/// The action and the ids of a request, in a line.
+pub fn summary(request: &Received) -> String {
+    let mut parts = vec![request.action().to_owned()];
+    for key in ["tasks", "annotation", "annotations", "label_link"] {
+        if !request.body[key].is_null() {
+            let ids: Vec<String> = request.ids(key).iter().take(6).map(i64::to_string).collect();
+            let more = if request.ids(key).len() > 6 { ",…" } else { "" };
+            parts.push(format!("{key} {}{more}", ids.join(",")));
+        }
+    }
+    if let Some(project) = request.body["project"]["id"].as_i64() {
+        parts.push(format!("project {project}"));
+    }
+    parts.join(" ")
+}

@@ -1,0 +1,113 @@
+//! The daemon under test, and its commands.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+
+use crate::eventually;
+use crate::leash::Leash;
+use crate::postgres::Database;
+
+/// `lshookd`, as built, against one database.
+pub struct Lshookd {
+    binary: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+/// A running `lshookd run`.
+pub struct Daemon {
+    leash: Leash,
+    log: PathBuf,
+}
+
+impl Lshookd {
+    /// The program, with the settings that every test wants: it posts to loopback, and does not
+    /// wait long before it tries again.
+    pub fn new(binary: &str, database: &Database) -> Lshookd {
+        let mut environment = database.environment();
+        for (name, value) in [
+            ("SSRF_PROTECTION_ENABLED", "false"),
+            ("LSHOOKD_POLL", "1s"),
+            ("LSHOOKD_RETRY_SCHEDULE", "200ms,500ms,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s"),
+            ("LSHOOKD_LOG_LEVEL", "lshookd=debug"),
+        ] {
+            environment.push((name.to_owned(), value.to_owned()));
+        }
+        Lshookd { binary: binary.into(), environment }
+    }
+
+    /// The same with another setting.
+    pub fn with(mut self, name: &str, value: &str) -> Lshookd {
+        self.environment.retain(|(set, _)| set != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs a command to its end.
+    pub async fn command(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.output().await.with_context(|| format!("running {}", self.binary.display()))
+    }
+
+    /// Runs a command that must succeed; what it printed.
+    pub async fn succeed(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.command(arguments).await?;
+        if !output.status.success() {
+            bail!("lshookd {arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Starts the daemon, and waits until it plans.
+    pub async fn run(&self) -> Result<Daemon> {
+        let log = tempfile::Builder::new().prefix("lshookd-log-").tempfile()?.keep()?.1;
+        let clean_up = format!("rm -f '{}'", log.display());
+        let command = [self.binary.display().to_string(), "run".to_owned()];
+        let leash = Leash::start(&command, &self.environment, &log, &clean_up).await?;
+        let daemon = Daemon { leash, log };
+        let ready = async || Ok(daemon.log().contains("at work").then_some(()));
+        if let Err(error) = eventually("lshookd is at work", Duration::from_secs(20), ready).await {
+            bail!("{error:#}; its log:\n{}", daemon.log());
+        }
+        Ok(daemon)
+    }
+}
+
+impl Daemon {
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The file it logs to.
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+
+    /// Sends a signal, by name.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        self.leash.signal(name)
+    }
+
+    /// Waits for its end; the exit code, if it was not killed.
+    pub async fn ended(mut self) -> Result<Option<i32>> {
+        self.leash.ended().await
+    }
+
+    /// Ends it at once, as a power failure would.
+    pub async fn kill(mut self) -> Result<()> {
+        self.signal("KILL")?;
+        self.leash.ended().await?;
+        Ok(())
+    }
+
+    /// Ends it as systemd would.
+    pub async fn stop(self) -> Result<Option<i32>> {
+        self.signal("TERM")?;
+        self.ended().await
+    }
+}

@@ -1,0 +1,211 @@
+//! The real Label Studio, from PyPI, on a database of its own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::leash::Leash;
+use crate::postgres::{Database, Server};
+use crate::{cache, eventually, free_port};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// The user that is signed up.
+pub const EMAIL: &str = "demo@example.com";
+/// Their password.
+pub const PASSWORD: &str = "lshookd-demo";
+
+/// One version, installed in a virtual environment by `tests/testbed/setup.sh`.
+pub struct Installation {
+    /// Its version.
+    pub version: String,
+    folder: PathBuf,
+}
+
+/// A running Label Studio.
+pub struct LabelStudio {
+    /// Where it listens.
+    pub base: String,
+    /// The folder that local storages may serve.
+    pub files: PathBuf,
+    client: Client,
+    _leash: Leash,
+}
+
+impl Installation {
+    /// The installation of a version.
+    pub fn find(version: &str) -> Result<Installation> {
+        let folder = cache().join(format!("label-studio-{version}"));
+        if !folder.join("bin/label-studio").exists() {
+            bail!("Label Studio {version} is not in {}; run tests/testbed/setup.sh {version}", folder.display());
+        }
+        Ok(Installation { version: version.to_owned(), folder })
+    }
+
+    /// The name of a database with Label Studio's tables, migrated once per server.
+    pub async fn template(&self, server: &Server) -> Result<String> {
+        let name = format!("lshookd_label_studio_{}", self.version.replace('.', "_"));
+        let admin = server.admin().await?;
+        let exists =
+            async || anyhow::Ok(!admin.query("select from pg_database where datname = $1", &[&name]).await?.is_empty());
+        if exists().await? {
+            return Ok(name);
+        }
+        let raw = server.create("migrating", None).await?;
+        let mut environment = self.environment(&raw, &tempfile::tempdir()?.keep());
+        environment.push(("DJANGO_SETTINGS_MODULE".to_owned(), "core.settings.label_studio".to_owned()));
+        let package = self.package()?;
+        let output = Command::new(self.folder.join("bin/python"))
+            .args(["manage.py", "migrate", "--verbosity", "0"])
+            .current_dir(&package)
+            .envs(environment)
+            .output()
+            .await?;
+        if !output.status.success() {
+            bail!("Label Studio's migrations failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        admin.batch_execute(&format!("alter database \"{}\" rename to \"{name}\"", raw.name)).await?;
+        Ok(name)
+    }
+
+    fn package(&self) -> Result<PathBuf> {
+        let libraries =
+            std::fs::read_dir(self.folder.join("lib"))?.next().context("no Python in the virtual environment")??;
+        Ok(libraries.path().join("site-packages/label_studio"))
+    }
+
+    fn environment(&self, database: &Database, data: &Path) -> Vec<(String, String)> {
+        let mut environment = database.environment();
+        let files = data.join("files");
+        for (name, value) in [
+            ("DJANGO_DB", "default"),
+            ("LATEST_VERSION_CHECK", "false"),
+            ("COLLECT_ANALYTICS", "false"),
+            ("SENTRY_DSN", ""),
+            ("FRONTEND_SENTRY_DSN", ""),
+            ("SSRF_PROTECTION_ENABLED", "false"),
+            ("WEBHOOK_TIMEOUT", "10"),
+            ("LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED", "true"),
+            ("LABEL_STUDIO_BASE_DATA_DIR", &data.display().to_string()),
+            ("LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT", &files.display().to_string()),
+        ] {
+            environment.push((name.to_owned(), value.to_owned()));
+        }
+        environment
+    }
+
+    /// Starts it, and waits until it answers.
+    pub async fn start(&self, database: &Database) -> Result<LabelStudio> {
+        let data = tempfile::Builder::new().prefix("lshookd-label-studio-").tempdir()?.keep();
+        let files = data.join("files");
+        std::fs::create_dir_all(&files)?;
+        let port = free_port()?;
+        let mut command: Vec<String> = vec![self.folder.join("bin/label-studio").display().to_string()];
+        let arguments =
+            ["start", "--no-browser", "--internal-host", "127.0.0.1", "--username", EMAIL, "--password", PASSWORD];
+        command.extend(arguments.map(str::to_owned));
+        command.extend(["--user-token".to_owned(), TOKEN.to_owned(), "--port".to_owned(), port.to_string()]);
+        if self.has_legacy_token_flag()? {
+            command.push("--enable-legacy-api-token".to_owned());
+        }
+        let log = data.join("log");
+        let clean_up = format!("rm -rf '{}'", data.display());
+        let leash = Leash::start(&command, &self.environment(database, &data), &log, &clean_up).await?;
+        let base = format!("http://127.0.0.1:{port}");
+        // Fails where another test has done it, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let studio = LabelStudio { base, files, client: Client::builder().no_proxy().build()?, _leash: leash };
+        let answers = async || Ok(studio.get("/api/projects").await.is_ok().then_some(()));
+        if let Err(error) = eventually("Label Studio answers", Duration::from_secs(120), answers).await {
+            bail!("{error:#}; its log:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
+        }
+        Ok(studio)
+    }
+
+    /// Newer versions refuse plain tokens unless told not to.
+    fn has_legacy_token_flag(&self) -> Result<bool> {
+        Ok(std::fs::read_to_string(self.package()?.join("core/argparser.py"))?.contains("--enable-legacy-api-token"))
+    }
+}
+
+impl LabelStudio {
+    /// Calls its API; a status of 400 or more is an error.
+    pub async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value> {
+        let (status, answer) = self.attempt(method.clone(), path, body).await?;
+        if status.is_client_error() || status.is_server_error() {
+            bail!("Label Studio answered {method} {path} with {status}: {answer}");
+        }
+        Ok(answer)
+    }
+
+    /// Calls its API; any status will do.
+    pub async fn attempt(&self, method: Method, path: &str, body: Value) -> Result<(StatusCode, Value)> {
+        let mut request = self
+            .client
+            .request(method.clone(), format!("{}{path}", self.base))
+            .header("Authorization", format!("Token {TOKEN}"));
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let response = request.send().await.with_context(|| format!("{method} {path}"))?;
+        let status = response.status();
+        let text = response.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// `GET`
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.call(Method::GET, path, Value::Null).await
+    }
+
+    /// `POST`
+    pub async fn post(&self, path: &str, body: Value) -> Result<Value> {
+        self.call(Method::POST, path, body).await
+    }
+
+    /// `PATCH`
+    pub async fn patch(&self, path: &str, body: Value) -> Result<Value> {
+        self.call(Method::PATCH, path, body).await
+    }
+
+    /// `DELETE`
+    pub async fn delete(&self, path: &str) -> Result<Value> {
+        self.call(Method::DELETE, path, Value::Null).await
+    }
+
+    /// Uploads a file to import.
+    pub async fn upload(&self, project: i64, name: &str, content: &str) -> Result<Value> {
+        let part = Part::text(content.to_owned()).file_name(name.to_owned());
+        let response = self
+            .client
+            .post(format!("{}/api/projects/{project}/import", self.base))
+            .header("Authorization", format!("Token {TOKEN}"))
+            .multipart(Form::new().part(name.to_owned(), part))
+            .send()
+            .await?;
+        let status = response.status();
+        let text = response.text().await?;
+        if !status.is_success() {
+            bail!("Label Studio answered the upload with {status}: {text}");
+        }
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Runs an action of the data manager on some tasks, or on all.
+    pub async fn data_manager(&self, action: &str, project: i64, tasks: Option<&[i64]>, more: Value) -> Result<Value> {
+        let selected = match tasks {
+            Some(tasks) => json!({"all": false, "included": tasks}),
+            None => json!({"all": true, "excluded": []}),
+        };
+        let mut body = json!({"selectedItems": selected, "ordering": []});
+        if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
+            body.extend(more);
+        }
+        self.post(&format!("/api/dm/actions?id={action}&project={project}"), body).await
+    }
+}

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Runs a command for as long as somebody holds our standard input open, so that nothing is
+# left behind when a test is killed. Prints the command's process id first.
+# usage: leash.sh CLEAN_UP COMMAND [ARGUMENT ...]
+clean_up=$1
+shift
+exec 3<&0
+setsid "$@" </dev/null >&2 3<&- &
+child=$!
+echo "$child"
+exec >/dev/null 2>&1
+(
+    read -r _ <&3
+    kill -TERM "-$child" 2>/dev/null
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        kill -0 "-$child" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL "-$child" 2>/dev/null
+    eval "$clean_up"
+) &
+watcher=$!
+wait "$child"
+status=$?
+exit $status

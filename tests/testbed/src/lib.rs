@@ -1,0 +1,51 @@
+//! Real parts to try lshookd on, each started by itself and gone with the process that
+//! started it: a PostgreSQL server, Label Studio, HTTP receivers, the daemon.
+
+pub mod compare;
+pub mod daemon;
+pub mod label_studio;
+pub mod leash;
+pub mod postgres;
+pub mod receiver;
+pub mod scenario;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+/// SQL that makes rows of Label Studio's tables, whatever columns its version has:
+/// `fixture.rows(table, given, quantity)`.
+pub const FIXTURE: &str = include_str!("fixture.sql");
+
+/// A port on the loopback interface that nobody uses.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Where downloads are kept between runs.
+pub fn cache() -> PathBuf {
+    match std::env::var_os("LSHOOKD_TEST_CACHE") {
+        Some(folder) => folder.into(),
+        None => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cache")),
+    }
+}
+
+/// Asks again and again until there is an answer.
+pub async fn eventually<T>(
+    what: &str,
+    patience: Duration,
+    mut ask: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        if let Some(answer) = ask().await.with_context(|| what.to_owned())? {
+            return Ok(answer);
+        }
+        if tokio::time::Instant::now() > deadline {
+            bail!("{what}: not within {patience:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

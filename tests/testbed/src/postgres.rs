@@ -1,0 +1,214 @@
+//! A PostgreSQL server: the one that `LSHOOKD_TEST_DATABASE_URL` names, else one of our own from
+//! the binaries on this machine, else a container.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use testcontainers::core::{IntoContainerPort, WaitFor};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{GenericImage, ImageExt};
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::leash::Leash;
+use crate::{eventually, free_port};
+
+/// A server on which databases can be made.
+pub struct Server {
+    /// Connects to the maintenance database as a superuser.
+    pub config: Config,
+    /// How it was come by, for messages.
+    pub origin: String,
+    /// The server's data folder, where it is ours.
+    pub data: Option<PathBuf>,
+    _leash: Option<Leash>,
+}
+
+/// A database of its own for one test; dropped with the server, or by [`drop_database`](Database::drop_database).
+pub struct Database {
+    /// Its name.
+    pub name: String,
+    config: Config,
+}
+
+impl Server {
+    /// Finds or starts a server.
+    pub async fn obtain() -> Result<Server> {
+        if let Ok(url) = std::env::var("LSHOOKD_TEST_DATABASE_URL") {
+            let config = url.parse().context("LSHOOKD_TEST_DATABASE_URL")?;
+            return Ok(Server { config, origin: "LSHOOKD_TEST_DATABASE_URL".to_owned(), data: None, _leash: None });
+        }
+        match binaries() {
+            Some(folder) => Server::start(&folder).await,
+            None => Server::contain().await,
+        }
+    }
+
+    /// Starts a server of our own.
+    pub async fn start(binaries: &Path) -> Result<Server> {
+        let folder = tempfile::Builder::new().prefix("lshookd-postgres-").tempdir()?.keep();
+        let data = folder.join("data");
+        let port = free_port()?;
+        let mut initdb = as_postgres(&folder)?;
+        initdb.extend([
+            binaries.join("initdb").display().to_string(),
+            "--username=postgres".to_owned(),
+            "--auth=trust".to_owned(),
+            "--encoding=UTF8".to_owned(),
+            "--no-sync".to_owned(),
+            format!("--pgdata={}", data.display()),
+        ]);
+        let done = std::process::Command::new(&initdb[0]).args(&initdb[1..]).output().context("initdb")?;
+        if !done.status.success() {
+            bail!("initdb failed: {}", String::from_utf8_lossy(&done.stderr));
+        }
+        let mut command = as_postgres(&folder)?;
+        command.extend([binaries.join("postgres").display().to_string(), "-D".to_owned(), data.display().to_string()]);
+        for setting in [
+            format!("port={port}"),
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("unix_socket_directories={}", folder.display()),
+            "fsync=off".to_owned(),
+            "max_connections=200".to_owned(),
+        ] {
+            command.extend(["-c".to_owned(), setting]);
+        }
+        let clean_up = format!("rm -rf '{}'", folder.display());
+        let leash = Leash::start(&command, &[], &folder.join("log"), &clean_up).await?;
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname("postgres");
+        let server =
+            Server { config, origin: format!("{}", binaries.display()), data: Some(data), _leash: Some(leash) };
+        server.wait().await?;
+        Ok(server)
+    }
+
+    /// Starts a server in a container.
+    pub async fn contain() -> Result<Server> {
+        let image = std::env::var("LSHOOKD_TEST_POSTGRES_IMAGE").unwrap_or_else(|_| "postgres:17-alpine".to_owned());
+        let (name, tag) = image.rsplit_once(':').unwrap_or((&image, "latest"));
+        let container = GenericImage::new(name, tag)
+            .with_exposed_port(5432.tcp())
+            .with_wait_for(WaitFor::message_on_stderr("database system is ready to accept connections"))
+            .with_env_var("POSTGRES_PASSWORD", "postgres")
+            .start()
+            .await
+            .with_context(|| {
+                format!("no PostgreSQL: LSHOOKD_TEST_DATABASE_URL is not set, no initdb was found, and Docker did not run {image}")
+            })?;
+        let port = container.get_host_port_ipv4(5432).await?;
+        let clean_up = format!("docker rm --force {}", container.id());
+        let leash = Leash::start(&["sleep", "infinity"], &[], Path::new("/dev/null"), &clean_up).await?;
+        std::mem::forget(container); // The leash removes it, also when this process is killed.
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname("postgres");
+        let server = Server { config, origin: format!("container of {image}"), data: None, _leash: Some(leash) };
+        server.wait().await?;
+        Ok(server)
+    }
+
+    async fn wait(&self) -> Result<()> {
+        let ready = async || Ok(connect(&self.config).await.ok());
+        eventually("PostgreSQL accepts connections", Duration::from_secs(60), ready).await?;
+        Ok(())
+    }
+
+    /// A superuser's connection to the maintenance database.
+    pub async fn admin(&self) -> Result<Client> {
+        connect(&self.config).await
+    }
+
+    /// Makes a database, empty or as a copy of another.
+    pub async fn create(&self, label: &str, template: Option<&str>) -> Result<Database> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("lshookd_{label}_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let admin = self.admin().await?;
+        let template = template.unwrap_or("template1");
+        admin.batch_execute(&format!("create database \"{name}\" template \"{template}\"")).await?;
+        Ok(self.database(&name))
+    }
+
+    /// A database that is there already.
+    pub fn database(&self, name: &str) -> Database {
+        let mut config = self.config.clone();
+        config.dbname(name);
+        Database { name: name.to_owned(), config }
+    }
+}
+
+impl Database {
+    /// A superuser's connection.
+    pub async fn connect(&self) -> Result<Client> {
+        connect(&self.config).await
+    }
+
+    /// The environment by which Label Studio and lshookd find this database.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let host = match self.config.get_hosts().first() {
+            Some(tokio_postgres::config::Host::Tcp(name)) => name.clone(),
+            Some(tokio_postgres::config::Host::Unix(path)) => path.display().to_string(),
+            None => "localhost".to_owned(),
+        };
+        let port = self.config.get_ports().first().copied().unwrap_or(5432).to_string();
+        let password = self.config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
+        let pairs = [
+            ("POSTGRE_HOST", host),
+            ("POSTGRE_PORT", port),
+            ("POSTGRE_NAME", self.name.clone()),
+            ("POSTGRE_USER", self.config.get_user().unwrap_or("postgres").to_owned()),
+            ("POSTGRE_PASSWORD", password.unwrap_or_default()),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Drops it, whoever is connected.
+    pub async fn drop_database(self, server: &Server) -> Result<()> {
+        let admin = server.admin().await?;
+        admin.batch_execute(&format!("drop database if exists \"{}\" with (force)", self.name)).await?;
+        Ok(())
+    }
+}
+
+async fn connect(config: &Config) -> Result<Client> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// The newest PostgreSQL on this machine that has a server.
+fn binaries() -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("LSHOOKD_TEST_POSTGRES_BIN") {
+        return Some(folder.into());
+    }
+    let debian = std::fs::read_dir("/usr/lib/postgresql")
+        .ok()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("bin"));
+    let path =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
+    let mut folders: Vec<PathBuf> = debian.collect();
+    folders.sort();
+    folders
+        .into_iter()
+        .rev()
+        .chain(path)
+        .find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
+}
+
+/// PostgreSQL refuses to run as root: the words before its command that make it another user,
+/// to whom the folder then belongs.
+fn as_postgres(folder: &Path) -> Result<Vec<String>> {
+    let id = std::process::Command::new("id").arg("-u").output()?.stdout;
+    if String::from_utf8_lossy(&id).trim() != "0" {
+        return Ok(Vec::new());
+    }
+    let user = ["postgres", "nobody"]
+        .into_iter()
+        .find(|user| std::process::Command::new("id").arg(user).output().is_ok_and(|done| done.status.success()));
+    let user = user.context("running as root, and there is no user to run PostgreSQL as")?;
+    std::process::Command::new("chown").arg(user).arg(folder).status()?;
+    Ok(["runuser", "-u", user, "--"].map(str::to_owned).to_vec())
+}

@@ -1,0 +1,210 @@
+//! An HTTP endpoint that records what it receives, and can fail in the ways endpoints do.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::eventually;
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// When it was read.
+    pub at: Instant,
+    /// Path of the URL.
+    pub path: String,
+    /// Headers; names in lower case.
+    pub headers: HeaderMap,
+    /// The body as JSON.
+    pub body: Value,
+    /// The answer that it got.
+    pub status: u16,
+}
+
+impl Received {
+    /// The action in the body.
+    pub fn action(&self) -> &str {
+        self.body["action"].as_str().unwrap_or_default()
+    }
+
+    /// Whether lshookd sent it, and not Label Studio.
+    pub fn is_ours(&self) -> bool {
+        self.headers.contains_key("webhook-id")
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The ids of the objects under a key: of a list, or of one.
+    pub fn ids(&self, key: &str) -> Vec<i64> {
+        match &self.body[key] {
+            Value::Array(items) => items.iter().filter_map(|item| item["id"].as_i64()).collect(),
+            one => one["id"].as_i64().into_iter().collect(),
+        }
+    }
+}
+
+/// How to answer a request.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers of the answer.
+    pub headers: Vec<(&'static str, String)>,
+    /// How long to wait first.
+    pub delay: Duration,
+}
+
+impl Reply {
+    /// An answer at once.
+    pub fn status(status: u16) -> Reply {
+        Reply { status, headers: Vec::new(), delay: Duration::ZERO }
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    received: Mutex<Vec<Received>>,
+    /// Replies to the next requests; 200 when there are none left.
+    script: Mutex<VecDeque<Reply>>,
+    /// Reply to requests on paths that begin so.
+    rules: Mutex<Vec<(String, Reply)>>,
+}
+
+/// The endpoint.
+pub struct Receiver {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl Receiver {
+    /// Starts on a free port.
+    pub async fn start() -> Result<Receiver> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let serving = Some(serve(listener, Arc::clone(&shared)));
+        Ok(Receiver { address, shared, serving })
+    }
+
+    /// A URL on it.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Closes the port: connections are refused.
+    pub async fn take_down(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.abort();
+            let _ = serving.await;
+        }
+    }
+
+    /// Opens the same port again.
+    pub async fn bring_up(&mut self) -> Result<()> {
+        let bind = async || Ok(TcpListener::bind(self.address).await.ok());
+        let listener = eventually("the receiver's port is free", Duration::from_secs(10), bind).await?;
+        self.serving = Some(serve(listener, Arc::clone(&self.shared)));
+        Ok(())
+    }
+
+    /// Replies to the next requests, one each.
+    pub fn script(&self, replies: impl IntoIterator<Item = Reply>) {
+        lock(&self.shared.script).extend(replies);
+    }
+
+    /// The reply to all requests on paths that begin so, until there is another.
+    pub fn answer(&self, path: &str, reply: Reply) {
+        let mut rules = lock(&self.shared.rules);
+        rules.retain(|(prefix, _)| prefix != path);
+        rules.push((path.to_owned(), reply));
+    }
+
+    /// Everything received so far.
+    pub fn received(&self) -> Vec<Received> {
+        lock(&self.shared.received).clone()
+    }
+
+    /// What lshookd sent so far and got a 2xx answer for.
+    pub fn accepted(&self) -> Vec<Received> {
+        self.received()
+            .into_iter()
+            .filter(|request| request.is_ours() && (200..300).contains(&request.status))
+            .collect()
+    }
+
+    /// Forgets what was received.
+    pub fn clear(&self) {
+        lock(&self.shared.received).clear();
+    }
+
+    /// Waits until as many events of lshookd's have been accepted, and for a moment more, so
+    /// that one too many is seen.
+    pub async fn expect(&self, count: usize) -> Result<Vec<Received>> {
+        let enough = async || Ok((self.accepted().len() >= count).then_some(()));
+        if let Err(error) = eventually("events arrive", Duration::from_secs(30), enough).await {
+            let seen: Vec<String> = self.accepted().iter().map(|request| request.action().to_owned()).collect();
+            return Err(error.context(format!("expected {count} events, received {seen:?}")));
+        }
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        Ok(self.accepted())
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if let Some(serving) = self.serving.take() {
+            serving.abort();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(listener: TcpListener, shared: Arc<Shared>) -> JoinHandle<()> {
+    let limit = axum::extract::DefaultBodyLimit::disable();
+    let router = Router::new().fallback(receive).layer(limit).with_state(shared);
+    tokio::spawn(async move {
+        let _ = axum::serve(listener, router).await;
+    })
+}
+
+async fn receive(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let scripted = lock(&shared.script).pop_front();
+    let ruled = || {
+        lock(&shared.rules).iter().find(|(prefix, _)| uri.path().starts_with(prefix)).map(|(_, reply)| reply.clone())
+    };
+    let reply = scripted.or_else(ruled).unwrap_or_else(|| Reply::status(200));
+    let received = Received {
+        at: Instant::now(),
+        path: uri.path().to_owned(),
+        headers,
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        status: reply.status,
+    };
+    tokio::time::sleep(reply.delay).await;
+    lock(&shared.received).push(received);
+    let mut response = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK).into_response();
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
