@@ -40,9 +40,11 @@ impl AsyncDB for Postgres {
 
 async fn specification(name: &str) -> Result<()> {
     let bed = Bed::lay(name).await?;
-    let mut runner = Runner::new(async || {
-        bed.database.connect().await.map(Postgres).map_err(|error| error.downcast::<tokio_postgres::Error>().unwrap())
-    });
+    let connect = async || match bed.database.connect().await {
+        Ok(client) => Ok(Postgres(client)),
+        Err(error) => Err(error.downcast::<tokio_postgres::Error>().expect("only PostgreSQL's client fails here")),
+    };
+    let mut runner = Runner::new(connect);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/sql/{name}.slt"));
     runner.run_file_async(file).await?;
     Ok(())

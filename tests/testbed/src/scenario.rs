@@ -32,6 +32,9 @@ pub enum Claim {
     Less(&'static str),
     /// Neither sends anything; why.
     Nothing(&'static str),
+    /// Some versions of Label Studio fail and undo it, so that neither sends anything; others
+    /// do it, and both send the same.
+    Undone(&'static str),
 }
 
 type Act = for<'a> fn(&'a mut Stage) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
@@ -86,7 +89,7 @@ macro_rules! scenario {
 
 /// All scenarios, in the order in which they build on each other.
 pub fn scenarios() -> Vec<Scenario> {
-    use Claim::{Less, Nothing, ReadEarly, Same};
+    use Claim::{Less, Nothing, ReadEarly, Same, Undone};
     vec![
         scenario!("create a project", ["PROJECT_CREATED"], Same, |stage| {
             let project = stage.studio.post("/api/projects", json!({"title": "Birds", "label_config": LABELS})).await?;
@@ -281,23 +284,35 @@ pub fn scenarios() -> Vec<Scenario> {
                 ))
                 .await?
         }),
+        scenario!(
+            "create a label by the API",
+            ["LABEL_LINK_CREATED"],
+            Undone("while a webhook listens, Label Studio's labels API answers 500 and undoes the label"),
+            |stage| {
+                let label = json!([{"project": stage.project, "from_name": "kind", "title": "owl", "value": ["owl"]}]);
+                stage.studio.attempt(Method::POST, "/api/labels/", label).await?
+            }
+        ),
         scenario!("link a label by SQL", ["LABEL_LINK_CREATED"], Less("Label Studio does not see SQL"), |stage| {
             stage
                 .sql
                 .batch_execute(&format!(
                     r#"begin;
-                       select fixture.rows('labels_manager_label', '{{"title": "owl", "value": ["owl"], "organization_id": 1, "created_by_id": 1}}');
-                       select fixture.rows('labels_manager_labellink', '{{"project_id": {}, "label_id": 1, "from_name": "kind"}}');
+                       select fixture.rows('labels_manager_label', '{{"title": "wren", "value": ["wren"], "organization_id": 1, "created_by_id": 1}}');
+                       select fixture.rows('labels_manager_labellink', jsonb_build_object('project_id', {}, 'label_id', max(id), 'from_name', 'kind'))
+                       from labels_manager_label;
                        commit"#,
                     stage.project
                 ))
                 .await?
         }),
         scenario!("change the label's link", ["LABEL_LINK_UPDATED"], Same, |stage| {
-            stage.studio.patch("/api/label_links/1/", json!({"from_name": "species"})).await?
+            let link = *stage.ids("labels_manager_labellink").await?.last().context("no link")?;
+            stage.studio.patch(&format!("/api/label_links/{link}/"), json!({"from_name": "species"})).await?
         }),
         scenario!("delete the label's link", ["LABEL_LINK_DELETED"], Same, |stage| {
-            stage.studio.delete("/api/label_links/1/").await?
+            let link = *stage.ids("labels_manager_labellink").await?.last().context("no link")?;
+            stage.studio.delete(&format!("/api/label_links/{link}/")).await?
         }),
         scenario!("delete the project", ["PROJECT_DELETED"], Same, |stage| {
             stage.studio.delete(&format!("/api/projects/{}/", stage.project)).await?
@@ -332,7 +347,8 @@ impl Stage {
         let expected = self.expected(scenario);
         let total: usize = expected.values().map(Vec::len).sum();
         // One too few shows as a fault below.
-        let _ = tokio::time::timeout(Duration::from_secs(15), self.receiver.expect(total)).await;
+        let patience = Duration::from_secs(if matches!(scenario.claim, Claim::Undone(_)) { 3 } else { 15 });
+        let _ = tokio::time::timeout(patience, self.receiver.expect(total)).await;
         let (ours, theirs): (Vec<Received>, Vec<Received>) =
             self.receiver.received().into_iter().partition(Received::is_ours);
         let mut faults = Vec::new();
@@ -342,7 +358,8 @@ impl Stage {
             };
             let actions: Vec<String> = at(&ours).iter().map(|request| request.action().to_owned()).collect();
             let wanted = expected.get(path).cloned().unwrap_or_default();
-            if actions != wanted {
+            let undone = matches!(scenario.claim, Claim::Undone(_)) && ours.is_empty();
+            if actions != wanted && !undone {
                 faults.push(format!("{path}: lshookd sent {actions:?}, expected {wanted:?}"));
             }
             faults.extend(judge(scenario.claim, &at(&theirs), &at(&ours)));
@@ -368,7 +385,7 @@ fn judge(claim: Claim, theirs: &[Received], ours: &[Received]) -> Vec<String> {
         Claim::Less(_) => return vec!["Label Studio sent more than lshookd".to_owned()],
         Claim::Nothing(_) if theirs.is_empty() && ours.is_empty() => return Vec::new(),
         Claim::Nothing(_) => return vec!["something was sent".to_owned()],
-        Claim::Same => &[],
+        Claim::Same | Claim::Undone(_) => &[],
         Claim::ReadEarly(fields) => fields,
     };
     if theirs.len() != ours.len() {

@@ -1,0 +1,35 @@
+# The commands that always work, on a bare Debian machine with a Rust toolchain, python3 and
+# root or sudo. Each installs what is missing and says so.
+
+LABEL_STUDIO ?= 1.23.2
+export LSHOOKD_TEST_LABEL_STUDIO = $(LABEL_STUDIO)
+
+.PHONY: demo test test-matrix lint clean
+
+## Show it: the real Label Studio, lshookd beside it, and what each sends. KEEP=1 leaves it running.
+demo:
+	@tests/testbed/setup.sh $(LABEL_STUDIO)
+	@echo "==> building (a few minutes the first time)"
+	@cargo build --quiet --release
+	@cargo build --quiet --example demo
+	@target/debug/examples/demo
+
+## Unit and property tests, the specification of capture, and end-to-end tests on real parts.
+test:
+	@tests/testbed/setup.sh $(LABEL_STUDIO)
+	cargo test --workspace
+
+## The same on several versions of Label Studio.
+test-matrix:
+	@tests/testbed/setup.sh 1.13.1 1.23.2
+	LSHOOKD_TEST_LABEL_STUDIO=1.13.1 cargo test --workspace
+	LSHOOKD_TEST_LABEL_STUDIO=1.23.2 cargo test --workspace
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo deny check bans licenses sources
+
+clean:
+	cargo clean
+	rm -rf .cache
