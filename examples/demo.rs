@@ -41,8 +41,8 @@ async fn demonstrate() -> Result<bool> {
     step(&format!("PostgreSQL runs ({})", server.origin));
     let installation = Installation::find(&version)?;
     let template = installation.template(&server).await?;
-    step(&format!("Label Studio {version} has migrated its database"));
-    let database = server.create("demo", Some(&template)).await?;
+    step(&format!("Label Studio {version} has its database"));
+    let database = server.create("demo", Some(&template.name)).await?;
     let studio = installation.start(&database).await?;
     step(&format!("Label Studio runs at {}", studio.base));
     let sql = database.connect().await?;
@@ -88,7 +88,6 @@ async fn demonstrate() -> Result<bool> {
         tokio::signal::ctrl_c().await?;
     }
     daemon.stop().await?;
-    database.drop_database(&server).await?;
     Ok(honest)
 }
 

@@ -15,7 +15,7 @@ pub fn version() -> String {
 
 /// The server, and the name of the migrated template; once for all tests.
 pub async fn server() -> Result<(&'static Server, &'static str)> {
-    static SERVER: OnceCell<(Server, String)> = OnceCell::const_new();
+    static SERVER: OnceCell<(Server, Database)> = OnceCell::const_new();
     let start = async || {
         let server = Server::obtain().await?;
         eprintln!("PostgreSQL: {}", server.origin);
@@ -23,7 +23,7 @@ pub async fn server() -> Result<(&'static Server, &'static str)> {
         anyhow::Ok((server, template))
     };
     let (server, template) = SERVER.get_or_try_init(start).await?;
-    Ok((server, template))
+    Ok((server, &template.name))
 }
 
 /// A fresh database with Label Studio's tables in it.

@@ -3,30 +3,12 @@
 use anyhow::Result;
 use lshookd_testbed::daemon::Lshookd;
 use lshookd_testbed::postgres::Database;
-use tokio::process::Command;
 
 use crate::bed::{label_studio_database, lshookd, server};
 
 /// The schema of a database as SQL.
 async fn dump(database: &Database) -> Result<String> {
-    let environment = database.environment();
-    let value = |name: &str| {
-        environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
-    };
-    let output = Command::new("pg_dump")
-        .args(["--schema-only", "--host", &value("POSTGRE_HOST"), "--port", &value("POSTGRE_PORT")])
-        .args(["--username", &value("POSTGRE_USER"), &database.name])
-        .env("PGPASSWORD", value("POSTGRE_PASSWORD"))
-        .output()
-        .await?;
-    anyhow::ensure!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
-    // Recent versions bracket a dump with a random key.
-    let text = String::from_utf8(output.stdout)?;
-    Ok(text
-        .lines()
-        .filter(|line| !line.starts_with(r"\restrict") && !line.starts_with(r"\unrestrict"))
-        .collect::<Vec<_>>()
-        .join("\n"))
+    database.dump(&["--schema-only"]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,11 +132,13 @@ async fn errors_name_what_is_wrong_and_what_to_do() -> Result<()> {
 async fn a_role_without_privileges_is_told_which_it_lacks() -> Result<()> {
     let database = label_studio_database("roles").await?;
     let client = database.connect().await?;
-    client.batch_execute("do $$ begin create role lshookd_nobody login password 'nobody'; exception when duplicate_object then null; end $$").await?;
-    let lshookd = lshookd(&database).with("POSTGRE_USER", "lshookd_nobody").with("POSTGRE_PASSWORD", "nobody");
+    let role = &database.name;
+    client.batch_execute(&format!("create role {role} login password 'nobody'")).await?;
+    let lshookd = lshookd(&database).with("POSTGRE_USER", role).with("POSTGRE_PASSWORD", "nobody");
     let (code, message) = failure(&lshookd, &["install"]).await?;
     assert_eq!(code, Some(1));
     assert!(message.contains("CREATE on database") && message.contains("TRIGGER on table task"), "{message}");
+    client.batch_execute(&format!("drop role {role}")).await?;
     Ok(())
 }
 

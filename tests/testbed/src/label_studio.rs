@@ -47,30 +47,39 @@ impl Installation {
         Ok(Installation { version: version.to_owned(), folder })
     }
 
-    /// The name of a database with Label Studio's tables, migrated once per server.
-    pub async fn template(&self, server: &Server) -> Result<String> {
-        let name = format!("lshookd_label_studio_{}", self.version.replace('.', "_"));
-        let admin = server.admin().await?;
-        let exists =
-            async || anyhow::Ok(!admin.query("select from pg_database where datname = $1", &[&name]).await?.is_empty());
-        if exists().await? {
-            return Ok(name);
+    /// A database with Label Studio's tables, to make others of. What its own migrations made on
+    /// the first run is kept as SQL beside the installation.
+    pub async fn template(&self, server: &Server) -> Result<Database> {
+        let template = server.create("template", None).await?;
+        let kept = self.folder.join(format!("migrated-on-{}.sql", server.major().await?));
+        if let Ok(sql) = std::fs::read_to_string(&kept) {
+            template.connect().await?.batch_execute(&sql).await.with_context(|| kept.display().to_string())?;
+            return Ok(template);
         }
-        let raw = server.create("migrating", None).await?;
-        let mut environment = self.environment(&raw, &tempfile::tempdir()?.keep());
-        environment.push(("DJANGO_SETTINGS_MODULE".to_owned(), "core.settings.label_studio".to_owned()));
-        let package = self.package()?;
+        self.migrate(&template).await?;
+        // As inserts, which can be run without psql. Where pg_dump is too old for the server, the
+        // next run migrates again.
+        if let Ok(sql) = template.dump(&["--inserts", "--no-owner"]).await {
+            let new = kept.with_extension(format!("{}.new", std::process::id()));
+            std::fs::write(&new, sql)?;
+            std::fs::rename(&new, &kept)?;
+        }
+        Ok(template)
+    }
+
+    async fn migrate(&self, database: &Database) -> Result<()> {
+        let data = tempfile::tempdir()?;
         let output = Command::new(self.folder.join("bin/python"))
             .args(["manage.py", "migrate", "--verbosity", "0"])
-            .current_dir(&package)
-            .envs(environment)
+            .current_dir(self.package()?)
+            .envs(self.environment(database, data.path()))
+            .env("DJANGO_SETTINGS_MODULE", "core.settings.label_studio")
             .output()
             .await?;
         if !output.status.success() {
             bail!("Label Studio's migrations failed: {}", String::from_utf8_lossy(&output.stderr));
         }
-        admin.batch_execute(&format!("alter database \"{}\" rename to \"{name}\"", raw.name)).await?;
-        Ok(name)
+        Ok(())
     }
 
     fn package(&self) -> Result<PathBuf> {

@@ -1,6 +1,8 @@
 //! Processes that end with ours, however ours ends.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -11,6 +13,8 @@ use tokio::process::{Child, Command};
 /// A process that is killed, and cleaned up after, when this is dropped or our process ends.
 pub struct Leash {
     child: Child,
+    /// Ends when all is cleaned up.
+    cleaned_up: File,
     /// The command's own process id.
     pub pid: u32,
 }
@@ -23,7 +27,7 @@ impl Leash {
         output: &Path,
         clean_up: &str,
     ) -> Result<Leash> {
-        let output = std::fs::File::create(output)?;
+        let output = File::create(output)?;
         let mut child = Command::new("sh")
             .arg("-c")
             .arg(include_str!("leash.sh"))
@@ -36,9 +40,12 @@ impl Leash {
             .stderr(output)
             .spawn()
             .context("starting a shell")?;
+        let mut stdout = BufReader::new(child.stdout.take().context("no standard output")?);
         let mut first = String::new();
-        BufReader::new(child.stdout.take().context("no standard output")?).read_line(&mut first).await?;
-        Ok(Leash { child, pid: first.trim().parse().context("the shell did not say the process id")? })
+        stdout.read_line(&mut first).await?;
+        let pid = first.trim().parse().context("the shell did not say the process id")?;
+        let cleaned_up = stdout.into_inner().into_owned_fd()?.into();
+        Ok(Leash { child, cleaned_up, pid })
     }
 
     /// Sends a signal to the command, by name.
@@ -53,11 +60,12 @@ impl Leash {
         // The shell reports a signal as 128 and its number.
         Ok(code.filter(|code| *code < 128))
     }
+}
 
-    /// Ends the command and waits until it is gone.
-    pub async fn stop(mut self) -> Result<()> {
+impl Drop for Leash {
+    fn drop(&mut self) {
         drop(self.child.stdin.take());
-        self.child.wait().await?;
-        Ok(())
+        // Nothing is written, so this returns when the last writer is gone.
+        let _ = self.cleaned_up.read(&mut [0]);
     }
 }

@@ -1,11 +1,13 @@
 #!/bin/sh
 # Runs a command for as long as somebody holds our standard input open, so that nothing is
-# left behind when a test is killed. Prints the command's process id first.
+# left behind when a test is killed. Prints the command's process id first; standard output
+# closes when all is cleaned up.
 # usage: leash.sh CLEAN_UP COMMAND [ARGUMENT ...]
 clean_up=$1
 shift
 exec 3<&0
-setsid "$@" </dev/null >&2 3<&- &
+exec 4>&1
+setsid "$@" </dev/null >&2 3<&- 4>&- &
 child=$!
 echo "$child"
 exec >/dev/null 2>&1
@@ -19,7 +21,6 @@ exec >/dev/null 2>&1
     kill -KILL "-$child" 2>/dev/null
     eval "$clean_up"
 ) &
-watcher=$!
+exec 4>&-
 wait "$child"
-status=$?
-exit $status
+exit $?

@@ -1,14 +1,16 @@
 //! A PostgreSQL server: the one that `LSHOOKD_TEST_DATABASE_URL` names, else one of our own from
-//! the binaries on this machine, else a container.
+//! the binaries on this machine (or in `LSHOOKD_TEST_POSTGRES_BIN`), else a container.
+//! `LSHOOKD_TEST_POSTGRES_IMAGE` names the container's image, and goes before the binaries.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{GenericImage, ImageExt};
+use tokio::process::Command;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::leash::Leash;
@@ -22,10 +24,10 @@ pub struct Server {
     pub origin: String,
     /// The server's data folder, where it is ours.
     pub data: Option<PathBuf>,
-    _leash: Option<Leash>,
+    _leash: Leash,
 }
 
-/// A database of its own for one test; dropped with the server, or by [`drop_database`](Database::drop_database).
+/// A database of its own for one test; gone when the tests end.
 pub struct Database {
     /// Its name.
     pub name: String,
@@ -37,11 +39,16 @@ impl Server {
     pub async fn obtain() -> Result<Server> {
         if let Ok(url) = std::env::var("LSHOOKD_TEST_DATABASE_URL") {
             let config = url.parse().context("LSHOOKD_TEST_DATABASE_URL")?;
-            return Ok(Server { config, origin: "LSHOOKD_TEST_DATABASE_URL".to_owned(), data: None, _leash: None });
+            let clean_up = include_str!("drop_databases.sh").replace("PREFIX", &prefix());
+            let leash = Leash::start(&["sleep", "infinity"], &[], Path::new("/dev/null"), &clean_up).await?;
+            return Ok(Server { config, origin: "LSHOOKD_TEST_DATABASE_URL".to_owned(), data: None, _leash: leash });
+        }
+        if let Ok(image) = std::env::var("LSHOOKD_TEST_POSTGRES_IMAGE") {
+            return Server::contain(&image).await;
         }
         match binaries() {
             Some(folder) => Server::start(&folder).await,
-            None => Server::contain().await,
+            None => Server::contain("postgres:17-alpine").await,
         }
     }
 
@@ -78,19 +85,21 @@ impl Server {
         let leash = Leash::start(&command, &[], &folder.join("log"), &clean_up).await?;
         let mut config = Config::new();
         config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname("postgres");
-        let server =
-            Server { config, origin: format!("{}", binaries.display()), data: Some(data), _leash: Some(leash) };
+        let server = Server { config, origin: format!("{}", binaries.display()), data: Some(data), _leash: leash };
         server.wait().await?;
         Ok(server)
     }
 
     /// Starts a server in a container.
-    pub async fn contain() -> Result<Server> {
-        let image = std::env::var("LSHOOKD_TEST_POSTGRES_IMAGE").unwrap_or_else(|_| "postgres:17-alpine".to_owned());
-        let (name, tag) = image.rsplit_once(':').unwrap_or((&image, "latest"));
+    pub async fn contain(image: &str) -> Result<Server> {
+        let (name, tag) = image.rsplit_once(':').unwrap_or((image, "latest"));
         let container = GenericImage::new(name, tag)
-            .with_exposed_port(5432.tcp())
             .with_wait_for(WaitFor::message_on_stderr("database system is ready to accept connections"))
+            .with_mapped_port(0, 5432.tcp())
+            .with_host_config_modifier(|host| {
+                let bindings = host.port_bindings.iter_mut().flat_map(|ports| ports.values_mut()).flatten().flatten();
+                bindings.for_each(|binding| binding.host_ip = Some("127.0.0.1".to_owned()));
+            })
             .with_env_var("POSTGRES_PASSWORD", "postgres")
             .start()
             .await
@@ -103,7 +112,7 @@ impl Server {
         std::mem::forget(container); // The leash removes it, also when this process is killed.
         let mut config = Config::new();
         config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname("postgres");
-        let server = Server { config, origin: format!("container of {image}"), data: None, _leash: Some(leash) };
+        let server = Server { config, origin: format!("container of {image}"), data: None, _leash: leash };
         server.wait().await?;
         Ok(server)
     }
@@ -119,22 +128,27 @@ impl Server {
         connect(&self.config).await
     }
 
+    /// Its major version.
+    pub async fn major(&self) -> Result<i32> {
+        let admin = self.admin().await?;
+        Ok(admin.query_one("select current_setting('server_version_num')::integer / 10000", &[]).await?.get(0))
+    }
+
     /// Makes a database, empty or as a copy of another.
     pub async fn create(&self, label: &str, template: Option<&str>) -> Result<Database> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("lshookd_{label}_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let admin = self.admin().await?;
+        let name = format!("{}{label}_{}", prefix(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let template = template.unwrap_or("template1");
-        admin.batch_execute(&format!("create database \"{name}\" template \"{template}\"")).await?;
-        Ok(self.database(&name))
-    }
-
-    /// A database that is there already.
-    pub fn database(&self, name: &str) -> Database {
+        self.admin().await?.batch_execute(&format!("create database \"{name}\" template \"{template}\"")).await?;
         let mut config = self.config.clone();
-        config.dbname(name);
-        Database { name: name.to_owned(), config }
+        config.dbname(&name);
+        Ok(Database { name, config })
     }
+}
+
+/// What the names of our databases begin with, so that they can be told from others.
+fn prefix() -> String {
+    format!("lshookd_{}_", std::process::id())
 }
 
 impl Database {
@@ -162,11 +176,24 @@ impl Database {
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Drops it, whoever is connected.
-    pub async fn drop_database(self, server: &Server) -> Result<()> {
-        let admin = server.admin().await?;
-        admin.batch_execute(&format!("drop database if exists \"{}\" with (force)", self.name)).await?;
-        Ok(())
+    /// What `pg_dump` writes of it.
+    pub async fn dump(&self, arguments: &[&str]) -> Result<String> {
+        let environment = self.environment();
+        let value = |name: &str| {
+            environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let output = Command::new("pg_dump")
+            .args(arguments)
+            .args(["--host", &value("POSTGRE_HOST"), "--port", &value("POSTGRE_PORT")])
+            .args(["--username", &value("POSTGRE_USER"), &self.name])
+            .env("PGPASSWORD", value("POSTGRE_PASSWORD"))
+            .output()
+            .await?;
+        ensure!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+        // Recent versions bracket a dump with commands for psql, which hold a random key.
+        let text = String::from_utf8(output.stdout)?;
+        let bracket = |line: &str| line.starts_with(r"\restrict") || line.starts_with(r"\unrestrict");
+        Ok(text.lines().filter(|line| !bracket(line)).collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -1,0 +1,5 @@
+# Drops the databases that we made on a server that is not ours.
+psql --quiet "$LSHOOKD_TEST_DATABASE_URL" <<'end'
+select format('drop database %I with (force)', datname) from pg_database where starts_with(datname, 'PREFIX')
+\gexec
+end
