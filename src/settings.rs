@@ -5,17 +5,17 @@
 //! read as Label Studio reads them: `LABEL_STUDIO_X`, then `HEARTEX_X`, then `X`
 //! (`get_env` in its `core/utils/params.py`), so that its environment file can be reused.
 
+mod connection;
 mod sources;
+mod value;
 
-use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio_postgres::Config;
-use url::Url;
 
-use crate::database::{Server, SslMode};
+use crate::database::Server;
 pub use sources::{Flags, Sources};
+use value::{allow_list, boolean, duration, list, network, positive, seconds};
 
 /// A setting whose value cannot be used, or a key nobody knows. Ends the program with 2.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,18 @@ pub struct Setting {
     pub default: Option<&'static str>,
     /// One line of help.
     pub help: &'static str,
+}
+
+impl Setting {
+    /// Its variables, the first that is set winning.
+    fn variables(&self) -> Vec<String> {
+        let name = self.key.to_uppercase();
+        match self.variable {
+            Variable::Plain(variable) => vec![variable.to_owned()],
+            Variable::Own => vec![format!("LSHOOKD_{name}")],
+            Variable::LabelStudio => vec![format!("LABEL_STUDIO_{name}"), format!("HEARTEX_{name}"), name],
+        }
+    }
 }
 
 const fn setting(key: &'static str, variable: Variable, default: Option<&'static str>, help: &'static str) -> Setting {
@@ -210,7 +222,7 @@ impl Settings {
         };
         let (allowed_networks, allowed_hosts) = sources.parse("allow", allow_list)?;
         Ok(Settings {
-            server: server(sources)?,
+            server: connection::server(sources)?,
             label_studio_schema: sources.parse_optional("label_studio_schema", |text| Ok(text.to_owned()))?,
             organization_webhooks: sources.parse_optional("allow_organization_webhooks", boolean)?.unwrap_or(true),
             timeout,
@@ -236,125 +248,6 @@ impl Settings {
             concurrency_per_host: sources.parse("concurrency_per_host", positive)?,
         })
     }
-}
-
-/// The database, from its URL or from Label Studio's five variables.
-fn server(sources: &Sources) -> Result<Server, SettingError> {
-    let mut ssl_mode = sources.parse("sslmode", str::parse)?;
-    let mut ssl_root_cert = sources.parse_optional("sslrootcert", |text| Ok(text.to_owned()))?;
-    let config = match sources.parse_optional("database_url", database_url)? {
-        Some(url) => {
-            ssl_mode = url.ssl_mode.unwrap_or(ssl_mode);
-            ssl_root_cert = url.ssl_root_cert.or(ssl_root_cert);
-            url.config
-        }
-        None => {
-            let mut config = Config::new();
-            let password = match sources.parse_optional("postgre_password_file", read_password)? {
-                Some(password) => password,
-                None => sources.parse("postgre_password", |text| Ok(text.to_owned()))?,
-            };
-            config
-                .host(sources.parse("postgre_host", |text| Ok(text.to_owned()))?)
-                .port(sources.parse("postgre_port", |text| {
-                    text.parse::<u16>().map_err(|_| "expected a port number".to_owned())
-                })?)
-                .dbname(sources.parse("postgre_name", |text| Ok(text.to_owned()))?)
-                .user(sources.parse("postgre_user", |text| Ok(text.to_owned()))?)
-                .password(password);
-            config
-        }
-    };
-    Ok(Server { config, ssl_mode, ssl_root_cert })
-}
-
-struct DatabaseUrl {
-    config: Config,
-    ssl_mode: Option<SslMode>,
-    ssl_root_cert: Option<String>,
-}
-
-/// A connection URL; what tokio-postgres does not know of libpq's TLS is taken out first.
-fn database_url(text: &str) -> Result<DatabaseUrl, String> {
-    let mut url = Url::parse(text).map_err(|error| format!("not a URL: {error}"))?;
-    if !matches!(url.scheme(), "postgres" | "postgresql") {
-        return Err("expected postgres://user:password@host:port/name".to_owned());
-    }
-    let mut ssl_mode = None;
-    let mut ssl_root_cert = None;
-    let mut others = Vec::new();
-    for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let value = || url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned());
-        match pair.split('=').next() {
-            Some("sslmode") => {
-                let mode = value().unwrap_or_default().parse().map_err(|reason| format!("sslmode: {reason}"))?;
-                ssl_mode = Some(mode);
-            }
-            Some("sslrootcert") => ssl_root_cert = value(),
-            _ => others.push(pair),
-        }
-    }
-    let others = others.join("&");
-    url.set_query((!others.is_empty()).then_some(&others));
-    // The parser's own message could quote the URL, and with it the password.
-    let config = url.as_str().parse().map_err(|_| "PostgreSQL's client library does not understand it".to_owned())?;
-    Ok(DatabaseUrl { config, ssl_mode, ssl_root_cert })
-}
-
-fn read_password(path: &str) -> Result<String, String> {
-    std::fs::read_to_string(Path::new(path))
-        .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-        .map_err(|error| format!("cannot read {path}: {error}"))
-}
-
-/// A boolean as Label Studio reads it (`cast_bool_from_str`, else a number).
-fn boolean(text: &str) -> Result<bool, String> {
-    match text.to_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "not" | "off" | "0" => Ok(false),
-        _ => Err("expected true or false".to_owned()),
-    }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || "expected a number of seconds above 0, such as 1.0".to_owned();
-    let seconds = text.trim().parse::<f64>().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero()).ok_or_else(wrong)
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    match text.trim() {
-        "0" => Ok(Duration::ZERO),
-        text => humantime::parse_duration(text)
-            .map_err(|error| format!("{error}; expected a duration such as 50ms, 5s or 10m")),
-    }
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    text.trim().parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a whole number above 0".to_owned())
-}
-
-fn list<T>(text: &str, item: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(item).collect()
-}
-
-fn network(text: &str) -> Result<IpNet, String> {
-    text.parse::<IpNet>()
-        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
-        .map_err(|_| format!("{text:?} is not a network such as 10.0.0.0/8"))
-}
-
-fn allow_list(text: &str) -> Result<(Vec<IpNet>, Vec<String>), String> {
-    let mut networks = Vec::new();
-    let mut hosts = Vec::new();
-    for entry in list(text, |entry| Ok(entry.to_owned()))? {
-        match network(&entry) {
-            Ok(network) => networks.push(network),
-            Err(reason) if entry.contains(['/', ':', ' ']) => return Err(reason),
-            Err(_) => hosts.push(entry.to_lowercase()),
-        }
-    }
-    Ok((networks, hosts))
 }
 
 #[cfg(test)]
@@ -408,30 +301,16 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_database_url_is_refused_without_showing_it() {
-        for url in
-            ["mysql://me:hidden@db/ls", "postgres://me:hidden@db/ls?sslmode=maybe", "postgres://me:hidden@db:x/ls"]
-        {
-            let error = settings(&[("DATABASE_URL", url)], "").err().expect("an error").to_string();
-            assert!(error.contains("database_url") && !error.contains("hidden"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_database_url_may_carry_the_tls_settings_of_libpq() {
-        let url = "postgres://me:pw@db.example/ls?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20jit%3Doff";
-        let server = settings(&[("DATABASE_URL", url)], "").unwrap().server;
-        assert_eq!(server.ssl_mode, SslMode::VerifyFull);
-        assert_eq!(server.ssl_root_cert.as_deref(), Some("/ca.pem"));
-        assert_eq!(server.config.get_options(), Some("-c jit=off"));
-        assert!(!server.display().contains("pw"));
-    }
-
-    #[test]
-    fn the_allow_list_takes_networks_and_names() {
-        let egress = settings(&[("LSHOOKD_ALLOW", "10.1.0.0/16, Trainer.internal,::1")], "").unwrap().egress;
-        assert_eq!(egress.allowed_networks.len(), 2);
-        assert_eq!(egress.allowed_hosts, ["trainer.internal"]);
-        assert!(settings(&[("LSHOOKD_ALLOW", "10.1.0.0/99")], "").is_err());
+    fn the_readme_lists_every_setting() {
+        let row = |setting: &Setting| {
+            let variable = setting.variables().pop().unwrap_or_default();
+            let default = setting.default.filter(|text| !text.is_empty());
+            let default = default.map(|text| format!("`{text}`")).unwrap_or_default();
+            format!("| `{}` | `{variable}` | {default} | {} |", setting.key, setting.help)
+        };
+        let rows: Vec<String> = SETTINGS.iter().map(row).collect();
+        let table = format!("| key | variable | default | |\n| --- | --- | --- | --- |\n{}\n", rows.join("\n"));
+        let readme = include_str!("../README.md");
+        assert!(readme.contains(&table), "README.md lacks this table:\n{table}");
     }
 }

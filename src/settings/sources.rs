@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use super::{SETTINGS, Setting, SettingError, Variable};
+use super::{SETTINGS, Setting, SettingError};
 
 const DEFAULT_FILE: &str = "/etc/lshookd/lshookd.toml";
 
@@ -35,7 +35,7 @@ impl Args for Flags {
         command.next_help_heading("Settings").args(SETTINGS.iter().map(|setting| {
             let default = setting.default.filter(|text| !text.is_empty() && !setting.key.contains("password"));
             let default = default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
-            let variable = variables(setting).pop().unwrap_or_default();
+            let variable = setting.variables().pop().unwrap_or_default();
             Arg::new(setting.key)
                 .long(setting.key.replace('_', "-"))
                 .value_name("VALUE")
@@ -47,16 +47,6 @@ impl Args for Flags {
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
-    }
-}
-
-/// The variables of a setting, the first that is set winning.
-fn variables(setting: &Setting) -> Vec<String> {
-    let name = setting.key.to_uppercase();
-    match setting.variable {
-        Variable::Plain(variable) => vec![variable.to_owned()],
-        Variable::Own => vec![format!("LSHOOKD_{name}")],
-        Variable::LabelStudio => vec![format!("LABEL_STUDIO_{name}"), format!("HEARTEX_{name}"), name],
     }
 }
 
@@ -102,7 +92,7 @@ impl Sources {
     ) -> Result<Sources, SettingError> {
         let file_table = parse_file(file_name, file)?;
         let own: Vec<String> =
-            SETTINGS.iter().flat_map(variables).filter(|name| name.starts_with("LSHOOKD_")).collect();
+            SETTINGS.iter().flat_map(Setting::variables).filter(|name| name.starts_with("LSHOOKD_")).collect();
         for name in environment.keys().filter(|name| name.starts_with("LSHOOKD_")) {
             // LSHOOKD_TEST_ variables belong to the test suite.
             if !own.contains(name) && !name.starts_with("LSHOOKD_TEST_") {
@@ -116,7 +106,7 @@ impl Sources {
                 Some((text, Some(format!("flag --{}", setting.key.replace('_', "-")))))
             };
             let from_environment = || {
-                variables(setting).into_iter().find_map(|name| {
+                setting.variables().into_iter().find_map(|name| {
                     let text = environment.get(&name)?.clone();
                     Some((text, Some(format!("environment {name}"))))
                 })
