@@ -17,13 +17,13 @@ demo:
 ## Unit and property tests, the specification of capture, and end-to-end tests on real parts.
 test:
 	@tests/testbed/setup.sh $(LABEL_STUDIO)
-	cargo test --workspace
+	cargo test --bins --test real
 
 ## The same on several versions of Label Studio.
 test-matrix:
 	@tests/testbed/setup.sh 1.13.1 1.23.2
-	LSHOOKD_TEST_LABEL_STUDIO=1.13.1 cargo test --workspace
-	LSHOOKD_TEST_LABEL_STUDIO=1.23.2 cargo test --workspace
+	LSHOOKD_TEST_LABEL_STUDIO=1.13.1 cargo test --test real
+	LSHOOKD_TEST_LABEL_STUDIO=1.23.2 cargo test --test real
 
 lint:
 	cargo fmt --all --check
