@@ -10,11 +10,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use lshookd_scenarios::scenario::{Claim, Scenario};
+use lshookd_scenarios::scenarios::tables;
+use lshookd_scenarios::stage::{ORGANIZATION, PROJECT, Stage};
 use lshookd_testbed::daemon::Lshookd;
 use lshookd_testbed::label_studio::{EMAIL, Installation, PASSWORD};
 use lshookd_testbed::postgres::Server;
 use lshookd_testbed::receiver::Receiver;
-use lshookd_testbed::scenario::{Claim, PROJECT, Scenario, Stage, scenarios};
 use serde_json::json;
 
 const OUTAGE: Duration = Duration::from_secs(4);
@@ -45,17 +47,15 @@ async fn demonstrate() -> Result<bool> {
     let database = server.create("demo", Some(&template.name)).await?;
     let studio = installation.start(&database).await?;
     step(&format!("Label Studio runs at {}", studio.base));
-    let sql = database.connect().await?;
-    sql.batch_execute(lshookd_testbed::FIXTURE).await?;
     let lshookd = Lshookd::new(&binary, &database);
     lshookd.succeed(&["install"]).await?;
     let daemon = lshookd.run().await?;
     step("lshookd is installed and runs");
 
-    let mut stage = Stage::set(studio, sql, Receiver::start().await?).await?;
+    let mut stage = Stage::set(studio, &database, Receiver::start().await?).await?;
     let mut honest = true;
     println!("\n{:<46}{:<24}{:<24}as claimed", "what happened", "Label Studio sent", "lshookd sent");
-    let all = scenarios();
+    let all = tables().into_iter().next().context("no tour")?.scenarios;
     let (last, before) = all.split_last().context("no scenarios")?;
     for scenario in before {
         honest &= play(&mut stage, scenario).await?;
@@ -98,9 +98,9 @@ async fn play(stage: &mut Stage, scenario: &Scenario) -> Result<bool> {
     let claim = match scenario.claim {
         Claim::Same => "equal".to_owned(),
         Claim::ReadEarly(fields) => format!("equal but {}: read before Label Studio's last write", fields.join(", ")),
-        Claim::Less(why) => format!("lshookd alone is right: {why}"),
-        Claim::Undone(why) if outcome.ours.is_empty() => format!("nothing to send: {why}"),
-        Claim::Undone(_) => "equal".to_owned(),
+        Claim::Differs(_, why) => format!("lshookd alone is right; Label Studio: {why}"),
+        Claim::SameOrNeither(why) if outcome.ours.is_empty() => format!("nothing to send: {why}"),
+        Claim::SameOrNeither(_) => "equal".to_owned(),
         Claim::Nothing(why) => format!("nothing to send: {why}"),
     };
     let (good, bad, plain) =
@@ -118,7 +118,7 @@ fn sent(requests: &[String]) -> String {
     let of = |path: &str| -> Vec<&str> {
         requests.iter().filter_map(|line| line.strip_prefix(path)?.trim_start().split(' ').next()).collect()
     };
-    let actions = if of(PROJECT).is_empty() { of(lshookd_testbed::scenario::ORGANIZATION) } else { of(PROJECT) };
+    let actions = if of(PROJECT).is_empty() { of(ORGANIZATION) } else { of(PROJECT) };
     match actions.as_slice() {
         [] => "–".to_owned(),
         [only] => (*only).to_owned(),

@@ -8,7 +8,7 @@ use crate::bed::Bed;
 
 /// The actions that arrived, each with the ids of its objects.
 async fn arrived(bed: &Bed, count: usize) -> Result<Vec<String>> {
-    Ok(bed.receiver.expect(count).await?.iter().map(lshookd_testbed::compare::summary).collect())
+    Ok(bed.receiver.expect(count).await?.iter().map(lshookd_testbed::receiver::Received::summary).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]

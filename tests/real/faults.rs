@@ -16,7 +16,8 @@ async fn work_done_while_the_daemon_is_away_arrives_after_its_start() -> Result<
     bed.run("update project set title = 'Fish'").await?;
     bed.run("delete from task where id = 3").await?;
     let _daemon = bed.lshookd.run().await?;
-    let events: Vec<String> = bed.receiver.expect(3).await?.iter().map(lshookd_testbed::compare::summary).collect();
+    let events: Vec<String> =
+        bed.receiver.expect(3).await?.iter().map(lshookd_testbed::receiver::Received::summary).collect();
     assert_eq!(
         events,
         ["TASKS_CREATED tasks 1,2,3 project 1", "PROJECT_UPDATED project 1", "TASKS_DELETED tasks 3 project 1"]

@@ -2,28 +2,61 @@
 //! where Label Studio is silent or wrong, the difference is a documented one.
 
 use anyhow::Result;
+use lshookd_scenarios::scenarios::tables;
+use lshookd_scenarios::stage::Stage;
 use lshookd_testbed::label_studio::Installation;
 use lshookd_testbed::receiver::Receiver;
-use lshookd_testbed::scenario::{Stage, scenarios};
 
 use crate::bed::{label_studio_database, lshookd, version};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn everything_that_people_do_compares_as_claimed() -> Result<()> {
+async fn holds(name: &str) -> Result<()> {
+    let table = tables().into_iter().find(|table| table.name == name).expect("a table of this name");
     let database = label_studio_database("judge").await?;
     let studio = Installation::find(&version())?.start(&database).await?;
-    let sql = database.connect().await?;
-    sql.batch_execute(lshookd_testbed::FIXTURE).await?;
     let lshookd = lshookd(&database);
     lshookd.succeed(&["install"]).await?;
     let daemon = lshookd.run().await?;
-    let mut stage = Stage::set(studio, sql, Receiver::start().await?).await?;
+    let mut stage = Stage::set(studio, &database, Receiver::start().await?).await?;
+    if table.furnished {
+        stage.furnish().await?;
+    }
     let mut faults = Vec::new();
-    for scenario in scenarios() {
-        let outcome = stage.play(&scenario).await?;
+    for scenario in &table.scenarios {
+        let outcome = stage.play(scenario).await?;
         println!("{}: {:?} / {:?}", scenario.what, outcome.theirs, outcome.ours);
         faults.extend(outcome.faults.iter().map(|fault| format!("{}: {fault}", scenario.what)));
     }
     assert!(faults.is_empty(), "{}\n{}", faults.join("\n"), daemon.log());
     Ok(())
+}
+
+macro_rules! holds {
+    ($($test:ident: $name:literal,)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $test() -> Result<()> {
+            holds($name).await
+        }
+    )*};
+}
+
+holds! {
+    the_tour_compares_as_claimed: "the tour",
+    imports_compare_as_claimed: "imports",
+    annotations_compare_as_claimed: "annotations",
+    the_data_manager_compares_as_claimed: "the data manager",
+    projects_compare_as_claimed: "projects",
+    storages_compare_as_claimed: "storages",
+    labels_compare_as_claimed: "labels",
+    values_that_bite_compare_as_claimed: "values that bite",
+}
+
+#[test]
+fn the_documents_list_every_difference() {
+    let expected = lshookd_scenarios::differences::document(&tables());
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/differences.md");
+    if std::env::var("LSHOOKD_TEST_UPDATE").is_ok() {
+        std::fs::write(path, &expected).expect("docs/differences.md can be written");
+    }
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(written == expected, "docs/differences.md is not what the claims say; LSHOOKD_TEST_UPDATE=1 writes it");
 }

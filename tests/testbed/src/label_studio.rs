@@ -187,12 +187,21 @@ impl LabelStudio {
         self.call(Method::DELETE, path, Value::Null).await
     }
 
-    /// Uploads a file to import.
+    /// Uploads a file and imports it.
     pub async fn upload(&self, project: i64, name: &str, content: &str) -> Result<Value> {
+        self.send_file(&format!("/api/projects/{project}/import"), name, content).await
+    }
+
+    /// Uploads a file to import later.
+    pub async fn upload_for_later(&self, project: i64, name: &str, content: &str) -> Result<Value> {
+        self.send_file(&format!("/api/projects/{project}/import?commit_to_project=false"), name, content).await
+    }
+
+    async fn send_file(&self, path: &str, name: &str, content: &str) -> Result<Value> {
         let part = Part::text(content.to_owned()).file_name(name.to_owned());
         let response = self
             .client
-            .post(format!("{}/api/projects/{project}/import", self.base))
+            .post(format!("{}{path}", self.base))
             .header("Authorization", format!("Token {TOKEN}"))
             .multipart(Form::new().part(name.to_owned(), part))
             .send()

@@ -1,13 +1,11 @@
 //! Real parts to try lshookd on, each started by itself and gone with the process that
 //! started it: a PostgreSQL server, Label Studio, HTTP receivers, the daemon.
 
-pub mod compare;
 pub mod daemon;
 pub mod label_studio;
 pub mod leash;
 pub mod postgres;
 pub mod receiver;
-pub mod scenario;
 
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -55,6 +55,22 @@ impl Received {
             one => one["id"].as_i64().into_iter().collect(),
         }
     }
+
+    /// The action and the ids, in a line.
+    pub fn summary(&self) -> String {
+        let mut parts = vec![self.action().to_owned()];
+        for key in ["tasks", "annotation", "annotations", "label_link"] {
+            if !self.body[key].is_null() {
+                let ids: Vec<String> = self.ids(key).iter().take(6).map(i64::to_string).collect();
+                let more = if self.ids(key).len() > 6 { ",…" } else { "" };
+                parts.push(format!("{key} {}{more}", ids.join(",")));
+            }
+        }
+        if let Some(project) = self.body["project"]["id"].as_i64() {
+            parts.push(format!("project {project}"));
+        }
+        parts.join(" ")
+    }
 }
 
 /// How to answer a request.

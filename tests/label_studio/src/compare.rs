@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::receiver::Received;
-
 /// Where two JSON values differ, as `path: left != right`. Lists of nothing but `{"id": N}` are
 /// sets: Label Studio writes the ids of what it deleted in no order.
 pub fn differences(left: &Value, right: &Value) -> Vec<String> {
@@ -48,20 +46,4 @@ fn bare_ids(items: &[Value]) -> Option<BTreeSet<i64>> {
         .iter()
         .map(|item| item.as_object().filter(|object| object.len() == 1).and_then(|object| object.get("id")?.as_i64()))
         .collect()
-}
-
-/// The action and the ids of a request, in a line.
-pub fn summary(request: &Received) -> String {
-    let mut parts = vec![request.action().to_owned()];
-    for key in ["tasks", "annotation", "annotations", "label_link"] {
-        if !request.body[key].is_null() {
-            let ids: Vec<String> = request.ids(key).iter().take(6).map(i64::to_string).collect();
-            let more = if request.ids(key).len() > 6 { ",…" } else { "" };
-            parts.push(format!("{key} {}{more}", ids.join(",")));
-        }
-    }
-    if let Some(project) = request.body["project"]["id"].as_i64() {
-        parts.push(format!("project {project}"));
-    }
-    parts.join(" ")
 }

@@ -1,0 +1,96 @@
+//! The table of differences in the documents, made of the claims.
+
+use std::collections::BTreeMap;
+
+use crate::scenario::{Claim, Table};
+
+/// `docs/differences.md`.
+pub fn document(tables: &[Table]) -> String {
+    let mut rows: BTreeMap<(&str, Vec<&str>, String), String> = BTreeMap::new();
+    let mut early: BTreeMap<&str, String> = BTreeMap::new();
+    for scenario in tables.iter().flat_map(|table| &table.scenarios) {
+        match scenario.claim {
+            Claim::Differs(sent, why) => {
+                let key = (why, sent.to_vec(), distinct(scenario.actions));
+                append(rows.entry(key).or_default(), scenario.what, "; ");
+            }
+            Claim::ReadEarly(fields) => {
+                for field in fields {
+                    append(early.entry(field).or_default(), scenario.what, "; ");
+                }
+            }
+            Claim::SameOrNeither(why) => {
+                let key = (why, Vec::new(), "nothing, for nothing happened".to_owned());
+                append(rows.entry(key).or_default(), scenario.what, "; ");
+            }
+            Claim::Same | Claim::Nothing(_) => {}
+        }
+    }
+    let mut text = String::from(INTRODUCTION);
+    for ((why, sent, ours), what) in &rows {
+        let sent = if sent.is_empty() { "nothing".to_owned() } else { distinct(sent) };
+        text += &format!("| {what} | {sent} | {ours} | {why} |\n");
+    }
+    text += EARLY;
+    for (field, what) in &early {
+        text += &format!("| `{field}` | {what} |\n");
+    }
+    text += CLOSING;
+    text
+}
+
+/// The actions, each once.
+fn distinct(actions: &[&str]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for name in actions.iter().map(|action| format!("`{action}`")) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
+fn append(text: &mut String, more: &str, between: &str) {
+    if text.split(between).any(|part| part == more) {
+        return;
+    }
+    if !text.is_empty() {
+        text.push_str(between);
+    }
+    text.push_str(more);
+}
+
+const INTRODUCTION: &str = "\
+# Differences from Label Studio's own webhooks
+
+Made from the claims of the scenarios in `tests/label_studio/`, which the tests hold against the real Label Studio; everything else they play is equal, event for event and value for value.
+
+## Other events
+
+Label Studio's column is what the webhook of the project receives.
+
+| what happens | Label Studio sends | lshookd sends | because Label Studio |
+| --- | --- | --- | --- |
+";
+
+const EARLY: &str = "
+## Values that Label Studio reads early
+
+The events are the same. Label Studio takes these values before its own last writes of the same action, lshookd after them.
+
+| field | when one would |
+| --- | --- |
+";
+
+const CLOSING: &str = "
+## Order
+
+Objects deleted in bulk: Label Studio lists their ids in no order, lshookd in ascending order.
+
+## The request
+
+- `webhook-id`, `webhook-timestamp` and lshookd's own `User-Agent` are added, unless the webhook's headers set the last.
+- Where `WEBHOOK_TIMEOUT` is not set, lshookd waits 1 s for the connection and 15 s for the answer, since no annotator waits for it; Label Studio waits 1 s for each.
+- On a redirect to another host the webhook's headers stay behind.
+- `HTTP_PROXY` and `HTTPS_PROXY` are not used.
+";

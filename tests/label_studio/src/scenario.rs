@@ -1,0 +1,65 @@
+//! The language of the tables.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use anyhow::Result;
+
+use crate::stage::Stage;
+
+/// How the two senders compare.
+#[derive(Debug, Clone, Copy)]
+pub enum Claim {
+    /// Event for event, value for value.
+    Same,
+    /// The same events; these fields differ, for Label Studio reads them before its own last
+    /// writes and lshookd after.
+    ReadEarly(&'static [&'static str]),
+    /// Label Studio sends this to the webhook of the project, which is less or other than the
+    /// truth; and why.
+    Differs(&'static [&'static str], &'static str),
+    /// Some versions of Label Studio refuse it or undo it, and then neither sends anything; the
+    /// others do it, and both send the same. Why.
+    SameOrNeither(&'static str),
+    /// Neither sends anything; why.
+    Nothing(&'static str),
+}
+
+/// What is done; it changes nothing else on the stage.
+pub type Act = for<'a> fn(&'a mut Stage) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+
+/// One thing that people do.
+pub struct Scenario {
+    /// In the imperative.
+    pub what: &'static str,
+    /// What lshookd sends to the webhook of the project, in order (to that of the organization,
+    /// where it is about the project itself).
+    pub actions: &'static [&'static str],
+    /// How that compares.
+    pub claim: Claim,
+    /// How it is done.
+    pub act: Act,
+}
+
+/// Scenarios that build on each other, in their order.
+pub struct Table {
+    /// What they are about.
+    pub name: &'static str,
+    /// Whether they begin with a project and its webhooks; the tour makes its own.
+    pub furnished: bool,
+    /// One row each.
+    pub scenarios: Vec<Scenario>,
+}
+
+/// A row: what, which actions, the claim, and how it is done.
+macro_rules! scenario {
+    ($what:literal, [$($action:literal),*], $claim:expr, |$stage:ident| $act:expr) => {
+        $crate::scenario::Scenario {
+            what: $what,
+            actions: &[$($action),*],
+            claim: $claim,
+            act: |$stage| Box::pin(async move { let _ = $act?; Ok(()) }),
+        }
+    };
+}
+pub(crate) use scenario;

@@ -1,0 +1,27 @@
+//! The tables.
+
+mod annotations;
+mod data_manager;
+mod imports;
+mod labels;
+mod projects;
+mod storages;
+mod tour;
+mod values;
+
+use crate::scenario::Table;
+
+/// All tables; the first is what the demonstration shows.
+pub fn tables() -> Vec<Table> {
+    let furnished = |name, scenarios| Table { name, furnished: true, scenarios };
+    vec![
+        Table { name: "the tour", furnished: false, scenarios: tour::scenarios() },
+        furnished("imports", imports::scenarios()),
+        furnished("annotations", annotations::scenarios()),
+        furnished("the data manager", data_manager::scenarios()),
+        furnished("projects", projects::scenarios()),
+        furnished("storages", storages::scenarios()),
+        furnished("labels", labels::scenarios()),
+        furnished("values that bite", values::scenarios()),
+    ]
+}
