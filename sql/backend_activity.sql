@@ -1,9 +1,21 @@
 -- What the backends are doing that have changes waiting. pg_stat_get_activity asks about one
 -- backend without building the whole of pg_stat_activity; it has no row for one that is gone,
 -- and no state for one that this role may not see (see pg_read_all_stats).
-with writer (backend) as (
-    select distinct backend
-    from (select backend from lshookd.change order by seq limit 10000) as waiting
+with waiting as (
+    select seq,
+           backend,
+           captured_at,
+           case when relation = 'task' and operation = 'insert' and cardinality(ids) = 1 then ids[1] end as single_task
+    from lshookd.change
+    order by seq
+    limit 10000
+),
+writer as (
+    select backend,
+           min(captured_at) as first_change_at,
+           (array_agg(single_task order by seq desc))[1] as latest_single_task
+    from waiting
+    group by backend
 )
 select writer.backend,
        case
@@ -12,7 +24,12 @@ select writer.backend,
            when activity.state = 'idle' then 'idle'
            else 'busy'
        end as state,
-       coalesce(extract(epoch from clock_timestamp() - activity.state_change), 0)::float8 as idle_seconds,
+       coalesce(extract(epoch from clock_timestamp() - activity.state_change), 0)::float8 as seconds,
+       coalesce(
+           activity.backend_start > writer.first_change_at - interval '2 seconds' and activity.query like '%"%',
+           false
+       ) as request,
+       lshookd.storage_in_progress(writer.latest_single_task) as storage,
        clock_timestamp() as now
 from writer
 left join lateral pg_stat_get_activity(writer.backend) as activity on true;

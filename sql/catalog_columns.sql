@@ -12,7 +12,8 @@ select relation.relname::text as relation,
        ) as is_reference
 from pg_class as relation
 join pg_attribute as attribute on attribute.attrelid = relation.oid
-where relation.relname in ('project', 'task', 'task_completion', 'labels_manager_label', 'labels_manager_labellink')
+where relation.relname in ('project', 'task', 'task_completion', 'prediction', 'labels_manager_label',
+                           'labels_manager_labellink')
   and relation.relkind in ('r', 'p')
   and pg_table_is_visible(relation.oid)
   and attribute.attnum > 0

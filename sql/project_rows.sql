@@ -1,10 +1,9 @@
 -- Projects as their columns stand, or stood when they were deleted, with the counts that Label
--- Studio adds (ProjectManager.with_counts in its projects/models.py).
+-- Studio adds (ProjectManager.with_counts in its projects/models.py), but for the predictions'.
 select project.id,
        project.row,
        tasks.task_number,
        tasks.finished_task_number,
-       predictions.total_predictions_number,
        annotations.total_annotations_number,
        annotations.num_tasks_with_annotations,
        annotations.useful_annotation_number,
@@ -29,11 +28,6 @@ cross join lateral (
     from task
     where task.project_id = project.id
 ) as tasks
-cross join lateral (
-    select count(*) as total_predictions_number
-    from prediction
-    where prediction.project_id = project.id
-) as predictions
 cross join lateral (
     select count(*) filter (where not was_cancelled) as total_annotations_number,
            count(distinct coalesce(task_id, 0)) filter (where not was_cancelled and not ground_truth and result is not null)

@@ -1,28 +1,30 @@
 //! Gathering: changes → units of work.
 //!
 //! One action of Label Studio is often many transactions on one connection, so the changes of
-//! a backend are kept together until it is done: gone, or idle for a while, or its changes too
-//! old to wait. A unit is what one backend did, transaction by transaction.
+//! a backend are kept together until it is [ready]. A unit is what one backend did, transaction
+//! by transaction.
 //!
 //! Promises that of two changes to one object the earlier is always in an earlier unit, or
 //! earlier in the same one. Where gathering would break that, it is the gathering that yields.
 //!
 //! Pure but for [`activity`], which asks PostgreSQL what the backends are doing.
 
-use std::collections::{HashMap, HashSet};
-use std::time::{Duration, SystemTime};
+mod activity;
+mod ready;
 
-use anyhow::{Context, Result};
-use tokio_postgres::Client;
+use std::collections::{HashMap, HashSet};
 
 use crate::change::{Backend, Change, Operation, Relation};
 use crate::settings::GatherLimits;
+pub use activity::{Activity, activity};
 
 /// What belongs together: one or more transactions of one backend, in commit order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unit {
     /// Never empty.
     pub transactions: Vec<Transaction>,
+    /// Whether its tasks came from a storage: then one synchronization brought them all.
+    pub from_storage: bool,
 }
 
 /// The changes of one transaction, in the order of its statements.
@@ -32,114 +34,26 @@ pub struct Transaction {
     pub changes: Vec<Change>,
 }
 
-/// What a backend is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BackendState {
-    /// Its connection is closed.
-    Gone,
-    /// It runs a statement or has a transaction open.
-    Busy,
-    /// It has been waiting for its client for this long.
-    Idle(Duration),
-    /// This role may not see it.
-    Hidden,
-}
-
-/// The backends' states at one moment.
-#[derive(Debug, Clone)]
-pub struct Activity {
-    /// The server's clock.
-    pub now: SystemTime,
-    /// By backend; one that is missing is gone.
-    pub states: HashMap<Backend, BackendState>,
-}
-
-/// Asks PostgreSQL about the backends that have changes waiting.
-///
-/// Must be asked before the changes are read: then all that a backend did before it was seen
-/// idle or gone is among them.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn activity(client: &Client) -> Result<Activity> {
-    let rows =
-        client.query(include_str!("../sql/backend_activity.sql"), &[]).await.context("reading pg_stat_get_activity")?;
-    let states = rows
-        .iter()
-        .map(|row| {
-            let idle_for = Duration::try_from_secs_f64(row.get("idle_seconds")).unwrap_or_default();
-            let state = match row.get("state") {
-                "gone" => BackendState::Gone,
-                "hidden" => BackendState::Hidden,
-                "idle" => BackendState::Idle(idle_for),
-                _ => BackendState::Busy,
-            };
-            (row.get("backend"), state)
-        })
-        .collect();
-    let now = rows.first().map_or_else(SystemTime::now, |row| row.get("now"));
-    Ok(Activity { now, states })
-}
-
 /// Sorts waiting changes into the units that are ready, in the order in which they must be
 /// planned. Changes that are in none of them wait for the next look.
 ///
 /// `crowded` says that more changes wait than were read: then nothing waits for a busy backend.
 pub fn gather(pending: Vec<Change>, activity: &Activity, limits: &GatherLimits, crowded: bool) -> Vec<Unit> {
-    let ready = ready_backends(&pending, activity, limits, crowded);
+    let ready = ready::backends(&pending, activity, limits, crowded);
+    let from_storage = |backend| activity.writers.get(&backend).is_some_and(|writer| writer.storage.is_some());
     let mut open = OpenUnits::default();
     let mut units = Vec::new();
     for transaction in transactions(pending) {
         units.extend(open.close_before(&transaction));
         if limits.settle.is_zero() {
-            units.push(Unit { transactions: vec![transaction] });
+            units.push(Unit { transactions: vec![transaction], from_storage: false });
         } else {
-            open.add(transaction);
+            let from_storage = from_storage(transaction.backend());
+            open.add(transaction, from_storage);
         }
     }
     units.extend(open.close_backends(&ready));
     units
-}
-
-/// The backends that are done, or whose changes cannot wait.
-fn ready_backends(pending: &[Change], activity: &Activity, limits: &GatherLimits, crowded: bool) -> HashSet<Backend> {
-    struct Waiting {
-        oldest: SystemTime,
-        newest: SystemTime,
-        only_adds_tasks: bool,
-    }
-    let mut backends: HashMap<Backend, Waiting> = HashMap::new();
-    for change in pending {
-        // An import may bring annotations along; they come with its tasks.
-        let adds =
-            change.operation == Operation::Insert && matches!(change.relation, Relation::Task | Relation::Annotation);
-        backends
-            .entry(change.backend)
-            .and_modify(|waiting| {
-                waiting.oldest = waiting.oldest.min(change.captured_at);
-                waiting.newest = waiting.newest.max(change.captured_at);
-                waiting.only_adds_tasks &= adds;
-            })
-            .or_insert(Waiting {
-                oldest: change.captured_at,
-                newest: change.captured_at,
-                // Annotations alone are no import.
-                only_adds_tasks: adds && change.relation == Relation::Task,
-            });
-    }
-    let since = |moment| activity.now.duration_since(moment).unwrap_or_default();
-    let is_ready = |backend: &Backend, waiting: &Waiting| {
-        let limit = if waiting.only_adds_tasks { limits.import_limit } else { limits.limit };
-        let settled = match activity.states.get(backend) {
-            None => false, // Its first change came after the look.
-            Some(BackendState::Gone) => true,
-            Some(BackendState::Busy) => false,
-            Some(BackendState::Idle(idle)) => *idle >= limits.settle,
-            Some(BackendState::Hidden) => since(waiting.newest) >= limits.settle,
-        };
-        crowded || settled || since(waiting.oldest) >= limit
-    };
-    backends.iter().filter(|(backend, waiting)| is_ready(backend, waiting)).map(|(backend, _)| *backend).collect()
 }
 
 /// Changes by transaction, in an order in which every transaction comes after those whose
@@ -171,14 +85,14 @@ struct OpenUnits {
 }
 
 impl OpenUnits {
-    fn add(&mut self, transaction: Transaction) {
+    fn add(&mut self, transaction: Transaction, from_storage: bool) {
         let backend = transaction.backend();
         transaction.touched(|object| {
             self.touched_by.entry(object).or_default().insert(backend);
         });
         match self.units.iter_mut().find(|(of, _)| *of == backend) {
             Some((_, unit)) => unit.transactions.push(transaction),
-            None => self.units.push((backend, Unit { transactions: vec![transaction] })),
+            None => self.units.push((backend, Unit { transactions: vec![transaction], from_storage })),
         }
     }
 
@@ -250,10 +164,13 @@ impl Change {
 
 #[cfg(test)]
 pub mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
+    use activity::{State, Writer};
     use proptest::prelude::*;
 
-    const LIMITS: GatherLimits = GatherLimits {
+    pub const LIMITS: GatherLimits = GatherLimits {
         settle: Duration::from_millis(50),
         limit: Duration::from_secs(5),
         import_limit: Duration::from_secs(300),
@@ -291,8 +208,10 @@ pub mod tests {
         }
     }
 
-    fn look(now: u64, states: &[(Backend, BackendState)]) -> Activity {
-        Activity { now: at(now), states: states.iter().copied().collect() }
+    /// What the backends do at `now` milliseconds after the epoch, none of them in a request.
+    pub fn look(now: u64, states: &[(Backend, State)]) -> Activity {
+        let writer = |state| Writer { state, request: false, storage: None };
+        Activity { now: at(now), writers: states.iter().map(|(backend, state)| (*backend, writer(*state))).collect() }
     }
 
     fn seqs(units: &[Unit]) -> Vec<Vec<i64>> {
@@ -300,52 +219,28 @@ pub mod tests {
         units.iter().map(of).collect()
     }
 
-    use BackendState::{Busy, Gone, Hidden, Idle};
+    use State::Gone;
+    const BUSY: State = State::Busy(Duration::ZERO);
     use Operation::{Delete, Insert, Update};
     use Relation::{Annotation, Project, Task};
 
     #[test]
     fn the_transactions_of_one_connection_are_one_unit_once_it_is_gone() {
         let pending = vec![change(1, 1, 7, Task, Insert, &[1]), change(2, 2, 7, Task, Insert, &[2])];
-        assert_eq!(seqs(&gather(pending.clone(), &look(3, &[(7, Busy)]), &LIMITS, false)), Vec::<Vec<i64>>::new());
+        assert_eq!(seqs(&gather(pending.clone(), &look(3, &[(7, BUSY)]), &LIMITS, false)), Vec::<Vec<i64>>::new());
         assert_eq!(seqs(&gather(pending, &look(3, &[(7, Gone)]), &LIMITS, false)), [[1, 2]]);
-    }
-
-    #[test]
-    fn an_idle_connection_is_done_after_the_settle_time() {
-        let ready = |state| {
-            !gather(vec![change(1, 1, 7, Task, Insert, &[1])], &look(60, &[(7, state)]), &LIMITS, false).is_empty()
-        };
-        assert!(!ready(Idle(Duration::from_millis(49))));
-        assert!(ready(Idle(Duration::from_millis(50))));
-        assert!(ready(Hidden));
-    }
-
-    #[test]
-    fn changes_of_a_backend_seen_only_after_the_look_wait() {
-        assert!(gather(vec![change(1, 1, 7, Task, Insert, &[1])], &look(2, &[]), &LIMITS, false).is_empty());
-    }
-
-    #[test]
-    fn a_busy_connection_is_planned_when_its_changes_are_old_an_import_later() {
-        let updates = vec![change(1, 1, 7, Annotation, Update, &[1])];
-        assert!(gather(updates.clone(), &look(5000, &[(7, Busy)]), &LIMITS, false).is_empty());
-        assert_eq!(gather(updates, &look(5001, &[(7, Busy)]), &LIMITS, false).len(), 1);
-        let import = vec![change(1, 1, 7, Task, Insert, &[1]), change(2, 1, 7, Annotation, Insert, &[1])];
-        assert!(gather(import.clone(), &look(5001, &[(7, Busy)]), &LIMITS, false).is_empty());
-        assert_eq!(gather(import, &look(300_001, &[(7, Busy)]), &LIMITS, false).len(), 1);
     }
 
     #[test]
     fn without_a_settle_time_every_transaction_stands_alone() {
         let pending = vec![change(1, 1, 7, Task, Insert, &[1]), change(2, 2, 7, Task, Insert, &[2])];
         let limits = GatherLimits { settle: Duration::ZERO, ..LIMITS };
-        assert_eq!(seqs(&gather(pending, &look(3, &[(7, Busy)]), &limits, false)), [[1], [2]]);
+        assert_eq!(seqs(&gather(pending, &look(3, &[(7, BUSY)]), &limits, false)), [[1], [2]]);
     }
 
     #[test]
     fn nothing_waits_where_more_changes_wait_than_were_read() {
-        assert_eq!(gather(vec![change(1, 1, 7, Task, Insert, &[1])], &look(2, &[(7, Busy)]), &LIMITS, true).len(), 1);
+        assert_eq!(gather(vec![change(1, 1, 7, Task, Insert, &[1])], &look(2, &[(7, BUSY)]), &LIMITS, true).len(), 1);
     }
 
     #[test]
@@ -355,14 +250,14 @@ pub mod tests {
             change(2, 2, 7, Task, Insert, &[1003]),
             change(3, 3, 8, Annotation, Insert, &[1]), // of task 1001
         ];
-        let units = gather(pending, &look(4, &[(7, Busy), (8, Gone)]), &LIMITS, false);
+        let units = gather(pending, &look(4, &[(7, BUSY), (8, Gone)]), &LIMITS, false);
         assert_eq!(seqs(&units), [vec![1, 2], vec![3]]);
     }
 
     #[test]
     fn deleting_a_project_waits_for_everything_in_it() {
         let pending = vec![change(1, 1, 7, Annotation, Update, &[1]), change(2, 2, 8, Project, Delete, &[1])];
-        assert_eq!(seqs(&gather(pending, &look(4, &[(7, Busy), (8, Gone)]), &LIMITS, false)), [[1], [2]]);
+        assert_eq!(seqs(&gather(pending, &look(4, &[(7, BUSY), (8, Gone)]), &LIMITS, false)), [[1], [2]]);
     }
 
     proptest! {
@@ -380,7 +275,7 @@ pub mod tests {
                 let transaction = u64::from(backend.unsigned_abs()) * 1000 + transaction * 10 + index as u64 * 10_000;
                 pending.push(change(seq, transaction, backend, Annotation, operation, &[id]));
             }
-            let states: Vec<_> = gone.iter().enumerate().map(|(backend, gone)| (backend as i32, if *gone { Gone } else { Busy })).collect();
+            let states: Vec<_> = gone.iter().enumerate().map(|(backend, gone)| (backend as i32, if *gone { Gone } else { BUSY })).collect();
             let units = gather(pending.clone(), &look(100, &states), &LIMITS, crowded);
             let planned: Vec<i64> = seqs(&units).concat();
             let distinct: HashSet<i64> = planned.iter().copied().collect();

@@ -4,11 +4,13 @@
 //! - Within one transaction only the net effect counts, for nobody saw anything else.
 //! - A deletion that took others along is announced by its root alone.
 //! - Annotations that came with their tasks are part of the import.
-//! - Tasks that came or went in several transactions of one unit are one event.
+//! - Tasks that came or went in several transactions of one unit are one event, unless a pause
+//!   between them says that they were two actions.
 //! - What Label Studio does to a project in passing is no event; what changed it is one.
 //! - An event holds a bounded number of objects.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::change::{Change, Operation, Relation};
 use crate::event::{Action, Event};
@@ -29,9 +31,14 @@ const PROJECT_BOOKKEEPING: &[&str] = &[
 /// What an import of predictions writes to its project.
 const PROJECT_IMPORT: &[&str] = &["model_version", "updated_at"];
 
-/// Turns one unit of work into events, in order, with at most `batch_size` objects each.
-pub fn plan(unit: &Unit, batch_size: usize) -> Vec<Event> {
-    let mut events = Events::default();
+/// Label Studio imports and deletes large numbers of tasks in portions of hundreds, a
+/// transaction each; a transaction of fewer is the last of them.
+const PORTION: usize = 100;
+
+/// Turns one unit of work into events, in order, with at most `batch_size` objects each. What
+/// is further apart than `pause` is two actions.
+pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
+    let mut events = Events { pause: if unit.from_storage { Duration::MAX } else { pause }, events: Vec::new() };
     let cascades = Cascades::of(unit);
     for transaction in &unit.transactions {
         plan_transaction(transaction, &cascades, &mut events);
@@ -167,25 +174,33 @@ fn announce(change: &Change, project: i64, objects: Vec<i64>, events: &mut Event
     let event = |action, objects| Event { action, project, objects, organization, occurred_at: change.captured_at };
     let one_each = |action| objects.iter().map(|id| event(action, vec![*id])).collect::<Vec<_>>();
     match (change.relation, change.operation) {
-        (Relation::Project, Operation::Insert) => events.extend(one_each(Action::ProjectCreated)),
-        (Relation::Project, Operation::Update) => events.extend(one_each(Action::ProjectUpdated)),
-        (Relation::Project, Operation::Delete) => events.extend(one_each(Action::ProjectDeleted)),
-        (Relation::Task, Operation::Insert) => events.merge(event(Action::TasksCreated, objects)),
-        (Relation::Task, Operation::Delete) => events.merge(event(Action::TasksDeleted, objects)),
+        (Relation::Project, Operation::Insert) => events.extend(change.transaction, one_each(Action::ProjectCreated)),
+        (Relation::Project, Operation::Update) => events.extend(change.transaction, one_each(Action::ProjectUpdated)),
+        (Relation::Project, Operation::Delete) => events.extend(change.transaction, one_each(Action::ProjectDeleted)),
+        (Relation::Task, Operation::Insert) => events.merge(change.transaction, event(Action::TasksCreated, objects)),
+        (Relation::Task, Operation::Delete) => events.merge(change.transaction, event(Action::TasksDeleted, objects)),
         (Relation::Task, Operation::Update) => {} // Not captured: no action of Label Studio's.
         (Relation::Annotation, Operation::Insert) if change.bulk => {
             events.merge_within(change.transaction, event(Action::AnnotationsCreated, objects));
         }
-        (Relation::Annotation, Operation::Insert) => events.extend(one_each(Action::AnnotationCreated)),
-        (Relation::Annotation, Operation::Update) => events.extend(one_each(Action::AnnotationUpdated)),
+        (Relation::Annotation, Operation::Insert) => {
+            events.extend(change.transaction, one_each(Action::AnnotationCreated))
+        }
+        (Relation::Annotation, Operation::Update) => {
+            events.extend(change.transaction, one_each(Action::AnnotationUpdated))
+        }
         (Relation::Annotation, Operation::Delete) => {
             events.merge_within(change.transaction, event(Action::AnnotationsDeleted, objects));
         }
         (Relation::LabelLink, Operation::Insert) => {
             events.merge_within(change.transaction, event(Action::LabelLinkCreated, objects));
         }
-        (Relation::LabelLink, Operation::Update) => events.extend(one_each(Action::LabelLinkUpdated)),
-        (Relation::LabelLink, Operation::Delete) => events.extend(one_each(Action::LabelLinkDeleted)),
+        (Relation::LabelLink, Operation::Update) => {
+            events.extend(change.transaction, one_each(Action::LabelLinkUpdated))
+        }
+        (Relation::LabelLink, Operation::Delete) => {
+            events.extend(change.transaction, one_each(Action::LabelLinkDeleted))
+        }
     }
 }
 
@@ -203,39 +218,59 @@ impl Change {
     }
 }
 
-/// The events so far, each with the transaction that it may not outgrow.
-#[derive(Default)]
-struct Events(Vec<(Event, Option<u64>)>);
+/// The events so far.
+struct Events {
+    pause: Duration,
+    events: Vec<Growing>,
+}
+
+/// An event that may take in more objects.
+struct Growing {
+    event: Event,
+    /// The transaction that its latest objects come from, and how many these are.
+    transaction: u64,
+    portion: usize,
+}
 
 impl Events {
-    fn extend(&mut self, events: Vec<Event>) {
-        self.0.extend(events.into_iter().map(|event| (event, None)));
+    fn extend(&mut self, transaction: u64, events: Vec<Event>) {
+        self.events.extend(events.into_iter().map(|event| Growing { event, transaction, portion: 1 }));
     }
 
-    /// Adds the objects to the project's latest event if that is of the same action.
-    fn merge(&mut self, event: Event) {
-        self.grow(event, None);
-    }
-
-    /// The same, but only for objects of one transaction.
+    /// Takes objects of one transaction together.
     fn merge_within(&mut self, transaction: u64, event: Event) {
-        self.grow(event, Some(transaction));
+        self.grow(transaction, event, |growing| growing.transaction == transaction);
     }
 
-    fn grow(&mut self, event: Event, transaction: Option<u64>) {
-        let latest = self.0.iter_mut().rfind(|(earlier, _)| earlier.project == event.project);
+    /// Takes objects of one action together, which may be several transactions.
+    fn merge(&mut self, transaction: u64, event: Event) {
+        let (pause, at) = (self.pause, event.occurred_at);
+        self.grow(transaction, event, |growing| {
+            growing.transaction == transaction
+                || growing.portion >= PORTION
+                || at.duration_since(growing.event.occurred_at).unwrap_or_default() < pause
+        });
+    }
+
+    /// Adds the objects to the project's latest event, if that is of the same action and they
+    /// belong to it.
+    fn grow(&mut self, transaction: u64, event: Event, belong: impl Fn(&Growing) -> bool) {
+        let portion = event.objects.len();
+        let latest = self.events.iter_mut().rfind(|growing| growing.event.project == event.project);
         match latest {
-            Some((earlier, within)) if earlier.action == event.action && *within == transaction => {
-                earlier.objects.extend(event.objects);
-                earlier.occurred_at = earlier.occurred_at.max(event.occurred_at);
+            Some(growing) if growing.event.action == event.action && belong(growing) => {
+                growing.portion = if growing.transaction == transaction { growing.portion + portion } else { portion };
+                growing.transaction = transaction;
+                growing.event.objects.extend(event.objects);
+                growing.event.occurred_at = growing.event.occurred_at.max(event.occurred_at);
             }
-            _ => self.0.push((event, transaction)),
+            _ => self.events.push(Growing { event, transaction, portion }),
         }
     }
 
     fn cut(self, batch_size: usize) -> Vec<Event> {
         let mut events = Vec::new();
-        for (event, _) in self.0 {
+        for Growing { event, .. } in self.events {
             if event.objects.len() <= batch_size {
                 events.push(event);
                 continue;
@@ -264,6 +299,8 @@ mod tests {
     use Operation::{Delete, Insert, Update};
     use Relation::{Annotation, LabelLink, Project, Task};
 
+    const PAUSE: Duration = Duration::from_millis(50);
+
     type Step<'a> = (Relation, Operation, &'a [i64]);
 
     /// A unit from transactions, each a list of statements.
@@ -276,7 +313,7 @@ mod tests {
             };
             Transaction { changes: steps.iter().map(change).collect() }
         };
-        Unit { transactions: transactions.iter().enumerate().map(&mut transaction).collect() }
+        Unit { transactions: transactions.iter().enumerate().map(&mut transaction).collect(), from_storage: false }
     }
 
     fn summary(events: &[Event]) -> Vec<(Action, Vec<i64>)> {
@@ -284,7 +321,7 @@ mod tests {
     }
 
     fn planned(transactions: &[&[Step<'_>]]) -> Vec<(Action, Vec<i64>)> {
-        summary(&plan(&unit(transactions), 5000))
+        summary(&plan(&unit(transactions), 5000, PAUSE))
     }
 
     // In these tests annotation N belongs to task N + 1000.
@@ -296,8 +333,24 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_between_transactions_makes_them_two_imports() {
+        let import = |pause: i64, first: &[i64], from_storage: bool| {
+            let transactions = vec![
+                Transaction { changes: vec![change(1, 1, 7, Task, Insert, first)] },
+                Transaction { changes: vec![change(1 + pause, 2, 7, Task, Insert, &[1000])] },
+            ];
+            plan(&Unit { transactions, from_storage }, 5000, PAUSE).len()
+        };
+        assert_eq!(import(49, &[1, 2], false), 1);
+        assert_eq!(import(50, &[1, 2], false), 2);
+        // Portions of one large import, and what a storage's synchronization brings.
+        assert_eq!(import(50, &(0..100).collect::<Vec<_>>(), false), 1);
+        assert_eq!(import(9000, &[1], true), 1);
+    }
+
+    #[test]
     fn an_event_is_cut_at_the_batch_size() {
-        let events = summary(&plan(&unit(&[&[(Task, Insert, &[1, 2, 3, 4, 5])]]), 2));
+        let events = summary(&plan(&unit(&[&[(Task, Insert, &[1, 2, 3, 4, 5])]]), 2, PAUSE));
         assert_eq!(events, [(TasksCreated, vec![1, 2]), (TasksCreated, vec![3, 4]), (TasksCreated, vec![5])]);
     }
 
@@ -332,7 +385,7 @@ mod tests {
             (Project, Delete, &[1]),
         ]]);
         unit.transactions[0].changes[3].parents = vec![Some(42)];
-        let events = plan(&unit, 5000);
+        let events = plan(&unit, 5000, PAUSE);
         assert_eq!(summary(&events), [(ProjectDeleted, vec![1])]);
         assert_eq!(events[0].organization, Some(42));
     }
@@ -372,7 +425,7 @@ mod tests {
     fn a_task_that_moves_leaves_one_project_and_enters_the_other() {
         let mut unit = unit(&[&[(Task, Delete, &[1]), (Task, Insert, &[1])]]);
         unit.transactions[0].changes[1].project = Some(2);
-        let events = plan(&unit, 5000);
+        let events = plan(&unit, 5000, PAUSE);
         assert_eq!(summary(&events), [(TasksDeleted, vec![1]), (TasksCreated, vec![1])]);
         assert_eq!((events[0].project, events[1].project), (1, 2));
     }
@@ -381,7 +434,7 @@ mod tests {
     fn annotations_made_in_bulk_are_one_event_even_a_single_one() {
         let mut unit = unit(&[&[(Annotation, Insert, &[1, 2]), (Annotation, Insert, &[3])]]);
         unit.transactions[0].changes.iter_mut().for_each(|change| change.bulk = true);
-        assert_eq!(summary(&plan(&unit, 5000)), [(AnnotationsCreated, vec![1, 2, 3])]);
+        assert_eq!(summary(&plan(&unit, 5000, PAUSE)), [(AnnotationsCreated, vec![1, 2, 3])]);
     }
 
     #[test]
@@ -422,7 +475,7 @@ mod tests {
                     change.changed_columns = columns.iter().map(|column| (*column).to_owned()).collect();
                 }
             }
-            summary(&plan(&unit, 5000))
+            summary(&plan(&unit, 5000, PAUSE))
         };
         let save: &[Step<'_>] = &[(Project, Update, &[1])];
         assert_eq!(with_columns(save, &["title", "search_vector"]), [(ProjectUpdated, vec![1])]);
@@ -452,7 +505,7 @@ mod tests {
             let steps: Vec<Vec<Step<'_>>> =
                 transactions.iter().map(|steps| steps.iter().map(|(r, o, ids)| (*r, *o, ids.as_slice())).collect()).collect();
             let slices: Vec<&[Step<'_>]> = steps.iter().map(Vec::as_slice).collect();
-            let events = plan(&unit(&slices), batch_size);
+            let events = plan(&unit(&slices), batch_size, PAUSE);
             for event in &events {
                 prop_assert!((1..=batch_size).contains(&event.objects.len()));
                 let (relation, operation) = match event.action {

@@ -181,10 +181,9 @@ impl<C: GenericClient> Reader<'_, C> {
     /// Projects with their counts; and of each the key that `$undefined$` stands for in the
     /// data of its tasks.
     async fn projects(&self, ids: &BTreeSet<i64>) -> Result<(HashMap<i64, String>, HashMap<i64, String>)> {
-        const COUNTS: [&str; 8] = [
+        const COUNTS: [&str; 7] = [
             "task_number",
             "finished_task_number",
-            "total_predictions_number",
             "total_annotations_number",
             "num_tasks_with_annotations",
             "useful_annotation_number",
@@ -198,6 +197,7 @@ impl<C: GenericClient> Reader<'_, C> {
         }
         let shape = self.shape("project")?;
         let mut links = self.links(shape, ids).await?;
+        let predictions = self.predictions(ids).await?;
         for row in self.rows(include_str!("../sql/project_rows.sql"), ids).await? {
             let id: i64 = row.get("id");
             let mut fields = Fields::parse(row.get("row"))?;
@@ -208,10 +208,22 @@ impl<C: GenericClient> Reader<'_, C> {
             for count in COUNTS {
                 fields.push(count, row.get::<_, i64>(count).to_string());
             }
+            fields.push("total_predictions_number", predictions.get(&id).unwrap_or(&0).to_string());
             fields.extend(links.remove(&id));
             projects.insert(id, fields.to_json());
         }
         Ok((projects, undefined_keys))
+    }
+
+    /// How many predictions there are, by project; where there are none it is left out.
+    async fn predictions(&self, projects: &BTreeSet<i64>) -> Result<HashMap<i64, i64>> {
+        let query = if self.shape("prediction")?.columns.contains("project_id") {
+            include_str!("../sql/prediction_counts.sql")
+        } else {
+            include_str!("../sql/prediction_counts_by_task.sql")
+        };
+        let rows = self.rows(query, projects).await?;
+        Ok(rows.iter().map(|row| (row.get("id"), row.get("predictions"))).collect())
     }
 
     /// Tasks, with `$undefined$` in their data replaced

@@ -1,7 +1,7 @@
 //! The planner's session: changes in, events and deliveries out, in one transaction each.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio_postgres::{Client, IsolationLevel};
@@ -37,6 +37,7 @@ pub async fn run(mut session: Session, settings: &Settings, stop: &CancellationT
     let mut errors_seen = 0;
     while !stop.is_cancelled() {
         // Asked before the changes are read; see `gather::activity`.
+        let look = Instant::now();
         let activity = gather::activity(&session.client).await?;
         let pending = change::pending(&session.client, WINDOW).await?;
         if pending.is_empty() {
@@ -47,10 +48,11 @@ pub async fn run(mut session: Session, settings: &Settings, stop: &CancellationT
         let crowded = pending.len() >= WINDOW as usize;
         let units = gather::gather(pending, &activity, &settings.gather, crowded);
         if units.is_empty() {
-            tokio::time::sleep(PULSE.min(settings.gather.settle)).await;
+            // The more there is to look through, the rarer the looks.
+            tokio::time::sleep(PULSE.max(look.elapsed() * 4)).await;
             continue;
         }
-        for batch in batches(units, settings.batch_size) {
+        for batch in batches(units, settings) {
             if stop.is_cancelled() {
                 break;
             }
@@ -70,10 +72,10 @@ struct Batch {
 }
 
 /// Plans the units and packs them into transactions of bounded size.
-fn batches(units: Vec<Unit>, batch_size: usize) -> Vec<Batch> {
+fn batches(units: Vec<Unit>, settings: &Settings) -> Vec<Batch> {
     let mut batches = vec![Batch::default()];
     for unit in units {
-        let events = plan::plan(&unit, batch_size);
+        let events = plan::plan(&unit, settings.batch_size, settings.gather.settle);
         let objects: usize = events.iter().map(|event| event.objects.len()).sum();
         if batches.last().is_some_and(|batch| batch.objects > 0 && batch.objects + objects > OBJECTS) {
             batches.push(Batch::default());

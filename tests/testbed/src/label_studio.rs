@@ -99,6 +99,7 @@ impl Installation {
             ("FRONTEND_SENTRY_DSN", ""),
             ("SSRF_PROTECTION_ENABLED", "false"),
             ("WEBHOOK_TIMEOUT", "10"),
+            ("WEBHOOK_BATCH_SIZE", "5000"), // Older versions have another default.
             ("LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED", "true"),
             ("LABEL_STUDIO_BASE_DATA_DIR", &data.display().to_string()),
             ("LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT", &files.display().to_string()),

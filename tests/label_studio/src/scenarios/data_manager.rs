@@ -1,5 +1,6 @@
 //! The data manager's actions on many tasks.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::scenario::Claim::{Differs, Nothing, ReadEarly, Same};
@@ -59,13 +60,11 @@ pub fn scenarios() -> Vec<Scenario> {
                 .await
         }),
         scenario!("cache labels in the tasks' data", [], Nothing("there is no action for it"), |stage| {
-            stage
-                .act(
-                    "cache_labels",
-                    None,
-                    json!({"control_tag": "ALL", "with_counters": "Yes", "source": "annotations"}),
-                )
-                .await
+            // Versions before 1.13 do not know it.
+            let path = format!("/api/dm/actions?id=cache_labels&project={}", stage.project);
+            let labels = json!({"selectedItems": {"all": true, "excluded": []}, "ordering": [], "control_tag": "ALL",
+                "with_counters": "Yes", "source": "annotations"});
+            stage.attempt(Method::POST, &path, labels).await
         }),
         scenario!("delete some predictions", [], Nothing("there is no action for it"), |stage| {
             stage.act("delete_tasks_predictions", Some(&[8, 9]), json!({})).await

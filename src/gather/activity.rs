@@ -1,0 +1,73 @@
+//! What the backends are doing that have changes waiting.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use tokio_postgres::Client;
+
+use crate::change::Backend;
+
+/// What a backend is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its connection is closed.
+    Gone,
+    /// It has been running a statement, or has had a transaction open, for this long.
+    Busy(Duration),
+    /// It has been waiting for its client for this long.
+    Idle(Duration),
+    /// This role may not see it.
+    Hidden,
+}
+
+/// A backend that has changes waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Writer {
+    /// What it is doing.
+    pub state: State,
+    /// Whether it looks like the connection of a single request of Label Studio's, which will be
+    /// closed when that is done: it is young, and speaks as Django does, which quotes every name.
+    pub request: bool,
+    /// Whether its latest change is a task from a storage, and that one's synchronization is
+    /// still in progress.
+    pub storage: Option<bool>,
+}
+
+/// The writers at one moment.
+#[derive(Debug, Clone)]
+pub struct Activity {
+    /// The server's clock.
+    pub now: SystemTime,
+    /// By backend.
+    pub writers: HashMap<Backend, Writer>,
+}
+
+/// Asks PostgreSQL about the backends that have changes waiting.
+///
+/// Must be asked before the changes are read: then all that a backend did before it was seen
+/// idle or gone is among them.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn activity(client: &Client) -> Result<Activity> {
+    let rows = client
+        .query(include_str!("../../sql/backend_activity.sql"), &[])
+        .await
+        .context("reading pg_stat_get_activity")?;
+    let writers = rows
+        .iter()
+        .map(|row| {
+            let lasting = Duration::try_from_secs_f64(row.get("seconds")).unwrap_or_default();
+            let state = match row.get("state") {
+                "gone" => State::Gone,
+                "hidden" => State::Hidden,
+                "idle" => State::Idle(lasting),
+                _ => State::Busy(lasting),
+            };
+            (row.get("backend"), Writer { state, request: row.get("request"), storage: row.get("storage") })
+        })
+        .collect();
+    let now = rows.first().map_or_else(SystemTime::now, |row| row.get("now"));
+    Ok(Activity { now, writers })
+}

@@ -1,0 +1,178 @@
+//! Ready: when a backend has done what it was about, so that its changes can be planned.
+//!
+//! Label Studio closes its connection when a request is done, and that is the surest sign.
+//! Where connections live on (a pooler, a worker, somebody's psql) it is a pause; and where a
+//! connection is so busy that there is none, the age of its changes.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, SystemTime};
+
+use super::activity::{Activity, State, Writer};
+use crate::change::{Backend, Change, Operation, Relation};
+use crate::settings::GatherLimits;
+
+/// The connection of a request is expected to close: a pause must be as many times longer to
+/// count, for Label Studio may compute between two statements, and under load for long.
+const REQUEST: u32 = 20;
+
+/// And longer by as much for each object: it computes something about each.
+const EACH_OBJECT: Duration = Duration::from_millis(1);
+
+/// A statement that has been running for so long is part of something large; a connection
+/// that is shared runs many short ones.
+const LONG_STATEMENT: Duration = Duration::from_secs(1);
+
+/// The changes of a backend that wait.
+struct Waiting {
+    oldest: SystemTime,
+    newest: SystemTime,
+    objects: usize,
+    /// Nothing but tasks that come or go, with their annotations: an import, a storage's
+    /// synchronization, a deletion in bulk. These may take long.
+    moves_tasks: bool,
+}
+
+impl Waiting {
+    fn of(pending: &[Change]) -> HashMap<Backend, Waiting> {
+        let mut backends: HashMap<Backend, Waiting> = HashMap::new();
+        for change in pending {
+            let waiting = backends.entry(change.backend).or_insert(Waiting {
+                oldest: change.captured_at,
+                newest: change.captured_at,
+                objects: 0,
+                moves_tasks: change.relation == Relation::Task,
+            });
+            waiting.oldest = waiting.oldest.min(change.captured_at);
+            waiting.newest = waiting.newest.max(change.captured_at);
+            waiting.objects += change.ids.len();
+            waiting.moves_tasks &= match change.relation {
+                Relation::Task => true,
+                Relation::Annotation => change.operation != Operation::Update,
+                Relation::Project | Relation::LabelLink => false,
+            };
+        }
+        backends
+    }
+}
+
+/// The backends that are done, or whose changes cannot wait.
+pub fn backends(pending: &[Change], activity: &Activity, limits: &GatherLimits, crowded: bool) -> HashSet<Backend> {
+    let is_ready = |backend: &Backend, waiting: &Waiting| {
+        let since = |moment| activity.now.duration_since(moment).unwrap_or_default();
+        // A backend that was not looked at made its first change after the look.
+        activity.writers.get(backend).is_some_and(|writer| {
+            settled(writer, waiting, since(waiting.newest), limits)
+                || overdue(writer, waiting, since(waiting.oldest), since(waiting.newest), limits)
+        })
+    };
+    let waiting = Waiting::of(pending);
+    waiting
+        .iter()
+        .filter(|(backend, waiting)| crowded || is_ready(backend, waiting))
+        .map(|(backend, _)| *backend)
+        .collect()
+}
+
+fn settled(writer: &Writer, waiting: &Waiting, newest: Duration, limits: &GatherLimits) -> bool {
+    let patience = match writer.request {
+        false => limits.settle,
+        true => limits.settle * REQUEST + EACH_OBJECT * u32::try_from(waiting.objects).unwrap_or(u32::MAX),
+    };
+    match writer.state {
+        State::Gone => true,
+        _ if writer.storage == Some(true) => false,
+        State::Busy(_) => false,
+        State::Idle(idle) => idle >= patience.min(limits.limit),
+        State::Hidden => newest >= limits.settle,
+    }
+}
+
+fn overdue(writer: &Writer, waiting: &Waiting, oldest: Duration, newest: Duration, limits: &GatherLimits) -> bool {
+    if !waiting.moves_tasks {
+        return oldest >= limits.limit;
+    }
+    let at_work = writer.storage == Some(true) || matches!(writer.state, State::Busy(time) if time >= LONG_STATEMENT);
+    oldest >= limits.import_limit || (newest >= limits.limit && !at_work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gather::tests::{LIMITS, change, look};
+
+    use Operation::{Delete, Insert, Update};
+    use Relation::{Annotation, Task};
+    use State::{Busy, Gone, Hidden, Idle};
+
+    /// Whether the changes of backend 7 are ready at `now`, in milliseconds.
+    fn ready(changes: &[Change], now: u64, writer: Writer) -> bool {
+        let mut activity = look(now, &[]);
+        activity.writers.insert(7, writer);
+        backends(changes, &activity, &LIMITS, false).contains(&7)
+    }
+
+    fn old(state: State) -> Writer {
+        Writer { state, request: false, storage: None }
+    }
+
+    fn milliseconds(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_is_done() {
+        assert!(ready(&[change(1, 1, 7, Task, Insert, &[1])], 1, old(Gone)));
+    }
+
+    #[test]
+    fn an_idle_connection_is_done_after_the_settle_time() {
+        let changes = [change(1, 1, 7, Task, Insert, &[1])];
+        assert!(!ready(&changes, 60, old(Idle(milliseconds(49)))));
+        assert!(ready(&changes, 60, old(Idle(milliseconds(50)))));
+        assert!(ready(&changes, 60, old(Hidden)));
+    }
+
+    #[test]
+    fn the_connection_of_a_request_is_given_more_time_to_close() {
+        let request = |state| Writer { request: true, ..old(state) };
+        let changes = [change(1, 1, 7, Annotation, Insert, &[1])];
+        assert!(!ready(&changes, 1000, request(Idle(milliseconds(1000)))));
+        assert!(ready(&changes, 1000, request(Idle(milliseconds(1001)))));
+        let many: Vec<i64> = (0..2000).collect();
+        assert!(!ready(&[change(1, 1, 7, Task, Delete, &many)], 3000, request(Idle(milliseconds(2999)))));
+        assert!(ready(&[change(1, 1, 7, Task, Delete, &many)], 3000, request(Idle(milliseconds(3000)))));
+    }
+
+    #[test]
+    fn a_backend_that_was_not_looked_at_waits() {
+        let changes = [change(1, 1, 7, Task, Insert, &[1])];
+        assert!(backends(&changes, &look(2, &[]), &LIMITS, false).is_empty());
+    }
+
+    #[test]
+    fn a_busy_connection_is_planned_when_its_changes_are_old() {
+        let changes = [change(1, 1, 7, Annotation, Update, &[1])];
+        assert!(!ready(&changes, 5000, old(Busy(milliseconds(1)))));
+        assert!(ready(&changes, 5001, old(Busy(milliseconds(1)))));
+    }
+
+    #[test]
+    fn tasks_that_come_and_go_are_planned_when_nothing_more_happens_to_them() {
+        let import = [change(1, 1, 7, Task, Insert, &[1]), change(4000, 1, 7, Annotation, Insert, &[1])];
+        assert!(!ready(&import, 8999, old(Busy(milliseconds(1)))));
+        assert!(ready(&import, 9000, old(Busy(milliseconds(1)))));
+        // Its counters are being brought up to date.
+        assert!(!ready(&import, 9000, old(Busy(milliseconds(1000)))));
+        assert!(ready(&import, 300_001, old(Busy(milliseconds(1000)))));
+    }
+
+    #[test]
+    fn a_synchronization_is_planned_when_it_is_over() {
+        let syncing = |in_progress| Writer { storage: Some(in_progress), ..old(Idle(milliseconds(2000))) };
+        let changes = [change(1, 1, 7, Task, Insert, &[1]), change(2, 2, 7, Task, Insert, &[2])];
+        assert!(!ready(&changes, 9000, syncing(true)));
+        assert!(ready(&changes, 9000, syncing(false)));
+        assert!(ready(&changes, 300_001, syncing(true)));
+        assert!(ready(&changes, 9000, Writer { state: Gone, ..syncing(true) }));
+    }
+}
