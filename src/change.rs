@@ -60,6 +60,9 @@ pub struct Change {
     pub parents: Vec<Option<i64>>,
     /// Annotations inserted in bulk rather than submitted one by one.
     pub bulk: bool,
+    /// Tasks moved, or annotations deleted, by a statement of Label Studio's own and not by some
+    /// other client's.
+    pub by_label_studio: bool,
     /// Names of the columns an update of a project changed.
     pub changed_columns: Vec<String>,
 }
@@ -121,6 +124,7 @@ impl Change {
             ids: row.get("ids"),
             parents: row.get("parents"),
             bulk: !of_project && detail.iter().any(|word| word == "bulk"),
+            by_label_studio: !of_project && detail.iter().any(|word| word == "django"),
             changed_columns: if of_project { detail } else { Vec::new() },
         })
     }

@@ -16,6 +16,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::change::{Backend, Change, Operation, Relation};
 use crate::settings::GatherLimits;
+use activity::Writer;
 pub use activity::{Activity, activity};
 
 /// What belongs together: one or more transactions of one backend, in commit order.
@@ -23,8 +24,9 @@ pub use activity::{Activity, activity};
 pub struct Unit {
     /// Never empty.
     pub transactions: Vec<Transaction>,
-    /// Whether its tasks came from a storage: then one synchronization brought them all.
-    pub from_storage: bool,
+    /// Whether it is known to be a single action: the whole life of a connection, or the
+    /// synchronization of a storage. A connection that lives on may be shared by many.
+    pub single_action: bool,
 }
 
 /// The changes of one transaction, in the order of its statements.
@@ -40,16 +42,16 @@ pub struct Transaction {
 /// `crowded` says that more changes wait than were read: then nothing waits for a busy backend.
 pub fn gather(pending: Vec<Change>, activity: &Activity, limits: &GatherLimits, crowded: bool) -> Vec<Unit> {
     let ready = ready::backends(&pending, activity, limits, crowded);
-    let from_storage = |backend| activity.writers.get(&backend).is_some_and(|writer| writer.storage.is_some());
+    let single_action = |backend| activity.writers.get(&backend).is_some_and(Writer::does_one_thing);
     let mut open = OpenUnits::default();
     let mut units = Vec::new();
     for transaction in transactions(pending) {
         units.extend(open.close_before(&transaction));
         if limits.settle.is_zero() {
-            units.push(Unit { transactions: vec![transaction], from_storage: false });
+            units.push(Unit { transactions: vec![transaction], single_action: false });
         } else {
-            let from_storage = from_storage(transaction.backend());
-            open.add(transaction, from_storage);
+            let single_action = single_action(transaction.backend());
+            open.add(transaction, single_action);
         }
     }
     units.extend(open.close_backends(&ready));
@@ -85,14 +87,14 @@ struct OpenUnits {
 }
 
 impl OpenUnits {
-    fn add(&mut self, transaction: Transaction, from_storage: bool) {
+    fn add(&mut self, transaction: Transaction, single_action: bool) {
         let backend = transaction.backend();
         transaction.touched(|object| {
             self.touched_by.entry(object).or_default().insert(backend);
         });
         match self.units.iter_mut().find(|(of, _)| *of == backend) {
             Some((_, unit)) => unit.transactions.push(transaction),
-            None => self.units.push((backend, Unit { transactions: vec![transaction], from_storage })),
+            None => self.units.push((backend, Unit { transactions: vec![transaction], single_action })),
         }
     }
 
@@ -167,7 +169,7 @@ pub mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use activity::{State, Writer};
+    use activity::State;
     use proptest::prelude::*;
 
     pub const LIMITS: GatherLimits = GatherLimits {
@@ -204,6 +206,7 @@ pub mod tests {
                 vec![]
             },
             bulk: false,
+            by_label_studio: false,
             changed_columns: vec![],
         }
     }

@@ -4,8 +4,9 @@
 //! - Within one transaction only the net effect counts, for nobody saw anything else.
 //! - A deletion that took others along is announced by its root alone.
 //! - Annotations that came with their tasks are part of the import.
-//! - Tasks that came or went in several transactions of one unit are one event, unless a pause
-//!   between them says that they were two actions.
+//! - Tasks that came or went in several transactions of one unit are one event, unless these may
+//!   be several actions: Label Studio's own, but for portions of a large one, or some other
+//!   client's with a pause between them.
 //! - What Label Studio does to a project in passing is no event; what changed it is one.
 //! - An event holds a bounded number of objects.
 
@@ -35,32 +36,43 @@ const PROJECT_IMPORT: &[&str] = &["model_version", "updated_at"];
 /// transaction each; a transaction of fewer is the last of them.
 const PORTION: usize = 100;
 
-/// Turns one unit of work into events, in order, with at most `batch_size` objects each. What
-/// is further apart than `pause` is two actions.
+/// Turns one unit of work into events, in order, with at most `batch_size` objects each.
+/// Transactions that are `pause` apart are taken for two actions.
 pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
-    let mut events = Events { pause: if unit.from_storage { Duration::MAX } else { pause }, events: Vec::new() };
-    let cascades = Cascades::of(unit);
+    let mut events = Events { single_action: unit.single_action, pause, events: Vec::new() };
+    let in_unit = Cascades::of(&unit.transactions);
     for transaction in &unit.transactions {
-        plan_transaction(transaction, &cascades, &mut events);
+        let in_transaction = Cascades::of([transaction]);
+        // What Label Studio deletes along with something it deletes in the same transaction; on
+        // a connection that lives on, what follows may be somebody else's.
+        let comes_along = |change: &Change, task| {
+            let within = if change.by_label_studio && !unit.single_action { &in_transaction } else { &in_unit };
+            within.explain(change, task)
+        };
+        plan_transaction(transaction, comes_along, &mut events);
     }
     events.cut(batch_size)
 }
 
-/// The deletions in a unit whose consequences are not announced.
+/// Deletions whose consequences are not announced.
+#[derive(Default)]
 struct Cascades {
     projects: HashSet<i64>,
     tasks: HashSet<i64>,
 }
 
 impl Cascades {
-    fn of(unit: &Unit) -> Cascades {
-        let deleted = |relation| -> HashSet<i64> {
-            let changes = unit.transactions.iter().flat_map(|transaction| &transaction.changes);
-            let deletions =
-                changes.filter(|change| change.relation == relation && change.operation == Operation::Delete);
-            deletions.flat_map(|change| change.ids.iter().copied()).collect()
-        };
-        Cascades { projects: deleted(Relation::Project), tasks: deleted(Relation::Task) }
+    fn of<'a>(transactions: impl IntoIterator<Item = &'a Transaction>) -> Cascades {
+        let mut cascades = Cascades::default();
+        let changes = transactions.into_iter().flat_map(|transaction| &transaction.changes);
+        for change in changes.filter(|change| change.operation == Operation::Delete) {
+            match change.relation {
+                Relation::Project => cascades.projects.extend(&change.ids),
+                Relation::Task => cascades.tasks.extend(&change.ids),
+                Relation::Annotation | Relation::LabelLink => {}
+            }
+        }
+        cascades
     }
 
     fn explain(&self, change: &Change, task: Option<i64>) -> bool {
@@ -122,7 +134,11 @@ impl Net {
     }
 }
 
-fn plan_transaction(transaction: &Transaction, cascades: &Cascades, events: &mut Events) {
+fn plan_transaction(
+    transaction: &Transaction,
+    comes_along: impl Fn(&Change, Option<i64>) -> bool,
+    events: &mut Events,
+) {
     let net = Net::of(transaction);
     let mut updated = HashSet::new();
     for change in &transaction.changes {
@@ -140,7 +156,7 @@ fn plan_transaction(transaction: &Transaction, cascades: &Cascades, events: &mut
                 change.operation == Operation::Insert && task.is_some_and(|task| net.tasks_inserted.contains(&task));
             net.shows(change.operation, &object)
                 && !came_along
-                && !cascades.explain(change, task)
+                && !comes_along(change, task)
                 && (change.operation != Operation::Update || updated.insert(object))
         });
         let objects: Vec<i64> = objects.map(|(_, id)| *id).collect();
@@ -177,8 +193,8 @@ fn announce(change: &Change, project: i64, objects: Vec<i64>, events: &mut Event
         (Relation::Project, Operation::Insert) => events.extend(change.transaction, one_each(Action::ProjectCreated)),
         (Relation::Project, Operation::Update) => events.extend(change.transaction, one_each(Action::ProjectUpdated)),
         (Relation::Project, Operation::Delete) => events.extend(change.transaction, one_each(Action::ProjectDeleted)),
-        (Relation::Task, Operation::Insert) => events.merge(change.transaction, event(Action::TasksCreated, objects)),
-        (Relation::Task, Operation::Delete) => events.merge(change.transaction, event(Action::TasksDeleted, objects)),
+        (Relation::Task, Operation::Insert) => events.merge(change, event(Action::TasksCreated, objects)),
+        (Relation::Task, Operation::Delete) => events.merge(change, event(Action::TasksDeleted, objects)),
         (Relation::Task, Operation::Update) => {} // Not captured: no action of Label Studio's.
         (Relation::Annotation, Operation::Insert) if change.bulk => {
             events.merge_within(change.transaction, event(Action::AnnotationsCreated, objects));
@@ -220,6 +236,7 @@ impl Change {
 
 /// The events so far.
 struct Events {
+    single_action: bool,
     pause: Duration,
     events: Vec<Growing>,
 }
@@ -243,12 +260,14 @@ impl Events {
     }
 
     /// Takes objects of one action together, which may be several transactions.
-    fn merge(&mut self, transaction: u64, event: Event) {
-        let (pause, at) = (self.pause, event.occurred_at);
-        self.grow(transaction, event, |growing| {
-            growing.transaction == transaction
+    fn merge(&mut self, change: &Change, event: Event) {
+        let (single_action, pause) = (self.single_action, self.pause);
+        self.grow(change.transaction, event, |growing| {
+            let apart = change.captured_at.duration_since(growing.event.occurred_at).unwrap_or_default();
+            single_action
+                || growing.transaction == change.transaction
                 || growing.portion >= PORTION
-                || at.duration_since(growing.event.occurred_at).unwrap_or_default() < pause
+                || (!change.by_label_studio && apart < pause)
         });
     }
 
@@ -313,7 +332,7 @@ mod tests {
             };
             Transaction { changes: steps.iter().map(change).collect() }
         };
-        Unit { transactions: transactions.iter().enumerate().map(&mut transaction).collect(), from_storage: false }
+        Unit { transactions: transactions.iter().enumerate().map(&mut transaction).collect(), single_action: false }
     }
 
     fn summary(events: &[Event]) -> Vec<(Action, Vec<i64>)> {
@@ -332,20 +351,46 @@ mod tests {
         assert_eq!(events, [(TasksCreated, vec![1, 2, 3, 4])]);
     }
 
-    #[test]
-    fn a_pause_between_transactions_makes_them_two_imports() {
-        let import = |pause: i64, first: &[i64], from_storage: bool| {
-            let transactions = vec![
-                Transaction { changes: vec![change(1, 1, 7, Task, Insert, first)] },
-                Transaction { changes: vec![change(1 + pause, 2, 7, Task, Insert, &[1000])] },
-            ];
-            plan(&Unit { transactions, from_storage }, 5000, PAUSE).len()
+    /// How many events two imports are, the second `pause` milliseconds after the first.
+    fn two_imports(pause: i64, first: &[i64], by_label_studio: bool, single_action: bool) -> usize {
+        let import = |seq, transaction, ids: &[i64]| Transaction {
+            changes: vec![Change { by_label_studio, ..change(seq, transaction, 7, Task, Insert, ids) }],
         };
-        assert_eq!(import(49, &[1, 2], false), 1);
-        assert_eq!(import(50, &[1, 2], false), 2);
-        // Portions of one large import, and what a storage's synchronization brings.
-        assert_eq!(import(50, &(0..100).collect::<Vec<_>>(), false), 1);
-        assert_eq!(import(9000, &[1], true), 1);
+        let transactions = vec![import(1, 1, first), import(1 + pause, 2, &[1000])];
+        plan(&Unit { transactions, single_action }, 5000, PAUSE).len()
+    }
+
+    #[test]
+    fn imports_on_a_connection_that_lives_on_are_several_events() {
+        assert_eq!(two_imports(1, &[1, 2], true, false), 2);
+        // Some other client's are taken together if they follow at once.
+        assert_eq!(two_imports(49, &[1, 2], false, false), 1);
+        assert_eq!(two_imports(50, &[1, 2], false, false), 2);
+    }
+
+    #[test]
+    fn what_is_known_to_be_a_single_action_is_one_event() {
+        assert_eq!(two_imports(9000, &[1, 2], true, true), 1);
+        // Portions of a large import.
+        assert_eq!(two_imports(9000, &(0..100).collect::<Vec<_>>(), true, false), 1);
+    }
+
+    #[test]
+    fn on_a_connection_that_lives_on_a_later_deletion_does_not_hide_an_earlier_one() {
+        let actions = |by_label_studio, single_action| {
+            let delete = |seq, relation, id| Transaction {
+                changes: vec![Change {
+                    by_label_studio,
+                    ..change(seq, seq.unsigned_abs(), 7, relation, Delete, &[id])
+                }],
+            };
+            let transactions = vec![delete(1, Annotation, 1), delete(2, Task, 1001)];
+            let events = plan(&Unit { transactions, single_action }, 5000, PAUSE);
+            events.iter().map(|event| event.action).collect::<Vec<_>>()
+        };
+        assert_eq!(actions(true, false), [AnnotationsDeleted, TasksDeleted]);
+        assert_eq!(actions(true, true), [TasksDeleted]);
+        assert_eq!(actions(false, false), [TasksDeleted]);
     }
 
     #[test]

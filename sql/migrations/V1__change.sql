@@ -15,7 +15,9 @@ create table lshookd.change (
     ids          bigint[]    not null,
     parents      bigint[],              -- beside each id: an annotation's task, a link's label
     detail       text[]                 -- update of a project: the names of the changed columns;
-                                        -- insert of annotations: {bulk} when they were made in bulk
+                                        -- insert of annotations: {bulk} when they were made in bulk;
+                                        -- tasks, and deletions of annotations: {django} when the
+                                        -- statement is Label Studio's own
 );
 
 comment on table lshookd.change is
@@ -95,6 +97,15 @@ exception when others then
 end
 $$;
 
+-- Whether the statement is one of Label Studio's own: Django quotes every name.
+create function lshookd.statement_detail() returns text[]
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when left(current_query(), 16) like '%"%' then '{django}'::text[] end
+$$;
+
 -- Tasks ---------------------------------------------------------------------------------
 
 create function lshookd.capture_task_insert() returns trigger
@@ -103,8 +114,8 @@ create function lshookd.capture_task_insert() returns trigger
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    insert into lshookd.change (relation, operation, project_id, ids)
-    select 'task', 'insert', project_id, array_agg(id order by id)
+    insert into lshookd.change (relation, operation, project_id, ids, detail)
+    select 'task', 'insert', project_id, array_agg(id order by id), lshookd.statement_detail()
     from added
     where project_id is not null
     group by project_id;
@@ -126,8 +137,8 @@ create function lshookd.capture_task_update() returns trigger
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    insert into lshookd.change (relation, operation, project_id, ids)
-    select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id)
+    insert into lshookd.change (relation, operation, project_id, ids, detail)
+    select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), lshookd.statement_detail()
     from removed
     join added on added.id = removed.id
     cross join lateral (values ('delete', removed.project_id), ('insert', added.project_id))
@@ -167,8 +178,8 @@ begin
                         where change.relation = 'annotation' and change.operation <> 'delete'
                     )
           end;
-    insert into lshookd.change (relation, operation, project_id, ids)
-    select 'task', 'delete', project_id, array_agg(id order by id)
+    insert into lshookd.change (relation, operation, project_id, ids, detail)
+    select 'task', 'delete', project_id, array_agg(id order by id), lshookd.statement_detail()
     from removed
     where project_id is not null
     group by project_id;
@@ -275,8 +286,9 @@ begin
                        where change.relation = 'annotation' and change.operation <> 'delete'
                    )
           end;
-    insert into lshookd.change (relation, operation, project_id, ids, parents)
-    select 'annotation', 'delete', project_id, array_agg(id order by id), array_agg(task_id order by id)
+    insert into lshookd.change (relation, operation, project_id, ids, parents, detail)
+    select 'annotation', 'delete', project_id, array_agg(id order by id), array_agg(task_id order by id),
+           lshookd.statement_detail()
     from removed
     where task_id is null or task_id <> all (leaving)
     group by project_id;

@@ -34,6 +34,13 @@ pub struct Writer {
     pub storage: Option<bool>,
 }
 
+impl Writer {
+    /// Whether all its changes are known to be of one action.
+    pub fn does_one_thing(&self) -> bool {
+        self.state == State::Gone || self.storage.is_some()
+    }
+}
+
 /// The writers at one moment.
 #[derive(Debug, Clone)]
 pub struct Activity {

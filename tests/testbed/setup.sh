@@ -33,6 +33,11 @@ if ! have_postgres && ! docker info >/dev/null 2>&1; then
     as_root sed -i "s/^#\?create_main_cluster.*/create_main_cluster = false/" /etc/postgresql-common/createcluster.conf
     apt_install postgresql
 fi
+if [ ! -x /usr/sbin/pgbouncer ]; then
+    apt_install pgbouncer
+    # Debian starts one on the well-known port; the tests start their own.
+    as_root service pgbouncer stop >/dev/null 2>&1 || true
+fi
 command -v runuser >/dev/null || apt_install util-linux
 command -v pg_dump >/dev/null || apt_install postgresql-client
 python3 -c 'import venv, ensurepip' 2>/dev/null || apt_install python3-venv

@@ -111,6 +111,17 @@ impl Installation {
 
     /// Starts it, and waits until it answers.
     pub async fn start(&self, database: &Database) -> Result<LabelStudio> {
+        self.start_with(database, &[], "{}").await
+    }
+
+    /// The same with other variables, and with other settings of Django's for its connections,
+    /// as a dictionary of Python's.
+    pub async fn start_with(
+        &self,
+        database: &Database,
+        variables: &[(String, String)],
+        connection: &str,
+    ) -> Result<LabelStudio> {
         let data = tempfile::Builder::new().prefix("lshookd-label-studio-").tempdir()?.keep();
         let files = data.join("files");
         std::fs::create_dir_all(&files)?;
@@ -125,7 +136,15 @@ impl Installation {
         }
         let log = data.join("log");
         let clean_up = format!("rm -rf '{}'", data.display());
-        let leash = Leash::start(&command, &self.environment(database, &data), &log, &clean_up).await?;
+        std::fs::write(
+            data.join("sitecustomize.py"),
+            include_str!("sitecustomize.py").replace("CONNECTION", connection),
+        )?;
+        let mut environment = self.environment(database, &data);
+        environment.retain(|(name, _)| !variables.iter().any(|(other, _)| name == other));
+        environment.extend_from_slice(variables);
+        environment.push(("PYTHONPATH".to_owned(), data.display().to_string()));
+        let leash = Leash::start(&command, &environment, &log, &clean_up).await?;
         let base = format!("http://127.0.0.1:{port}");
         // Fails where another test has done it, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();

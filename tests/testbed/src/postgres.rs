@@ -227,7 +227,7 @@ fn binaries() -> Option<PathBuf> {
 
 /// PostgreSQL refuses to run as root: the words before its command that make it another user,
 /// to whom the folder then belongs.
-fn as_postgres(folder: &Path) -> Result<Vec<String>> {
+pub fn as_postgres(folder: &Path) -> Result<Vec<String>> {
     let id = std::process::Command::new("id").arg("-u").output()?.stdout;
     if String::from_utf8_lossy(&id).trim() != "0" {
         return Ok(Vec::new());
