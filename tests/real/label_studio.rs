@@ -20,12 +20,7 @@ async fn holds(name: &str) -> Result<()> {
     if table.furnished {
         stage.furnish().await?;
     }
-    let mut faults = Vec::new();
-    for scenario in &table.scenarios {
-        let outcome = stage.play(scenario).await?;
-        println!("{}: {:?} / {:?}", scenario.what, outcome.theirs, outcome.ours);
-        faults.extend(outcome.faults.iter().map(|fault| format!("{}: {fault}", scenario.what)));
-    }
+    let faults = stage.play_all(&table.scenarios).await?;
     assert!(faults.is_empty(), "{}\n{}", faults.join("\n"), daemon.log());
     Ok(())
 }

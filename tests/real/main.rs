@@ -8,3 +8,4 @@ mod delivery;
 mod events;
 mod faults;
 mod label_studio;
+mod upgrade;

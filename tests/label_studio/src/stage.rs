@@ -156,6 +156,17 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Plays some scenarios; the faults of all.
+    pub async fn play_all(&mut self, scenarios: &[Scenario]) -> Result<Vec<String>> {
+        let mut faults = Vec::new();
+        for scenario in scenarios {
+            let outcome = self.play(scenario).await?;
+            println!("{}: {:?} / {:?}", scenario.what, outcome.theirs, outcome.ours);
+            faults.extend(outcome.faults.iter().map(|fault| format!("{}: {fault}", scenario.what)));
+        }
+        Ok(faults)
+    }
+
     /// Furnishes it: a project with four tasks, and webhooks of every kind.
     pub async fn furnish(&mut self) -> Result<()> {
         let project = self.studio.post("/api/projects", json!({"title": "Birds", "label_config": CHOICES})).await?;

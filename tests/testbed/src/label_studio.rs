@@ -67,7 +67,8 @@ impl Installation {
         Ok(template)
     }
 
-    async fn migrate(&self, database: &Database) -> Result<()> {
+    /// Runs its own migrations, as its upgrade does.
+    pub async fn migrate(&self, database: &Database) -> Result<()> {
         let data = tempfile::tempdir()?;
         let output = Command::new(self.folder.join("bin/python"))
             .args(["manage.py", "migrate", "--verbosity", "0"])
@@ -163,6 +164,9 @@ impl Installation {
 }
 
 impl LabelStudio {
+    /// Ends it.
+    pub fn stop(self) {}
+
     /// Calls its API; a status of 400 or more is an error.
     pub async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value> {
         let (status, answer) = self.attempt(method.clone(), path, body).await?;
