@@ -19,11 +19,9 @@ test:
 	@tests/testbed/setup.sh 1.13.1 $(LABEL_STUDIO)
 	cargo test --bins --test real
 
-## The same on several versions of Label Studio.
+## What is compared with the real Label Studio, on several of its versions and of PostgreSQL's.
 test-matrix:
-	@tests/testbed/setup.sh 1.13.1 1.23.2
-	LSHOOKD_TEST_LABEL_STUDIO=1.13.1 cargo test --test real
-	LSHOOKD_TEST_LABEL_STUDIO=1.23.2 cargo test --test real
+	@tests/matrix.sh
 
 lint:
 	cargo fmt --all --check

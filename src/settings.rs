@@ -110,7 +110,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("use_default_banned_subnets", Variable::LabelStudio, Some("true"), "Whether Label Studio's list of reserved networks is among the refused"),
     setting("user_additional_banned_subnets", Variable::LabelStudio, Some(""), "Networks to refuse as well, separated by commas"),
     setting("allow", Variable::Own, Some(""), "Networks and host names that are never refused, separated by commas"),
-    setting("settle", Variable::Own, Some("50ms"), "How long a connection must be idle for its changes to count as one finished action; 0 plans every transaction at once"),
+    setting("settle", Variable::Own, Some("50ms"), "How long a connection must be idle for its changes to count as one finished action, 20 times as long if it looks like that of a single request, which is about to be closed; 0 plans every transaction at once"),
     setting("gather_limit", Variable::Own, Some("5s"), "Longest time the changes of a busy connection are gathered"),
     setting("gather_import_limit", Variable::Own, Some("5m"), "The same for a connection that only adds tasks: an import or a storage sync"),
     setting("poll", Variable::Own, Some("5s"), "How often to look without being notified"),
