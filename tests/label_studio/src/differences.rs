@@ -89,7 +89,7 @@ Objects deleted in bulk: Label Studio lists their ids in no order, lshookd in as
 
 ## Older versions
 
-- Until 1.18 at least, Label Studio's own default of `WEBHOOK_BATCH_SIZE` is 100, where lshookd's is 5000.
+- Label Studio's own default of `WEBHOOK_BATCH_SIZE` is 100 up to 1.20, and 5000 from 1.22; lshookd's is 5000.
 - 1.13 sends a `TASKS_DELETED` of no tasks when it finds no duplicates to remove; lshookd sends nothing.
 - 1.10 and older leave labelled duplicates where they are, so that there is nothing to send about them.
 - 1.8 does not announce what a storage brings; lshookd does.
