@@ -1,7 +1,7 @@
 //! The planner's session: changes in, events and deliveries out, in one transaction each.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio_postgres::{Client, IsolationLevel};
@@ -27,6 +27,9 @@ const OBJECTS: usize = 2_000;
 /// Pause between looks while backends are at work.
 const PULSE: Duration = Duration::from_millis(10);
 
+/// And as much longer for each change that waits: the more there is to look through, the rarer.
+const EACH_WAITING: Duration = Duration::from_micros(20);
+
 /// Plans until `stop`.
 ///
 /// # Errors
@@ -37,7 +40,6 @@ pub async fn run(mut session: Session, settings: &Settings, stop: &CancellationT
     let mut errors_seen = 0;
     while !stop.is_cancelled() {
         // Asked before the changes are read; see `gather::activity`.
-        let look = Instant::now();
         let activity = gather::activity(&session.client).await?;
         let pending = change::pending(&session.client, WINDOW).await?;
         if pending.is_empty() {
@@ -46,10 +48,10 @@ pub async fn run(mut session: Session, settings: &Settings, stop: &CancellationT
             continue;
         }
         let crowded = pending.len() >= WINDOW as usize;
+        let waiting = u32::try_from(pending.len()).unwrap_or(u32::MAX);
         let units = gather::gather(pending, &activity, &settings.gather, crowded);
         if units.is_empty() {
-            // The more there is to look through, the rarer the looks.
-            tokio::time::sleep(PULSE.max(look.elapsed() * 4)).await;
+            tokio::time::sleep(PULSE + EACH_WAITING * waiting).await;
             continue;
         }
         for batch in batches(units, settings) {

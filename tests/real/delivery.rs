@@ -70,10 +70,9 @@ async fn a_lane_keeps_its_order_and_holds_up_no_other() -> Result<()> {
     bed.receiver.answer("/project", Reply::status(503));
     for title in 0..5 {
         bed.run(&format!("update project set title = '{title}'")).await?;
-        tokio::time::sleep(Duration::from_millis(120)).await;
+        let healthy = bed.receiver.expect(title + 1).await?;
+        assert!(healthy.iter().all(|event| event.path == "/healthy"));
     }
-    let healthy = bed.receiver.expect(5).await?;
-    assert!(healthy.iter().all(|event| event.path == "/healthy"));
     bed.receiver.answer("/project", Reply::status(200));
     let events = bed.receiver.expect(10).await?;
     let titles: Vec<&str> = events
