@@ -1,5 +1,5 @@
-//! Label Studio is upgraded beside lshookd: its migrations go through, and from then on events
-//! have the new version's shape, without a restart.
+//! What happens to a database in its life, with lshookd in it: Label Studio is upgraded, and the
+//! database is dumped and restored elsewhere.
 
 use anyhow::Result;
 use lshookd_scenarios::scenario::Table;
@@ -8,11 +8,13 @@ use lshookd_scenarios::stage::Stage;
 use lshookd_testbed::label_studio::Installation;
 use lshookd_testbed::receiver::Receiver;
 
-use crate::bed::{lshookd, server};
+use crate::bed::{Bed, lshookd, server};
 
 const OLD: &str = "1.13.1";
 const NEW: &str = "1.23.2";
 
+/// Label Studio's migrations go through, and from then on events have the new version's shape,
+/// without a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn label_studio_is_upgraded_while_lshookd_runs() -> Result<()> {
     let (server, _) = server().await?;
@@ -47,5 +49,24 @@ async fn label_studio_is_upgraded_while_lshookd_runs() -> Result<()> {
     let errors: i64 = stage.sql.query_one("select count(*) from lshookd.capture_error", &[]).await?.get(0);
     assert_eq!(errors, 0);
     assert!(lshookd.succeed(&["install"]).await?.contains("nothing to do"));
+    Ok(())
+}
+
+/// What was waiting when the dump was made is delivered, and what happens from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_that_is_restored_goes_on_where_it_was() -> Result<()> {
+    let (server, _) = server().await?;
+    let bed = Bed::lay("dumped").await?;
+    bed.webhook("/project", "{}").await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}', 3)"#).await?;
+    let dump = bed.database.dump(&["--inserts", "--no-owner"]).await?;
+
+    let restored = server.create("restored", None).await?;
+    restored.connect().await?.batch_execute(&dump).await?;
+    let _daemon = lshookd(&restored).run().await?;
+    assert_eq!(bed.receiver.expect(1).await?[0].ids("tasks"), [1, 2, 3]);
+    restored.connect().await?.batch_execute("update project set title = 'Restored'").await?;
+    assert_eq!(bed.receiver.expect(2).await?[1].action(), "PROJECT_UPDATED");
+    assert!(lshookd(&restored).succeed(&["install"]).await?.contains("nothing to do"));
     Ok(())
 }
