@@ -261,19 +261,20 @@ exception when others then
 end
 $$;
 
--- Annotations of tasks that have left their project are being deleted along with these.
+-- Annotations of tasks that have left their project, or are gone, are deleted along with these:
+-- Label Studio may do so in another transaction, and the tasks first.
 create function lshookd.capture_annotation_delete() returns trigger
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    leaving bigint[];
+    staying bigint[];
 begin
     execute format(
-        'select array(select id::bigint from %I.task where id = any ($1) and project_id is null)',
+        'select array(select id::bigint from %I.task where id = any ($1) and project_id is not null)',
         tg_table_schema
-    ) into leaving using (select array_agg(distinct task_id::bigint) from removed);
+    ) into staying using (select array_agg(distinct task_id::bigint) from removed);
     insert into lshookd.last_image (relation, id, up_to, image)
     select 'annotation', removed.id, waiting.up_to, row_to_json(removed)
     from removed
@@ -290,7 +291,7 @@ begin
     select 'annotation', 'delete', project_id, array_agg(id order by id), array_agg(task_id order by id),
            lshookd.statement_detail()
     from removed
-    where task_id is null or task_id <> all (leaving)
+    where task_id is null or task_id = any (staying)
     group by project_id;
     if found then
         perform lshookd.wake();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use lshookd_scenarios::stage::{PROJECT, Stage, choice, id};
-use lshookd_testbed::label_studio::Installation;
+use lshookd_testbed::label_studio::{Installation, Surroundings};
 use lshookd_testbed::pooler::Pooler;
 use lshookd_testbed::receiver::{Received, Receiver};
 use serde_json::json;
@@ -80,7 +80,8 @@ async fn crowd(label: &str, pool: Option<(&str, usize)>, connection: &str) -> Re
         None => None,
     };
     let variables = pooler.as_ref().map(Pooler::environment).unwrap_or_default();
-    let studio = Installation::find(&version())?.start_with(&database, &variables, connection).await?;
+    let surroundings = Surroundings { variables, connection, redis: None };
+    let studio = Installation::find(&version())?.start_in(&database, surroundings).await?;
     lshookd.succeed(&["install"]).await?;
     let _daemon = lshookd.run().await?;
     let mut stage = Stage::set(studio, &database, Receiver::start().await?).await?;

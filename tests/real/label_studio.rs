@@ -4,19 +4,23 @@
 use anyhow::Result;
 use lshookd_scenarios::scenarios::tables;
 use lshookd_scenarios::stage::Stage;
-use lshookd_testbed::label_studio::Installation;
+use lshookd_testbed::label_studio::{Installation, Surroundings};
 use lshookd_testbed::receiver::Receiver;
+use lshookd_testbed::redis::Redis;
 
 use crate::bed::{label_studio_database, lshookd, version};
 
 async fn holds(name: &str) -> Result<()> {
     let table = tables().into_iter().find(|table| table.name == name).expect("a table of this name");
     let database = label_studio_database("judge").await?;
-    let studio = Installation::find(&version())?.start(&database).await?;
+    let redis = if table.workers { Some(Redis::start().await?) } else { None };
+    let surroundings = Surroundings { redis: redis.as_ref(), ..Surroundings::default() };
+    let studio = Installation::find(&version())?.start_in(&database, surroundings).await?;
     let lshookd = lshookd(&database);
     lshookd.succeed(&["install"]).await?;
     let daemon = lshookd.run().await?;
     let mut stage = Stage::set(studio, &database, Receiver::start().await?).await?;
+    stage.redis = redis;
     if table.furnished {
         stage.furnish().await?;
     }
@@ -43,6 +47,7 @@ holds! {
     storages_compare_as_claimed: "storages",
     labels_compare_as_claimed: "labels",
     values_that_bite_compare_as_claimed: "values that bite",
+    workers_compare_as_claimed: "workers",
 }
 
 #[test]

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests and the demo need and this machine lacks: a C compiler, PostgreSQL,
-# Python's venv from Debian's packages, and the given versions of Label Studio from PyPI into
-# virtual environments in the cache. Says what it does; a second run does nothing.
+# PgBouncer, Redis and Python's venv from Debian's packages; from PyPI, into virtual environments
+# in the cache, the given versions of Label Studio and what else the tests put beside it. Says
+# what it does; a second run does nothing.
 # usage: setup.sh VERSION ...
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -38,9 +39,22 @@ if [ ! -x /usr/sbin/pgbouncer ]; then
     # Debian starts one on the well-known port; the tests start their own.
     as_root service pgbouncer stop >/dev/null 2>&1 || true
 fi
+if ! command -v redis-server >/dev/null; then
+    apt_install redis-server
+    as_root service redis-server stop >/dev/null 2>&1 || true
+fi
 command -v runuser >/dev/null || apt_install util-linux
 command -v pg_dump >/dev/null || apt_install postgresql-client
 python3 -c 'import venv, ensurepip' 2>/dev/null || apt_install python3-venv
+
+parts=$cache/python-parts
+if [ ! -e "$parts/complete" ]; then
+    say "installing an S3-compatible store (moto) and label-studio-ml from PyPI into $parts"
+    rm -rf "$parts"
+    python3 -m venv "$parts"
+    "$parts/bin/pip" install --quiet --disable-pip-version-check 'moto[server]==5.2.5' label-studio-ml==1.0.9
+    touch "$parts/complete"
+fi
 
 for version in "$@"; do
     folder=$cache/label-studio-$version

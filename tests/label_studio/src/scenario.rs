@@ -47,6 +47,8 @@ pub struct Table {
     pub name: &'static str,
     /// Whether they begin with a project and its webhooks; the tour makes its own.
     pub furnished: bool,
+    /// Whether Label Studio hands its jobs to workers.
+    pub workers: bool,
     /// One row each.
     pub scenarios: Vec<Scenario>,
 }

@@ -8,14 +8,15 @@ mod projects;
 mod storages;
 mod tour;
 mod values;
+mod workers;
 
 use crate::scenario::Table;
 
 /// All tables; the first is what the demonstration shows.
 pub fn tables() -> Vec<Table> {
-    let furnished = |name, scenarios| Table { name, furnished: true, scenarios };
+    let furnished = |name, scenarios| Table { name, furnished: true, workers: false, scenarios };
     vec![
-        Table { name: "the tour", furnished: false, scenarios: tour::scenarios() },
+        Table { name: "the tour", furnished: false, workers: false, scenarios: tour::scenarios() },
         furnished("imports", imports::scenarios()),
         furnished("annotations", annotations::scenarios()),
         furnished("the data manager", data_manager::scenarios()),
@@ -23,5 +24,6 @@ pub fn tables() -> Vec<Table> {
         furnished("storages", storages::scenarios()),
         furnished("labels", labels::scenarios()),
         furnished("values that bite", values::scenarios()),
+        Table { name: "workers", furnished: true, workers: true, scenarios: workers::scenarios() },
     ]
 }

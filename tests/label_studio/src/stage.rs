@@ -8,6 +8,8 @@ use lshookd_testbed::eventually;
 use lshookd_testbed::label_studio::LabelStudio;
 use lshookd_testbed::postgres::Database;
 use lshookd_testbed::receiver::{Received, Receiver};
+use lshookd_testbed::redis::Redis;
+use lshookd_testbed::s3::S3;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -44,6 +46,12 @@ pub struct Stage {
     pub tasks: Vec<i64>,
     /// The annotation that was made last by [`annotate`](Stage::annotate).
     pub annotation: i64,
+    /// Kind and id of the storage that was connected last.
+    pub storage: (&'static str, i64),
+    /// Where tasks are stored, and where Label Studio's workers find their jobs.
+    pub redis: Option<Redis>,
+    /// Where tasks are stored.
+    pub store: Option<S3>,
 }
 
 /// What came of a scenario.
@@ -151,7 +159,18 @@ impl Stage {
     pub async fn set(studio: LabelStudio, database: &Database, receiver: Receiver) -> Result<Stage> {
         let (sql, watch) = (database.connect().await?, database.connect().await?);
         sql.batch_execute(lshookd_testbed::FIXTURE).await?;
-        let stage = Stage { studio, sql, watch, receiver, project: 0, tasks: Vec::new(), annotation: 0 };
+        let stage = Stage {
+            studio,
+            sql,
+            watch,
+            receiver,
+            project: 0,
+            tasks: Vec::new(),
+            annotation: 0,
+            storage: ("", 0),
+            redis: None,
+            store: None,
+        };
         stage.webhook(ORGANIZATION, json!({})).await?;
         Ok(stage)
     }
@@ -189,12 +208,16 @@ impl Stage {
         self.choose(chosen, &["TASKS_DELETED", "ANNOTATION_CREATED", "PROJECT_CREATED", "PROJECT_DELETED"]).await?;
         self.webhook("/organization-bare", json!({"send_payload": false})).await?;
         self.import(json!([{"text": "tuwit"}, {"text": "tuwu"}, {"text": "zilp"}, {"text": "zalp"}])).await?;
-        self.note_tasks().await?;
-        self.settle().await
+        self.settle().await?;
+        self.note_tasks().await
     }
 
-    /// Waits until lshookd has sent all there is to send.
+    /// Waits until Label Studio's workers have nothing to do and lshookd nothing to send.
     pub async fn settle(&self) -> Result<()> {
+        if let Some(redis) = &self.redis {
+            let idle = async || Ok((redis.jobs().await? == 0).then_some(()));
+            eventually("the workers are done", Duration::from_secs(60), idle).await?;
+        }
         const OWED: &str =
             "select (select count(*) from lshookd.change) + count(*) from lshookd.delivery where state = 'pending'";
         let done = async || Ok((self.watch.query_one(OWED, &[]).await?.get::<_, i64>(0) == 0).then_some(()));

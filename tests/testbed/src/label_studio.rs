@@ -11,6 +11,7 @@ use tokio::process::Command;
 
 use crate::leash::Leash;
 use crate::postgres::{Database, Server};
+use crate::redis::Redis;
 use crate::{cache, eventually, free_port};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -35,6 +36,23 @@ pub struct LabelStudio {
     pub files: PathBuf,
     client: Client,
     _leash: Leash,
+    _workers: Vec<Leash>,
+}
+
+/// What Label Studio is started with, beside the usual.
+pub struct Surroundings<'a> {
+    /// Variables, which go before the usual ones.
+    pub variables: Vec<(String, String)>,
+    /// Settings of Django's for the connections to the database, as a dictionary of Python's.
+    pub connection: &'a str,
+    /// Where there is a Redis, jobs go through it to two workers.
+    pub redis: Option<&'a Redis>,
+}
+
+impl Default for Surroundings<'_> {
+    fn default() -> Self {
+        Surroundings { variables: Vec::new(), connection: "{}", redis: None }
+    }
 }
 
 impl Installation {
@@ -112,17 +130,11 @@ impl Installation {
 
     /// Starts it, and waits until it answers.
     pub async fn start(&self, database: &Database) -> Result<LabelStudio> {
-        self.start_with(database, &[], "{}").await
+        self.start_in(database, Surroundings::default()).await
     }
 
-    /// The same with other variables, and with other settings of Django's for its connections,
-    /// as a dictionary of Python's.
-    pub async fn start_with(
-        &self,
-        database: &Database,
-        variables: &[(String, String)],
-        connection: &str,
-    ) -> Result<LabelStudio> {
+    /// The same in other surroundings.
+    pub async fn start_in(&self, database: &Database, surroundings: Surroundings<'_>) -> Result<LabelStudio> {
         let data = tempfile::Builder::new().prefix("lshookd-label-studio-").tempdir()?.keep();
         let files = data.join("files");
         std::fs::create_dir_all(&files)?;
@@ -137,24 +149,39 @@ impl Installation {
         }
         let log = data.join("log");
         let clean_up = format!("rm -rf '{}'", data.display());
-        std::fs::write(
-            data.join("sitecustomize.py"),
-            include_str!("sitecustomize.py").replace("CONNECTION", connection),
-        )?;
+        let customized = include_str!("sitecustomize.py").replace("CONNECTION", surroundings.connection);
+        std::fs::write(data.join("sitecustomize.py"), customized)?;
         let mut environment = self.environment(database, &data);
-        environment.retain(|(name, _)| !variables.iter().any(|(other, _)| name == other));
-        environment.extend_from_slice(variables);
+        environment.retain(|(name, _)| !surroundings.variables.iter().any(|(other, _)| name == other));
+        environment.extend(surroundings.variables);
         environment.push(("PYTHONPATH".to_owned(), data.display().to_string()));
+        if let Some(redis) = surroundings.redis {
+            environment.push(("REDIS_PORT".to_owned(), redis.port.to_string()));
+        }
         let leash = Leash::start(&command, &environment, &log, &clean_up).await?;
         let base = format!("http://127.0.0.1:{port}");
         // Fails where another test has done it, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let studio = LabelStudio { base, files, client: Client::builder().no_proxy().build()?, _leash: leash };
+        let client = Client::builder().no_proxy().build()?;
+        let mut studio = LabelStudio { base, files, client, _leash: leash, _workers: Vec::new() };
         let answers = async || Ok(studio.get("/api/projects").await.is_ok().then_some(()));
         if let Err(error) = eventually("Label Studio answers", Duration::from_secs(120), answers).await {
             bail!("{error:#}; its log:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
         }
+        if surroundings.redis.is_some() {
+            for number in 1..=2 {
+                let log = data.join(format!("worker-{number}"));
+                studio._workers.push(self.start_worker(&environment, &log).await?);
+            }
+        }
         Ok(studio)
+    }
+
+    async fn start_worker(&self, environment: &[(String, String)], log: &Path) -> Result<Leash> {
+        let mut command = vec![self.folder.join("bin/python").display().to_string()];
+        command.push(self.package()?.join("manage.py").display().to_string());
+        command.extend(["rqworker", "critical", "high", "default", "low"].map(str::to_owned));
+        Leash::start(&command, environment, log, "").await
     }
 
     /// Newer versions refuse plain tokens unless told not to.

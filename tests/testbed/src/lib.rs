@@ -7,12 +7,15 @@ pub mod leash;
 pub mod pooler;
 pub mod postgres;
 pub mod receiver;
+pub mod redis;
+pub mod s3;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use tokio::net::TcpStream;
 
 /// SQL that makes rows of Label Studio's tables, whatever columns its version has:
 /// `fixture.rows(table, given, quantity)`.
@@ -29,6 +32,12 @@ pub fn cache() -> PathBuf {
         Some(folder) => folder.into(),
         None => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cache")),
     }
+}
+
+/// Waits until a server of ours accepts connections.
+pub async fn listens(what: &str, port: u16) -> Result<()> {
+    let accepts = async || Ok(TcpStream::connect(("127.0.0.1", port)).await.ok().map(drop));
+    eventually(&format!("{what} accepts connections"), Duration::from_secs(30), accepts).await
 }
 
 /// Asks again and again until there is an answer.

@@ -1,14 +1,12 @@
 //! PgBouncer between Label Studio and PostgreSQL.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Result;
-use tokio::net::TcpStream;
 
 use crate::leash::Leash;
 use crate::postgres::{Database, as_postgres};
-use crate::{eventually, free_port};
+use crate::{free_port, listens};
 
 /// A pooler with few server connections, which its clients must share.
 pub struct Pooler {
@@ -41,8 +39,7 @@ impl Pooler {
         command.extend(["/usr/sbin/pgbouncer".to_owned(), configuration.display().to_string()]);
         let clean_up = format!("rm -rf '{}'", folder.display());
         let leash = Leash::start(&command, &[], Path::new("/dev/null"), &clean_up).await?;
-        let ready = async || Ok(TcpStream::connect(("127.0.0.1", port)).await.ok());
-        eventually("PgBouncer accepts connections", Duration::from_secs(10), ready).await?;
+        listens("PgBouncer", port).await?;
         Ok(Pooler { port, _leash: leash })
     }
 
