@@ -1,6 +1,14 @@
--- Our triggers on the tables of the search path, without those that somebody disabled.
-select coalesce(array_agg(tgname::text), '{}') as names
-from pg_trigger
-where tgname like 'lshookd\_%'
-  and tgenabled in ('O', 'A')
-  and pg_table_is_visible(tgrelid);
+-- Our triggers on the tables of the search path, without those that somebody disabled; and which
+-- of the tables that we put triggers on are there.
+select array(
+           select tgname::text
+           from pg_trigger
+           where tgname like 'lshookd\_%'
+             and tgenabled in ('O', 'A')
+             and pg_table_is_visible(tgrelid)
+       ) as names,
+       array(
+           select wanted.name
+           from unnest($1::text[]) as wanted (name)
+           where to_regclass(quote_ident(wanted.name)) is not null
+       ) as relations;

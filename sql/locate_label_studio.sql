@@ -1,10 +1,9 @@
 -- The schemas that hold some of Label Studio's tables, the most complete first, and what each
--- of them lacks.
+-- of them lacks of those without which there is nothing to announce.
 select namespace.nspname::text as schema,
        array(
            select wanted.name
-           from unnest(array['project', 'task', 'task_completion', 'prediction', 'labels_manager_label',
-                             'labels_manager_labellink', 'webhook', 'webhook_action']) as wanted (name)
+           from unnest(array['project', 'task', 'task_completion', 'webhook', 'webhook_action']) as wanted (name)
            where not exists (
                select
                from pg_class as relation
@@ -26,7 +25,6 @@ order by (
              select count(*)
              from pg_class as relation
              where relation.relnamespace = namespace.oid
-               and relation.relname in ('project', 'task', 'task_completion', 'prediction', 'labels_manager_label',
-                                        'labels_manager_labellink', 'webhook', 'webhook_action')
+               and relation.relname in ('project', 'task', 'task_completion', 'webhook', 'webhook_action')
          ) desc,
          namespace.nspname;

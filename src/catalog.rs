@@ -11,11 +11,11 @@ use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
 /// Label Studio's tables, by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Catalog(HashMap<String, Shape>);
 
 /// What the columns of one table become.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Shape {
     /// All columns.
     pub columns: HashSet<String>,
@@ -28,7 +28,7 @@ pub struct Shape {
 }
 
 /// A many-to-many field and the table that holds it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Link {
     /// The field's name.
     pub field: String,
@@ -68,7 +68,7 @@ impl Catalog {
         Ok(Catalog(shapes))
     }
 
-    /// The shape of a table; an empty one for a table that is not there.
+    /// The shape of a table that is there.
     pub fn shape(&self, table: &str) -> Option<&Shape> {
         self.0.get(table)
     }

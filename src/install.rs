@@ -23,20 +23,20 @@ const HISTORY: &str = "lshookd.migration";
 const LOCK_ATTEMPTS: u32 = 60;
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
-/// The triggers: name, and the statement that creates it.
-const TRIGGERS: &[(&str, &str)] = &[
-    ("lshookd_task_insert", include_str!("../sql/trigger/task_insert.sql")),
-    ("lshookd_task_update", include_str!("../sql/trigger/task_update.sql")),
-    ("lshookd_task_delete", include_str!("../sql/trigger/task_delete.sql")),
-    ("lshookd_annotation_insert", include_str!("../sql/trigger/annotation_insert.sql")),
-    ("lshookd_annotation_update", include_str!("../sql/trigger/annotation_update.sql")),
-    ("lshookd_annotation_delete", include_str!("../sql/trigger/annotation_delete.sql")),
-    ("lshookd_project_insert", include_str!("../sql/trigger/project_insert.sql")),
-    ("lshookd_project_update", include_str!("../sql/trigger/project_update.sql")),
-    ("lshookd_project_delete", include_str!("../sql/trigger/project_delete.sql")),
-    ("lshookd_label_link_insert", include_str!("../sql/trigger/label_link_insert.sql")),
-    ("lshookd_label_link_update", include_str!("../sql/trigger/label_link_update.sql")),
-    ("lshookd_label_link_delete", include_str!("../sql/trigger/label_link_delete.sql")),
+/// The triggers: name, table, and the statement that creates it.
+const TRIGGERS: &[(&str, &str, &str)] = &[
+    ("lshookd_task_insert", "task", include_str!("../sql/trigger/task_insert.sql")),
+    ("lshookd_task_update", "task", include_str!("../sql/trigger/task_update.sql")),
+    ("lshookd_task_delete", "task", include_str!("../sql/trigger/task_delete.sql")),
+    ("lshookd_annotation_insert", "task_completion", include_str!("../sql/trigger/annotation_insert.sql")),
+    ("lshookd_annotation_update", "task_completion", include_str!("../sql/trigger/annotation_update.sql")),
+    ("lshookd_annotation_delete", "task_completion", include_str!("../sql/trigger/annotation_delete.sql")),
+    ("lshookd_project_insert", "project", include_str!("../sql/trigger/project_insert.sql")),
+    ("lshookd_project_update", "project", include_str!("../sql/trigger/project_update.sql")),
+    ("lshookd_project_delete", "project", include_str!("../sql/trigger/project_delete.sql")),
+    ("lshookd_label_link_insert", "labels_manager_labellink", include_str!("../sql/trigger/label_link_insert.sql")),
+    ("lshookd_label_link_update", "labels_manager_labellink", include_str!("../sql/trigger/label_link_update.sql")),
+    ("lshookd_label_link_delete", "labels_manager_labellink", include_str!("../sql/trigger/label_link_delete.sql")),
 ];
 
 /// What an installation lacks.
@@ -84,6 +84,9 @@ pub async fn run(server: &Server, schema: Option<&str>, dry_run: bool) -> Result
             println!("created trigger {trigger}");
         }
         println!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}.");
+    }
+    for (missing, consequence) in label_studio::not_understood(client).await? {
+        println!("Note: this version of Label Studio has no {missing}: {consequence}.");
     }
     if let Some(warning) = label_studio::twice_warning(label_studio::active_webhooks(client).await?) {
         println!("Note: {warning}.");
@@ -146,9 +149,15 @@ async fn migrate(client: &mut Client) -> Result<Vec<Migration>> {
     Ok(report.applied_migrations().clone())
 }
 
+/// Names and statements of the triggers that are not there, but for those of tables that this
+/// version of Label Studio does not have.
 async fn missing_triggers(client: &Client) -> Result<Vec<(&'static str, &'static str)>> {
-    let present: Vec<String> = client.query_one(include_str!("../sql/enabled_triggers.sql"), &[]).await?.get("names");
-    Ok(TRIGGERS.iter().copied().filter(|(name, _)| !present.iter().any(|there| there == name)).collect())
+    let wanted: Vec<&str> = TRIGGERS.iter().map(|(_, relation, _)| *relation).collect();
+    let row = client.query_one(include_str!("../sql/enabled_triggers.sql"), &[&wanted]).await?;
+    let (present, relations): (Vec<String>, Vec<String>) = (row.get("names"), row.get("relations"));
+    let listed = |list: &[String], name: &str| list.iter().any(|there| there == name);
+    let missing = TRIGGERS.iter().filter(|(name, relation, _)| listed(&relations, relation) && !listed(&present, name));
+    Ok(missing.map(|(name, _, create)| (*name, *create)).collect())
 }
 
 /// Creates the triggers that are missing or disabled, each with a short wait for its lock.

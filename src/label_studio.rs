@@ -1,7 +1,8 @@
 //! Where Label Studio's tables are, and whether they are what lshookd knows.
 //!
-//! Relies on Label Studio's table names alone, which have not changed since 1.0; columns are
-//! looked up in the catalog.
+//! Relies on Label Studio's table names, which have not changed since 1.0, and on a few columns;
+//! what a version does not have is said, and the rest works. All other columns are looked up in
+//! the catalog.
 
 use anyhow::{Context, Result, bail};
 use tokio_postgres::{Client, GenericClient};
@@ -63,6 +64,14 @@ pub async fn check_server_version(client: &Client) -> Result<()> {
         bail!("PostgreSQL {} is too old: lshookd needs 13 or newer", row.get::<_, String>("version"));
     }
     Ok(())
+}
+
+/// Tables and columns that lshookd relies on and this version of Label Studio does not have, each
+/// with what follows.
+pub async fn not_understood(client: &impl GenericClient) -> Result<Vec<(String, String)>> {
+    let rows = client.query(include_str!("../sql/not_understood.sql"), &[]).await;
+    let rows = rows.context("comparing Label Studio's tables with what lshookd knows")?;
+    Ok(rows.iter().map(|row| (row.get("missing"), row.get("consequence"))).collect())
 }
 
 /// How many active webhooks there are: each of them Label Studio posts to as well.

@@ -15,6 +15,7 @@ use tokio_postgres::GenericClient;
 
 use crate::catalog::{Catalog, Shape};
 use crate::event::{Action, Event};
+use crate::label_studio;
 use row::Fields;
 
 /// How long the catalog is taken to stay as it is.
@@ -52,15 +53,29 @@ impl Renderer {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let catalog = match self.catalog.take().filter(|(read_at, _)| read_at.elapsed() < CATALOG_AGE) {
-            Some(fresh) => fresh,
-            None => (Instant::now(), Catalog::read(client).await?),
+        let catalog = match self.catalog.take() {
+            Some((read_at, catalog)) if read_at.elapsed() < CATALOG_AGE => (read_at, catalog),
+            before => {
+                let catalog = Catalog::read(client).await?;
+                if before.is_none_or(|(_, before)| before != catalog) {
+                    report_not_understood(client).await?;
+                }
+                (Instant::now(), catalog)
+            }
         };
         let objects = Objects::read(client, &catalog.1, events).await;
         self.catalog = Some(catalog);
         let objects = objects?;
         Ok(events.iter().map(|event| objects.body(event)).collect())
     }
+}
+
+/// Says what of Label Studio's tables, which are new or have changed, is not understood.
+async fn report_not_understood(client: &impl GenericClient) -> Result<()> {
+    for (missing, consequence) in label_studio::not_understood(client).await? {
+        tracing::warn!(missing, consequence, "this version of Label Studio is not wholly understood");
+    }
+    Ok(())
 }
 
 impl Objects {
@@ -217,7 +232,10 @@ impl<C: GenericClient> Reader<'_, C> {
 
     /// How many predictions there are, by project; where there are none it is left out.
     async fn predictions(&self, projects: &BTreeSet<i64>) -> Result<HashMap<i64, i64>> {
-        let query = if self.shape("prediction")?.columns.contains("project_id") {
+        let Some(shape) = self.catalog.shape("prediction") else {
+            return Ok(HashMap::new());
+        };
+        let query = if shape.columns.contains("project_id") {
             include_str!("../sql/prediction_counts.sql")
         } else {
             include_str!("../sql/prediction_counts_by_task.sql")
@@ -276,10 +294,9 @@ impl<C: GenericClient> Reader<'_, C> {
 
     async fn labels(&self, ids: &BTreeSet<i64>) -> Result<HashMap<i64, String>> {
         let mut labels = HashMap::new();
-        if ids.is_empty() {
+        let Some(shape) = self.catalog.shape("labels_manager_label").filter(|_| !ids.is_empty()) else {
             return Ok(labels);
-        }
-        let shape = self.shape("labels_manager_label")?;
+        };
         for row in self.rows(include_str!("../sql/label_rows.sql"), ids).await? {
             let mut fields = Fields::parse(row.get("row"))?;
             fields.serialize_as(shape);

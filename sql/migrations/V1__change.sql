@@ -197,7 +197,8 @@ $$;
 
 -- Made in bulk is what one statement makes of many rows, and what Label Studio makes of
 -- predictions even when it is a single one: such a row names its prediction and nobody who
--- edited it, where one submitted in the editor names both.
+-- edited it, where one submitted in the editor names both. A reference that a version of Label
+-- Studio does not have is taken from "absent".
 create function lshookd.capture_annotation_insert() returns trigger
     language plpgsql
     security definer
@@ -208,10 +209,14 @@ begin
     select 'annotation', 'insert', project_id, array_agg(id order by id), array_agg(task_id order by id),
            case
                when count(*) > 1 then '{bulk}'::text[]
-               when bool_or(parent_prediction_id is not null and updated_by_id is null) then '{bulk}'::text[]
-               when bool_or(parent_annotation_id is not null and updated_by_id is null) then '{bulk}'::text[]
+               when bool_or(derived) then '{bulk}'::text[]
            end
-    from added
+    from (select null as parent_prediction_id, null as parent_annotation_id, null as updated_by_id) as absent
+    cross join lateral (
+        select id, task_id, project_id,
+               num_nonnulls(parent_prediction_id, parent_annotation_id) > 0 and updated_by_id is null as derived
+        from added
+    ) as annotation
     group by project_id;
     if found then
         perform lshookd.wake();

@@ -53,12 +53,17 @@ pub struct Bed {
 impl Bed {
     /// Lays it.
     pub async fn lay(label: &str) -> Result<Bed> {
-        let database = label_studio_database(label).await?;
+        let bed = Bed::furnish(label_studio_database(label).await?).await?;
+        bed.lshookd.succeed(&["install"]).await?;
+        Ok(bed)
+    }
+
+    /// The same in a database of Label Studio's, without installing anything.
+    pub async fn furnish(database: Database) -> Result<Bed> {
         let sql = database.connect().await?;
         sql.batch_execute(lshookd_testbed::FIXTURE).await?;
         sql.batch_execute(include_str!("../sql/fixture.sql")).await?;
         let lshookd = lshookd(&database);
-        lshookd.succeed(&["install"]).await?;
         let receiver = Receiver::start().await?;
         Ok(Bed { database, sql, lshookd, receiver })
     }

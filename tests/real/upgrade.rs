@@ -70,3 +70,41 @@ async fn a_dump_that_is_restored_goes_on_where_it_was() -> Result<()> {
     assert!(lshookd(&restored).succeed(&["install"]).await?.contains("nothing to do"));
     Ok(())
 }
+
+/// A version that nobody tried: what it lacks is said, what it adds is sent, and all the rest works.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_version_lacks_is_said_and_the_rest_is_delivered() -> Result<()> {
+    let (server, template) = server().await?;
+    let database = server.create("unknown", Some(template)).await?;
+    database
+        .connect()
+        .await?
+        .batch_execute(
+            "drop table prediction, labels_manager_labellink, labels_manager_label cascade;
+             alter table task_completion drop column ground_truth, drop column parent_annotation_id;
+             alter table task drop column is_labeled;
+             alter table project add column mood integer not null default 0",
+        )
+        .await?;
+    let bed = Bed::furnish(database).await?;
+    bed.webhook("/project", "{}").await?;
+    let said = bed.lshookd.succeed(&["install"]).await?;
+    assert!(said.contains("no task_completion.ground_truth: ground_truth_number is 0"), "{said}");
+    assert!(bed.lshookd.succeed(&["install"]).await?.contains("nothing to do"));
+    let daemon = bed.lshookd.run().await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "was_cancelled": true}')"#).await?;
+    let received = bed.receiver.expect(2).await?;
+    assert_eq!([received[0].action(), received[1].action()], ["TASKS_CREATED", "ANNOTATION_CREATED"]);
+    let project = &received[1].body["project"];
+    assert_eq!((&project["mood"], &project["skipped_annotations_number"]), (&0.into(), &1.into()));
+    for missing in ["labels_manager_labellink", "task_completion.parent_annotation_id", "task.is_labeled"] {
+        assert!(daemon.log().contains(missing), "{}", daemon.log());
+    }
+
+    bed.run("alter table project rename column mood to weather; update project set title = 'Changed'").await?;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await; // The shape is looked at once a second.
+    bed.run("update project set title = 'Once more'").await?;
+    assert_eq!(bed.receiver.expect(4).await?[3].body["project"]["weather"], 0);
+    Ok(())
+}
