@@ -3,6 +3,7 @@
 mod bed;
 mod capture;
 mod commands;
+mod consumers;
 mod crowd;
 mod delivery;
 mod events;

@@ -93,7 +93,8 @@ async fn what_a_version_lacks_is_said_and_the_rest_is_delivered() -> Result<()> 
     assert!(bed.lshookd.succeed(&["install"]).await?.contains("nothing to do"));
     let daemon = bed.lshookd.run().await?;
     bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "was_cancelled": true}')"#).await?;
+    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "was_cancelled": true}')"#)
+        .await?;
     let received = bed.receiver.expect(2).await?;
     assert_eq!([received[0].action(), received[1].action()], ["TASKS_CREATED", "ANNOTATION_CREATED"]);
     let project = &received[1].body["project"];

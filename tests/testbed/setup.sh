@@ -52,7 +52,7 @@ if [ ! -e "$parts/complete" ]; then
     say "installing an S3-compatible store (moto) and label-studio-ml from PyPI into $parts"
     rm -rf "$parts"
     python3 -m venv "$parts"
-    "$parts/bin/pip" install --quiet --disable-pip-version-check 'moto[server]==5.2.5' label-studio-ml==1.0.9
+    "$parts/bin/pip" install --quiet --disable-pip-version-check 'moto[server]==5.2.5' label-studio-ml==1.0.9 rq==1.10.1
     touch "$parts/complete"
 fi
 

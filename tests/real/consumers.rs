@@ -1,0 +1,140 @@
+//! What people really attach: a model that trains on annotations, by label-studio-ml, and a
+//! receiver after Label Studio's documentation.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use lshookd_scenarios::scenarios::tables;
+use lshookd_scenarios::stage::{CHOICES, PROJECT, Stage, choice};
+use lshookd_testbed::label_studio::Installation;
+use lshookd_testbed::leash::Leash;
+use lshookd_testbed::receiver::{Received, Receiver};
+use lshookd_testbed::{cache, eventually, free_port, listens};
+use serde_json::{Value, json};
+
+use crate::bed::{label_studio_database, lshookd, version};
+
+/// A program in Python, with what `tests/testbed/setup.sh` installed for it.
+struct Consumer {
+    base: String,
+    client: reqwest::Client,
+    _folder: tempfile::TempDir,
+    _leash: Leash,
+}
+
+impl Consumer {
+    async fn start(name: &str) -> Result<Consumer> {
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let python = cache().join("python-parts/bin/python").display().to_string();
+        let program = format!("{}/tests/real/consumers/{name}.py", env!("CARGO_MANIFEST_DIR"));
+        let jobs = folder.path().join("jobs").display().to_string();
+        let mut command = vec![python, program, port.to_string()];
+        command.extend((name == "bird_model").then_some(jobs));
+        let leash = Leash::start(&command, &[], Path::new("/dev/null"), "").await?;
+        listens(name, port).await?;
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Consumer { base: format!("http://127.0.0.1:{port}"), client, _folder: folder, _leash: leash })
+    }
+
+    async fn ask(&self, path: &str, body: Value) -> Result<Value> {
+        let request = match body {
+            Value::Null => self.client.get(format!("{}{path}", self.base)),
+            body => self.client.post(format!("{}{path}", self.base)).json(&body),
+        };
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+
+    /// What the model says of a call, and the title of the project as it knows it.
+    async fn guess(&self, text: &str) -> Result<(String, String)> {
+        self.ask("/setup", json!({"project": "1.1", "schema": CHOICES})).await?;
+        let answer = self.ask("/predict", json!({"tasks": [{"data": {"text": text}}], "project": "1.1"})).await?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let guess = &answer["results"][0];
+        Ok((text(&guess["result"][0]["value"]["choices"][0]), text(&guess["model_version"])))
+    }
+
+    /// Waits until the model has learned to say so.
+    async fn learns(&self, call: &str, bird: &str, title: &str) -> Result<()> {
+        let known = async || Ok((self.guess(call).await? == (bird.to_owned(), title.to_owned())).then_some(()));
+        let what = format!("the model takes {call:?} for a {bird} in project {title:?}");
+        eventually(&what, Duration::from_secs(60), known).await
+    }
+}
+
+async fn stage(label: &str) -> Result<(Stage, lshookd_testbed::daemon::Daemon)> {
+    let database = label_studio_database(label).await?;
+    let studio = Installation::find(&version())?.start(&database).await?;
+    let lshookd = lshookd(&database);
+    lshookd.succeed(&["install"]).await?;
+    let daemon = lshookd.run().await?;
+    Ok((Stage::set(studio, &database, Receiver::start().await?).await?, daemon))
+}
+
+/// It learns from annotations and from their correction, and other endpoints do not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_trains_on_annotations_as_they_come() -> Result<()> {
+    let (mut stage, _daemon) = stage("model").await?;
+    stage.furnish().await?;
+    let model = Consumer::start("bird_model").await?;
+    let webhook = json!({"url": format!("{}/webhook", model.base), "project": stage.project, "send_payload": true,
+        "send_for_all_actions": false, "actions": ["ANNOTATION_CREATED", "ANNOTATION_UPDATED", "PROJECT_UPDATED"]});
+    stage.studio.post("/api/webhooks/", webhook).await?;
+    stage.import(json!([{"text": "hu hu hu"}, {"text": "zirp zirp"}, {"text": "hu schuhu"}, {"text": "trrr"}])).await?;
+    stage.settle().await?;
+    stage.note_tasks().await?;
+    stage.receiver.clear();
+
+    let first = stage.tasks.len() - 4;
+    for (task, bird) in ["owl", "wren", "owl"].into_iter().enumerate() {
+        stage.annotate(first + task, json!({"result": choice(bird)})).await?;
+    }
+    let elsewhere = async || {
+        let ours = |request: &Received| request.is_ours() && request.path == PROJECT;
+        Ok((stage.receiver.received().into_iter().filter(ours).count() == 3).then_some(()))
+    };
+    eventually("the other endpoint has everything", Duration::from_secs(20), elsewhere).await?;
+    ensure!(model.guess("hu schuhu zirp").await?.0 != "owl", "the model cannot have learned all of it yet");
+
+    model.learns("hu schuhu zirp", "owl", "Birds").await?;
+    model.learns("zirp", "wren", "Birds").await?;
+    stage.edit(json!({"result": choice("wren")})).await?; // "hu schuhu" was no owl.
+    model.learns("schuhu", "wren", "Birds").await?;
+    stage.set_project(json!({"title": "Night birds"})).await?;
+    model.learns("schuhu", "wren", "Night birds").await?;
+    stage.settle().await
+}
+
+/// Everything that the reference promises of each action is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_after_the_documentation_understands_every_action() -> Result<()> {
+    let (mut stage, _daemon) = stage("reference").await?;
+    let receiver = Consumer::start("receiver").await?;
+    stage.webhook("/", json!({"url": format!("{}/", receiver.base)})).await?;
+    let tour = tables().into_iter().find(|table| table.name == "the tour").context("no tour")?;
+    stage.play_all(&tour.scenarios).await?;
+    stage.settle().await?;
+    let seen = receiver.ask("/seen", Value::Null).await?;
+    let actions = [
+        "PROJECT_CREATED",
+        "PROJECT_UPDATED",
+        "PROJECT_DELETED",
+        "TASKS_CREATED",
+        "TASKS_DELETED",
+        "ANNOTATION_CREATED",
+        "ANNOTATION_UPDATED",
+        "ANNOTATIONS_CREATED",
+        "ANNOTATIONS_DELETED",
+        "LABEL_LINK_CREATED",
+        "LABEL_LINK_UPDATED",
+        "LABEL_LINK_DELETED",
+    ];
+    for action in actions {
+        ensure!(seen[action].as_i64().is_some_and(|count| count > 0), "{action} did not come: {seen}");
+    }
+    let refused = "select count(*) from lshookd.attempt where status is distinct from 200";
+    let refused: i64 = stage.sql.query_one(refused, &[]).await?.get(0);
+    ensure!(refused == 0, "{refused} requests were refused");
+    Ok(())
+}
