@@ -1,28 +1,38 @@
 #!/usr/bin/env bash
 # Runs what is compared with the real Label Studio on several of its versions and of PostgreSQL's,
-# and prints the grid. The versions of Label Studio that follow 1.18 need PostgreSQL 14.
-# usage: matrix.sh; LABEL_STUDIO and POSTGRES list the versions
+# prints the grid, and holds docs/compatibility.md against it. The versions of Label Studio that
+# follow 1.18 need PostgreSQL 14. Dumps are restored into newer servers.
+# usage: matrix.sh; LABEL_STUDIO and POSTGRES list the versions, RESTORES the dumps as FROM:INTO
 set -euo pipefail
 cd "$(dirname "$0")/.."
 studios=${LABEL_STUDIO:-1.13.1 1.18.0 1.23.2}
 servers=${POSTGRES:-13 14 15 16 17 18}
-tables=(tour imports annotations data_manager projects storages labels values_that_bite)
+restores=${RESTORES-13:18 14:17 15:16 15:18}
+tables=(tour imports annotations data_manager projects storages labels values_that_bite workers)
+others=(capture events delivery)
 logs=target/matrix
+grid=$PWD/$logs/grid
 mkdir -p "$logs"
+: >"$grid"
 
 # shellcheck disable=SC2086
 tests/testbed/setup.sh $studios
 # shellcheck disable=SC2086
 tests/testbed/setup-postgres.sh $servers
 cargo test --test real --no-run --quiet
+export RUST_BACKTRACE=0
 
-cell() { # LOG TABLE
-    if grep -qE "label_studio::(the_)?$2_compares?_as_claimed ... ok" "$1"; then echo yes; else echo NO; fi
+run() { # STUDIO SERVER LOG TEST ...
+    LSHOOKD_TEST_LABEL_STUDIO=$1 LSHOOKD_TEST_POSTGRES_BIN=$PWD/.cache/postgres-$2/bin \
+        cargo test --quiet --test real -- --format=pretty "${@:4}" >"$3" 2>&1
+}
+says() { # yes|NO: whether the log has tests of this name and they all passed
+    if grep -qE "^test $2.* ok$" "$1" && ! grep -qE "^test $2.* FAILED$" "$1"; then echo yes; else echo NO; fi
 }
 
 failed=0
 printf '%-14s%-12s' 'Label Studio' PostgreSQL
-printf '%-18s' "${tables[@]}"
+printf '%-18s' "${tables[@]}" "${others[@]}"
 echo
 for studio in $studios; do
     for server in $servers; do
@@ -30,11 +40,25 @@ for studio in $studios; do
         1.19* | 1.2*) [ "$server" -ge 14 ] || continue ;;
         esac
         log=$logs/$studio-$server.log
-        LSHOOKD_TEST_LABEL_STUDIO=$studio LSHOOKD_TEST_POSTGRES_BIN=$PWD/.cache/postgres-$server/bin RUST_BACKTRACE=0 \
-            cargo test --quiet --test real -- --format=pretty label_studio capture events delivery >"$log" 2>&1 || failed=1
+        run "$studio" "$server" "$log" _as_claimed "${others[@]/%/::}" || failed=1
+        cells=()
+        for table in "${tables[@]}"; do cells+=("$(says "$log" "label_studio::(the_)?${table}_compares?_as_claimed")"); done
+        for other in "${others[@]}"; do cells+=("$(says "$log" "$other::")"); done
         printf '%-14s%-12s' "$studio" "$server"
-        for table in "${tables[@]}"; do printf '%-18s' "$(cell "$log" "$table")"; done
-        grep -o 'test result: [a-zA-Z]*. [0-9]* passed; [0-9]* failed' "$log" | tail -n 1 | sed 's/test result: //'
+        printf '%-18s' "${cells[@]}"
+        echo
+        echo "$studio $server ${cells[*]}" >>"$grid"
     done
 done
+for restore in $restores; do
+    from=${restore%:*} into=${restore#*:}
+    studio=${studios##* }
+    [ "$from" -ge 14 ] || studio=${studios%% *}
+    log=$logs/restore-$from-$into.log
+    LSHOOKD_TEST_RESTORE_BIN=$PWD/.cache/postgres-$into/bin run "$studio" "$from" "$log" a_dump_that_is_restored || failed=1
+    cell=$(says "$log" upgrade::a_dump)
+    printf '%-14sa dump of PostgreSQL %s restored into %s: %s\n' "$studio" "$from" "$into" "$cell"
+    echo "$studio $from:$into $cell" >>"$grid"
+done
+LSHOOKD_TEST_GRID=$grid cargo test --quiet --test real -- the_documents || failed=1
 exit $failed

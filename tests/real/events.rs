@@ -239,3 +239,41 @@ async fn data_that_bites_arrives_as_it_is() -> Result<()> {
     assert_eq!(event.body["tasks"][0]["data"], serde_json::from_str::<serde_json::Value>(data)?);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_may_be_negative_or_of_64_bits() -> Result<()> {
+    let (bed, _daemon) = Bed::running("ids").await?;
+    bed.run(
+        "alter table task alter column id type bigint;
+         alter table task_completion alter column id type bigint, alter column task_id type bigint;
+         do $$
+             declare
+                 sequence_name text;
+             begin
+                 foreach sequence_name in array array[pg_get_serial_sequence('task', 'id'), pg_get_serial_sequence('task_completion', 'id')] loop
+                     execute format('alter sequence %s as bigint minvalue -100 maxvalue 9223372036854775807 restart -7', sequence_name);
+                 end loop;
+             end
+         $$",
+    )
+    .await?;
+    for (id, count) in [(-7, 2), (9_223_372_036_854_775_806, 4)] {
+        for table in ["task", "task_completion"] {
+            bed.run(&format!("select setval(pg_get_serial_sequence('{table}', 'id'), {id}, false)")).await?;
+        }
+        bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+        bed.receiver.expect(count - 1).await?;
+        bed.run(&format!(
+            r#"select fixture.rows('task_completion', '{{"project_id": 1, "task_id": {id}, "result": []}}')"#
+        ))
+        .await?;
+        let received = bed.receiver.expect(count).await?;
+        assert_eq!(received[count - 2].ids("tasks"), [id]);
+        assert_eq!(received[count - 1].ids("annotation"), [id]);
+        assert_eq!(received[count - 1].ids("task"), [id]);
+    }
+    bed.run("delete from task_completion; delete from task").await?;
+    let deleted = bed.receiver.expect(5).await?.remove(4);
+    assert_eq!(deleted.ids("tasks"), [-7, 9_223_372_036_854_775_806]);
+    Ok(())
+}

@@ -4,6 +4,7 @@
 use anyhow::Result;
 use lshookd_scenarios::scenarios::tables;
 use lshookd_scenarios::stage::Stage;
+use lshookd_scenarios::{compatibility, differences};
 use lshookd_testbed::label_studio::{Installation, Surroundings};
 use lshookd_testbed::receiver::Receiver;
 use lshookd_testbed::redis::Redis;
@@ -50,13 +51,32 @@ holds! {
     workers_compare_as_claimed: "workers",
 }
 
+fn check_document(name: &str, expected: impl Fn(&str) -> String) {
+    let path = format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"));
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let expected = expected(&written);
+    if std::env::var("LSHOOKD_TEST_UPDATE").is_ok() {
+        std::fs::write(&path, &expected).expect("the document can be written");
+    } else {
+        assert!(written == expected, "docs/{name} is not what was found; LSHOOKD_TEST_UPDATE=1 writes it");
+    }
+}
+
 #[test]
 fn the_documents_list_every_difference() {
-    let expected = lshookd_scenarios::differences::document(&tables());
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/differences.md");
-    if std::env::var("LSHOOKD_TEST_UPDATE").is_ok() {
-        std::fs::write(path, &expected).expect("docs/differences.md can be written");
-    }
-    let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(written == expected, "docs/differences.md is not what the claims say; LSHOOKD_TEST_UPDATE=1 writes it");
+    check_document("differences.md", |_| differences::document(&tables()));
+}
+
+/// Where the matrix was run, against what it showed; else the form of the document, and that it
+/// claims nothing that did not pass.
+#[test]
+fn the_documents_show_the_matrix() {
+    check_document("compatibility.md", |written| {
+        let grid = match std::env::var("LSHOOKD_TEST_GRID") {
+            Ok(path) => std::fs::read_to_string(path).expect("the grid of the matrix"),
+            Err(_) => compatibility::grid(written),
+        };
+        assert!(grid.lines().count() > 1 && !grid.contains("NO"), "{grid}");
+        compatibility::document(&grid)
+    });
 }

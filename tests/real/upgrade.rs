@@ -6,6 +6,7 @@ use lshookd_scenarios::scenario::Table;
 use lshookd_scenarios::scenarios::tables;
 use lshookd_scenarios::stage::Stage;
 use lshookd_testbed::label_studio::Installation;
+use lshookd_testbed::postgres::Server;
 use lshookd_testbed::receiver::Receiver;
 
 use crate::bed::{Bed, lshookd, server};
@@ -61,7 +62,11 @@ async fn a_dump_that_is_restored_goes_on_where_it_was() -> Result<()> {
     bed.run(r#"select fixture.rows('task', '{"project_id": 1}', 3)"#).await?;
     let dump = bed.database.dump(&["--inserts", "--no-owner"]).await?;
 
-    let restored = server.create("restored", None).await?;
+    let other = match std::env::var_os("LSHOOKD_TEST_RESTORE_BIN") {
+        Some(binaries) => Some(Server::start(binaries.as_ref()).await?),
+        None => None,
+    };
+    let restored = other.as_ref().unwrap_or(server).create("restored", None).await?;
     restored.connect().await?.batch_execute(&dump).await?;
     let _daemon = lshookd(&restored).run().await?;
     assert_eq!(bed.receiver.expect(1).await?[0].ids("tasks"), [1, 2, 3]);

@@ -5,6 +5,7 @@
 //! are written in; [`stage`] plays one and judges it.
 
 pub mod compare;
+pub mod compatibility;
 pub mod differences;
 pub mod scenario;
 pub mod scenarios;

@@ -1,8 +1,9 @@
 //! Values that bite: what the two serializers might write differently.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::scenario::Claim::{Differs, Same};
+use crate::scenario::Claim::{Differs, Same, SameOrNeither};
 use crate::scenario::{Scenario, scenario};
 use crate::stage::choice;
 
@@ -32,6 +33,15 @@ pub fn scenarios() -> Vec<Scenario> {
                 {"data": {"text": "k"}, "meta": {"created_at": "2020-01-01T00:00:00Z", "x_id": 3}},
             ])).await
         }),
+        scenario!(
+            "import the character that PostgreSQL cannot store",
+            ["TASKS_CREATED"],
+            SameOrNeither("PostgreSQL's jsonb refuses U+0000"),
+            |stage| {
+                let path = format!("/api/projects/{}/import", stage.project);
+                stage.attempt(Method::POST, &path, json!([{"text": "nul \u{0} nul"}])).await
+            }
+        ),
         scenario!("import a task of five megabytes", ["TASKS_CREATED"], Same, |stage| {
             stage.import(json!([{"text": "hu ".repeat(1_700_000)}])).await
         }),
