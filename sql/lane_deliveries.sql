@@ -1,5 +1,6 @@
 -- What waits in a lane, in order: a hundred deliveries at most, or as many as make up a
--- megabyte, and at least one. Each comes with the subscription as it is now.
+-- megabyte, and at least one. Each comes with the subscription as it is now
+-- and the secrets that sign for it, the newest first.
 with waiting as (
     select delivery.id,
            delivery.message_id,
@@ -26,7 +27,14 @@ select waiting.id,
        case when webhook.send_payload then event.body end as body,
        webhook.url::text as url,
        webhook.headers,
-       webhook.is_active
+       webhook.is_active,
+       array(
+           select secret.secret
+           from lshookd.secret
+           where secret.webhook_id = $1
+             and coalesce(secret.expires_at, 'infinity') > clock_timestamp()
+           order by secret.created_at desc
+       ) as secrets
 from waiting
 join lshookd.event on event.id = waiting.event_id
 left join webhook on webhook.id = $1

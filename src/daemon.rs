@@ -1,8 +1,9 @@
-//! The daemon: two sessions that each do their half of the work as long as they can.
+//! The daemon: three sessions that each do their part of the work as long as they can.
 //!
-//! The planner turns changes into events, the deliverer sends them. Each holds an advisory
-//! lock, so that of several daemons on one database one plans and one delivers; a lock goes
-//! with its connection, and another daemon goes on. A session that fails is opened anew.
+//! The planner turns changes into events, the deliverer sends them, retention deletes what was
+//! sent long ago. Each holds an advisory lock, so that of several daemons on one database one
+//! does each part; a lock goes with its connection, and another daemon goes on. A session that
+//! fails is opened anew.
 
 mod planner;
 
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::database::Session;
 use crate::install::{self, Fitness};
 use crate::settings::Settings;
-use crate::{deliver, label_studio};
+use crate::{deliver, label_studio, retention};
 
 /// How often a daemon that stands by asks whether the lock is free.
 const STANDBY: Duration = Duration::from_secs(1);
@@ -31,11 +32,12 @@ const RECONNECT: [Duration; 6] = [
     Duration::from_secs(5),
 ];
 
-/// One half of the work, and the number of the advisory lock that goes with it.
+/// One part of the work, and the number of the advisory lock that goes with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Planner = 2,
     Deliverer = 3,
+    Retention = 4,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -58,7 +60,11 @@ pub async fn run(settings: Settings) -> Result<()> {
     });
     let schema = look_around(&settings).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), database = settings.server.display(), schema, "lshookd runs");
-    tokio::join!(supervise(Role::Planner, &settings, &stop), supervise(Role::Deliverer, &settings, &stop));
+    tokio::join!(
+        supervise(Role::Planner, &settings, &stop),
+        supervise(Role::Deliverer, &settings, &stop),
+        supervise(Role::Retention, &settings, &stop),
+    );
     tracing::info!("stopped");
     Ok(())
 }
@@ -84,7 +90,7 @@ async fn look_around(settings: &Settings) -> Result<String> {
     Ok(schema)
 }
 
-/// Keeps one half of the work going.
+/// Keeps one part of the work going.
 async fn supervise(role: Role, settings: &Settings, stop: &CancellationToken) {
     let mut failures = 0;
     while !stop.is_cancelled() {
@@ -115,6 +121,7 @@ async fn work(role: Role, settings: &Settings, stop: &CancellationToken) -> Resu
     match role {
         Role::Planner => planner::run(session, settings, stop).await,
         Role::Deliverer => deliver::run(session, settings, stop).await,
+        Role::Retention => retention::run(session, settings.retention, stop).await,
     }
 }
 

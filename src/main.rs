@@ -21,6 +21,7 @@ mod listen;
 mod plan;
 mod queue;
 mod render;
+mod retention;
 mod settings;
 mod subscription;
 mod uninstall;

@@ -49,6 +49,7 @@ pub async fn store(client: &impl GenericClient, events: &[Addressed]) -> Result<
         .execute(include_str!("../sql/store_deliveries.sql"), &[&event_ids, &webhooks, &lane_projects])
         .await
         .context("storing deliveries")?;
+    client.execute(include_str!("../sql/ensure_secrets.sql"), &[&webhooks]).await.context("making signing secrets")?;
     client
         .execute(include_str!("../sql/wake_lanes.sql"), &[&webhooks, &lane_projects])
         .await

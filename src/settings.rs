@@ -115,6 +115,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("gather_import_limit", Variable::Own, Some("5m"), "The same for a connection that only adds tasks: an import or a storage sync"),
     setting("poll", Variable::Own, Some("5s"), "How often to look without being notified"),
     setting("retry_schedule", Variable::Own, Some("5s,30s,2m,10m,1h,3h,6h,12h"), "Pauses before the second and each later attempt; after the last the delivery is dead"),
+    setting("retention", Variable::Own, Some("30d"), "How long deliveries are kept that ended well or were cancelled; 0 keeps them for ever, as dead ones are"),
     setting("concurrency", Variable::Own, Some("128"), "Most requests in flight at once"),
     setting("concurrency_per_host", Variable::Own, Some("32"), "Most requests in flight to one host at once"),
     setting("log_format", Variable::Own, Some("text"), "Form of the log: text or json"),
@@ -142,6 +143,8 @@ pub struct Settings {
     pub poll: Duration,
     /// Pauses between attempts.
     pub retry_schedule: Vec<Duration>,
+    /// How long ended deliveries are kept; zero: for ever.
+    pub retention: Duration,
     /// Requests in flight at once.
     pub concurrency: usize,
     /// Requests in flight at once to one host.
@@ -244,6 +247,7 @@ impl Settings {
                 poll => Ok(poll),
             })?,
             retry_schedule: sources.parse("retry_schedule", |text| list(text, duration))?,
+            retention: sources.parse("retention", duration)?,
             concurrency: sources.parse("concurrency", positive)?,
             concurrency_per_host: sources.parse("concurrency_per_host", positive)?,
         })

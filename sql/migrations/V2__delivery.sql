@@ -33,7 +33,7 @@ comment on table lshookd.delivery is
 
 create index delivery_pending on lshookd.delivery (webhook_id, project_id, id) where state = 'pending';
 create index delivery_event on lshookd.delivery (event_id);
-create index delivery_ended on lshookd.delivery (ended_at) where state = 'delivered';
+create index delivery_ended on lshookd.delivery (ended_at) where state in ('delivered', 'cancelled');
 
 -- One row per subscription and project: deliveries of a lane go out one after the other.
 create table lshookd.lane (

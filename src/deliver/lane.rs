@@ -176,6 +176,7 @@ impl Delivery {
                 url: row.get::<_, Option<String>>("url").unwrap_or_default(),
                 headers: row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default(),
                 id: row.get("message_id"),
+                secrets: row.get("secrets"),
                 body: Bytes::from(body),
             },
             action,

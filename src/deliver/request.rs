@@ -13,6 +13,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION
 use reqwest::{Client, Method, Response, StatusCode};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
+use standardwebhooks::{Webhook, WebhookError};
 use url::Url;
 use uuid::Uuid;
 
@@ -37,6 +38,8 @@ pub struct Message {
     pub headers: serde_json::Value,
     /// Sent as `webhook-id`.
     pub id: Uuid,
+    /// The secrets to sign with, as `whsec_…`.
+    pub secrets: Vec<String>,
     /// The JSON body.
     pub body: Bytes,
 }
@@ -138,7 +141,7 @@ impl Sender {
             if same_host(&url, &origin) {
                 request = request.headers(own.clone());
             }
-            request = request.headers(identification(message)?);
+            request = request.headers(identification(message, SystemTime::now())?);
             if method == Method::POST {
                 request = request.body(message.body.clone());
             }
@@ -229,13 +232,24 @@ fn headers(message: &Message) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-/// What tells one delivery from another (Standard Webhooks).
-fn identification(message: &Message) -> Result<HeaderMap, String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+/// What tells one delivery from another and proves where it is from (Standard Webhooks).
+fn identification(message: &Message, now: SystemTime) -> Result<HeaderMap, String> {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let id = message.id.to_string();
+    let timestamp = i64::try_from(now).unwrap_or(i64::MAX);
+    let sign = |secret: &String| Webhook::new(secret)?.sign(&id, timestamp, &message.body);
+    let signatures: Result<Vec<String>, WebhookError> = message.secrets.iter().map(sign).collect();
+    let signatures = signatures.map_err(|_| {
+        "a secret in lshookd.secret cannot be used: it must be whsec_ and base64; select lshookd.rotate_secret(webhook)"
+            .to_owned()
+    })?;
     let value = |text: String| HeaderValue::from_str(&text).map_err(|error| error.to_string());
     let mut headers = HeaderMap::new();
-    headers.insert("webhook-id", value(message.id.to_string())?);
+    headers.insert("webhook-id", value(id)?);
     headers.insert("webhook-timestamp", value(now.to_string())?);
+    if !signatures.is_empty() {
+        headers.insert("webhook-signature", value(signatures.join(" "))?);
+    }
     Ok(headers)
 }
 
@@ -257,7 +271,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn message(headers: serde_json::Value) -> Message {
-        Message { url: "http://127.0.0.1/".to_owned(), headers, id: Uuid::nil(), body: Bytes::new() }
+        Message {
+            url: "http://127.0.0.1/".to_owned(),
+            headers,
+            id: Uuid::nil(),
+            secrets: Vec::new(),
+            body: Bytes::new(),
+        }
     }
 
     #[test]
@@ -267,6 +287,23 @@ mod tests {
         assert_eq!(headers["x-a"], "b");
         assert_eq!(headers["x-n"], "1");
         assert_eq!(headers[CONTENT_TYPE], "application/json");
+    }
+
+    /// The example of the Standard Webhooks specification, and a second secret beside it.
+    #[test]
+    fn requests_are_signed_by_every_secret() {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
+        let body = Bytes::from_static(br#"{"test": 2432232314}"#);
+        let message = |secrets| Message { body: body.clone(), secrets, ..message(serde_json::Value::Null) };
+        let now = SystemTime::now();
+        let headers = identification(&message(vec![secret.clone(), "whsec_YW5vdGhlcg==".to_owned()]), now).unwrap();
+        let signatures = headers["webhook-signature"].to_str().unwrap();
+        assert_eq!(signatures.split(' ').count(), 2);
+        assert!(signatures.split(' ').all(|signature| signature.starts_with("v1,")));
+        Webhook::new(&secret).unwrap().verify(&body, &headers).unwrap();
+        assert!(!identification(&message(Vec::new()), now).unwrap().contains_key("webhook-signature"));
+        let error = identification(&message(vec!["whsec_not base64".to_owned()]), now).unwrap_err();
+        assert!(error.contains("lshookd.secret") && !error.contains("not base64"));
     }
 
     #[test]

@@ -24,14 +24,14 @@ struct Consumer {
 }
 
 impl Consumer {
-    async fn start(name: &str) -> Result<Consumer> {
+    /// Starts a program with a port, a folder of its own, and what else it wants to know.
+    async fn start(name: &str, arguments: &[&str]) -> Result<Consumer> {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let python = cache().join("python-parts/bin/python").display().to_string();
         let program = format!("{}/tests/real/consumers/{name}.py", env!("CARGO_MANIFEST_DIR"));
-        let jobs = folder.path().join("jobs").display().to_string();
-        let mut command = vec![python, program, port.to_string()];
-        command.extend((name == "bird_model").then_some(jobs));
+        let mut command = vec![python, program, port.to_string(), folder.path().display().to_string()];
+        command.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let leash = Leash::start(&command, &[], Path::new("/dev/null"), "").await?;
         listens(name, port).await?;
         let client = reqwest::Client::builder().no_proxy().build()?;
@@ -77,7 +77,7 @@ async fn stage(label: &str) -> Result<(Stage, lshookd_testbed::daemon::Daemon)> 
 async fn a_model_trains_on_annotations_as_they_come() -> Result<()> {
     let (mut stage, _daemon) = stage("model").await?;
     stage.furnish().await?;
-    let model = Consumer::start("bird_model").await?;
+    let model = Consumer::start("bird_model", &[]).await?;
     let webhook = json!({"url": format!("{}/webhook", model.base), "project": stage.project, "send_payload": true,
         "send_for_all_actions": false, "actions": ["ANNOTATION_CREATED", "ANNOTATION_UPDATED", "PROJECT_UPDATED"]});
     stage.studio.post("/api/webhooks/", webhook).await?;
@@ -106,14 +106,23 @@ async fn a_model_trains_on_annotations_as_they_come() -> Result<()> {
     stage.settle().await
 }
 
-/// Everything that the reference promises of each action is there.
+/// Everything that the reference promises of each action is there, and every request is signed:
+/// by a secret that the receiver knows, also while it is being rotated.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_after_the_documentation_understands_every_action() -> Result<()> {
     let (mut stage, _daemon) = stage("reference").await?;
-    let receiver = Consumer::start("receiver").await?;
-    stage.webhook("/", json!({"url": format!("{}/", receiver.base)})).await?;
+    let webhook = stage.webhook("/", json!({})).await?;
+    let secret: String = stage.sql.query_one("select lshookd.rotate_secret($1)", &[&webhook]).await?.get(0);
+    let receiver = Consumer::start("receiver", &[&secret]).await?;
+    stage
+        .sql
+        .execute("update webhook set url = $1::text where id::bigint = $2", &[&format!("{}/", receiver.base), &webhook])
+        .await?;
     let tour = tables().into_iter().find(|table| table.name == "the tour").context("no tour")?;
-    stage.play_all(&tour.scenarios).await?;
+    let (first, last) = tour.scenarios.split_at(tour.scenarios.len() / 2);
+    stage.play_all(first).await?;
+    stage.sql.execute("select lshookd.rotate_secret($1)", &[&webhook]).await?;
+    stage.play_all(last).await?;
     stage.settle().await?;
     let seen = receiver.ask("/seen", Value::Null).await?;
     let actions = [

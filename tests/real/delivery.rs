@@ -181,3 +181,53 @@ async fn by_default_private_addresses_are_refused_and_the_reason_recorded() -> R
     bed.receiver.expect(1).await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_is_kept_for_a_while_and_what_is_dead_for_ever() -> Result<()> {
+    let (bed, daemon) = Bed::running("retention").await?;
+    bed.webhook("/gone", "{}").await?;
+    bed.receiver.answer("/gone", Reply::status(410));
+    bed.run("update project set title = 'Fish'").await?;
+    let ended = async || {
+        let ended = "select count(*) from lshookd.delivery where state in ('delivered', 'dead')";
+        Ok((bed.number(ended).await? == 2).then_some(()))
+    };
+    eventually("both deliveries have ended", SECONDS, ended).await?;
+    daemon.stop().await?;
+    bed.run("update lshookd.delivery set ended_at = ended_at - interval '29 days'").await?;
+    let owed = "select count(*) from lshookd.delivery";
+    bed.lshookd.run().await?.stop().await?;
+    assert_eq!(bed.number(owed).await?, 2);
+
+    bed.run("update lshookd.delivery set ended_at = ended_at - interval '1 day'").await?;
+    let _daemon = bed.lshookd.run().await?;
+    let expired = async || Ok((bed.number(owed).await? == 1).then_some(()));
+    eventually("the delivery of a month ago is deleted", Duration::from_secs(5), expired).await?;
+    assert_eq!(bed.number("select count(*) from lshookd.delivery where state = 'dead'").await?, 1);
+    assert_eq!(bed.number("select count(*) from lshookd.event").await?, 1);
+    assert_eq!(bed.number("select count(*) from lshookd.attempt").await?, 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_in_a_url_are_sent_as_basic_auth_and_shown_nowhere() -> Result<()> {
+    let (bed, daemon) = Bed::running("basic").await?;
+    let url = bed.receiver.url("/basic").replace("http://", "http://user:swordfish@");
+    bed.webhook("/basic", &format!(r#"{{"url": "{url}", "headers": {{"X-Key": "open-sesame"}}}}"#)).await?;
+    bed.receiver.answer("/basic", Reply::status(500));
+    bed.run("update project set title = 'Fish'").await?;
+    let requests = async || {
+        let all = bed.receiver.received();
+        Ok((all.iter().filter(|request| request.path == "/basic").count() > 1).then_some(all))
+    };
+    let received = eventually("it is tried again", Duration::from_secs(10), requests).await?;
+    let basic = received.iter().find(|request| request.path == "/basic").expect("a request");
+    assert_eq!(basic.header("authorization"), "Basic dXNlcjpzd29yZGZpc2g=");
+    let recorded: String = bed.sql.query_one("select json_agg(attempt)::text from lshookd.attempt", &[]).await?.get(0);
+    let secret: String = bed.sql.query_one("select secret from lshookd.secret limit 1", &[]).await?.get(0);
+    let shown = daemon.log() + &recorded;
+    for hidden in ["swordfish", "dXNlcjpzd29yZGZpc2g", "open-sesame", secret.as_str()] {
+        assert!(!shown.contains(hidden), "{hidden} is shown: {shown}");
+    }
+    Ok(())
+}

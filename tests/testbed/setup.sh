@@ -48,12 +48,14 @@ command -v pg_dump >/dev/null || apt_install postgresql-client
 python3 -c 'import venv, ensurepip' 2>/dev/null || apt_install python3-venv
 
 parts=$cache/python-parts
-if [ ! -e "$parts/complete" ]; then
-    say "installing an S3-compatible store (moto) and label-studio-ml from PyPI into $parts"
+wanted='moto[server]==5.2.5 label-studio-ml==1.0.9 rq==1.10.1 standardwebhooks==1.1.0'
+if [ "$(cat "$parts/complete" 2>/dev/null)" != "$wanted" ]; then
+    say "installing an S3-compatible store (moto), label-studio-ml and standardwebhooks from PyPI into $parts"
     rm -rf "$parts"
     python3 -m venv "$parts"
-    "$parts/bin/pip" install --quiet --disable-pip-version-check 'moto[server]==5.2.5' label-studio-ml==1.0.9 rq==1.10.1
-    touch "$parts/complete"
+    # shellcheck disable=SC2086
+    "$parts/bin/pip" install --quiet --disable-pip-version-check $wanted
+    echo "$wanted" >"$parts/complete"
 fi
 
 for version in "$@"; do

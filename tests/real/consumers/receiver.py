@@ -1,13 +1,16 @@
 """A receiver as Label Studio's documentation of webhooks suggests: one function for all actions,
-which reads what the reference promises of each. What is missing is an error, and answered so.
-usage: receiver.py PORT
+which reads what the reference promises of each. What is missing is an error, and answered so;
+so is what claims an id and is not signed by the secret. Label Studio's own requests do neither.
+usage: receiver.py PORT FOLDER SECRET
 """
 
 import sys
 
 from flask import Flask, jsonify, request
+from standardwebhooks import Webhook
 
 app = Flask(__name__)
+signature = Webhook(sys.argv[3])
 seen = {}
 
 COUNTS = (
@@ -53,6 +56,7 @@ def receive():
             raise KeyError(f"{action} is not in the reference")
     reads(event["project"], ["id"] if action == "PROJECT_DELETED" else PROJECT)
     if "webhook-id" in request.headers:
+        signature.verify(request.get_data(), {name.lower(): value for name, value in request.headers.items()})
         seen[action] = seen.get(action, 0) + 1
     return "", 200
 

@@ -1,0 +1,14 @@
+-- Deletes at most a thousand deliveries that ended well, or were cancelled, so many seconds ago;
+-- their attempts go along. Dead ones are kept until somebody deletes them.
+with old as (
+    select id
+    from lshookd.delivery
+    where state in ('delivered', 'cancelled')
+      and ended_at < clock_timestamp() - $1::float8 * interval '1 second'
+    order by ended_at
+    limit 1000
+)
+delete from lshookd.delivery
+using old
+where delivery.id = old.id
+returning delivery.event_id;

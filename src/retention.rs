@@ -1,0 +1,51 @@
+//! Retention: what was delivered is kept for a while, and then deleted in small batches, so that
+//! the history does not grow for ever and nobody waits for its deletion. Dead deliveries stay.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::Session;
+
+/// Pause between two looks.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Pause between two batches, for the others' sake.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Deletes what is older than `age` until `stop`; zero keeps everything.
+///
+/// # Errors
+/// When the connection is lost, or a statement fails.
+pub async fn run(mut session: Session, age: Duration, stop: &CancellationToken) -> Result<()> {
+    while !stop.is_cancelled() {
+        let pause = if expire(&mut session, age).await? { BREATH } else { EVERY };
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    Ok(())
+}
+
+/// Deletes one batch; whether there may be more.
+async fn expire(session: &mut Session, age: Duration) -> Result<bool> {
+    session.client.execute(include_str!("../sql/expire_secrets.sql"), &[]).await.context("deleting old secrets")?;
+    if age.is_zero() {
+        return Ok(false);
+    }
+    let transaction = session.client.transaction().await?;
+    let rows = transaction
+        .query(include_str!("../sql/expire_deliveries.sql"), &[&age.as_secs_f64()])
+        .await
+        .context("deleting old deliveries")?;
+    let events: Vec<i64> = rows.iter().map(|row| row.get("event_id")).collect();
+    transaction.execute(include_str!("../sql/expire_events.sql"), &[&events]).await.context("deleting old events")?;
+    transaction.commit().await?;
+    if !events.is_empty() {
+        tracing::debug!(deliveries = events.len(), "deleted what was delivered long ago");
+    }
+    Ok(!events.is_empty())
+}
