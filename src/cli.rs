@@ -35,6 +35,9 @@ enum Command {
         /// Print the SQL that would be run, and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Print the SQL, for psql, that makes a role to install as and one to run as
+        #[arg(long, conflicts_with = "dry_run")]
+        print_roles: bool,
     },
     /// Remove everything of lshookd's from the database
     Uninstall {
@@ -67,7 +70,8 @@ fn execute(cli: Cli) -> Result<()> {
     let schema = schema.as_deref();
     runtime.block_on(async {
         match cli.command {
-            Command::Install { dry_run } => install::run(&settings.server, schema, dry_run).await,
+            Command::Install { print_roles: true, .. } => install::print_roles(&settings.server, schema).await,
+            Command::Install { dry_run, .. } => install::run(&settings.server, schema, dry_run).await,
             Command::Uninstall { yes } => uninstall::run(&settings.server, schema, yes).await,
             Command::Run => daemon::run(settings).await,
         }

@@ -94,6 +94,22 @@ pub async fn run(server: &Server, schema: Option<&str>, dry_run: bool) -> Result
     Ok(())
 }
 
+/// Prints what a superuser runs by psql for an owner's and a daemon's role.
+///
+/// # Errors
+/// When this is no Label Studio database.
+pub async fn print_roles(server: &Server, schema: Option<&str>) -> Result<()> {
+    let session = server.connect().await?;
+    let schema = label_studio::enter(&session.client, schema).await?;
+    let row = session.client.query_one(include_str!("../sql/label_studio_role.sql"), &[&schema]).await?;
+    println!(r"\set owner 'lshookd_owner'");
+    println!(r"\set daemon 'lshookd'");
+    println!(r"\set label_studio_schema {}", row.get::<_, String>("schema"));
+    println!(r"\set label_studio_role {}", row.get::<_, String>("role"));
+    println!("{}", include_str!("../sql/roles.sql").trim());
+    Ok(())
+}
+
 /// Compares what is installed with this binary.
 pub async fn fitness(client: &mut Client) -> Result<Fitness> {
     let newest = runner().get_migrations().iter().map(Migration::version).max().unwrap_or_default();

@@ -32,7 +32,14 @@ pub async fn label_studio_database(label: &str) -> Result<Database> {
     server.create(label, Some(template)).await
 }
 
-/// lshookd for a database.
+/// lshookd in a database, installed as an owner and run as a daemon of few rights.
+pub async fn installed(database: &Database) -> Result<Lshookd> {
+    let lshookd = lshookd(database).with_roles(database).await?;
+    lshookd.succeed(&["install"]).await?;
+    Ok(lshookd)
+}
+
+/// lshookd for a database, as the superuser.
 pub fn lshookd(database: &Database) -> Lshookd {
     Lshookd::new(env!("CARGO_BIN_EXE_lshookd"), database)
 }
@@ -63,7 +70,7 @@ impl Bed {
         let sql = database.connect().await?;
         sql.batch_execute(lshookd_testbed::FIXTURE).await?;
         sql.batch_execute(include_str!("../sql/fixture.sql")).await?;
-        let lshookd = lshookd(&database);
+        let lshookd = lshookd(&database).with_roles(&database).await?;
         let receiver = Receiver::start().await?;
         Ok(Bed { database, sql, lshookd, receiver })
     }

@@ -13,7 +13,7 @@ use lshookd_testbed::receiver::{Received, Receiver};
 use lshookd_testbed::{cache, eventually, free_port, listens};
 use serde_json::{Value, json};
 
-use crate::bed::{label_studio_database, lshookd, version};
+use crate::bed::{installed, label_studio_database, version};
 
 /// A program in Python, with what `tests/testbed/setup.sh` installed for it.
 struct Consumer {
@@ -66,8 +66,7 @@ impl Consumer {
 async fn stage(label: &str) -> Result<(Stage, lshookd_testbed::daemon::Daemon)> {
     let database = label_studio_database(label).await?;
     let studio = Installation::find(&version())?.start(&database).await?;
-    let lshookd = lshookd(&database);
-    lshookd.succeed(&["install"]).await?;
+    let lshookd = installed(&database).await?;
     let daemon = lshookd.run().await?;
     Ok((Stage::set(studio, &database, Receiver::start().await?).await?, daemon))
 }

@@ -11,7 +11,7 @@ use lshookd_testbed::pooler::Pooler;
 use lshookd_testbed::receiver::{Received, Receiver};
 use serde_json::json;
 
-use crate::bed::{label_studio_database, lshookd, version};
+use crate::bed::{installed, label_studio_database, version};
 
 const PEOPLE: usize = 20;
 const ROUNDS: usize = 3;
@@ -74,7 +74,7 @@ fn check_order(requests: &[&Received]) -> Result<()> {
 /// Lets the crowd in, and compares what both senders sent.
 async fn crowd(label: &str, pool: Option<(&str, usize)>, connection: &str) -> Result<()> {
     let database = label_studio_database(label).await?;
-    let lshookd = lshookd(&database);
+    let lshookd = installed(&database).await?;
     let pooler = match pool {
         Some((mode, connections)) => Some(Pooler::start(&database, mode, connections).await?),
         None => None,
@@ -82,7 +82,6 @@ async fn crowd(label: &str, pool: Option<(&str, usize)>, connection: &str) -> Re
     let variables = pooler.as_ref().map(Pooler::environment).unwrap_or_default();
     let surroundings = Surroundings { variables, connection, redis: None };
     let studio = Installation::find(&version())?.start_in(&database, surroundings).await?;
-    lshookd.succeed(&["install"]).await?;
     let _daemon = lshookd.run().await?;
     let mut stage = Stage::set(studio, &database, Receiver::start().await?).await?;
     stage.furnish().await?;

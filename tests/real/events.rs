@@ -277,3 +277,26 @@ async fn ids_may_be_negative_or_of_64_bits() -> Result<()> {
     assert_eq!(deleted.ids("tasks"), [-7, 9_223_372_036_854_775_806]);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_writes_needs_no_right_in_our_schema() -> Result<()> {
+    let (bed, _daemon) = Bed::running("writer").await?;
+    let role = &bed.database.name;
+    bed.run(&format!(
+        "create role {role}; grant usage on schema public, fixture to {role};
+         grant all on all tables in schema public to {role}; grant all on all sequences in schema public to {role};
+         set role {role}"
+    ))
+    .await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "result": []}')"#).await?;
+    bed.run("update project set title = 'Fish'").await?;
+    bed.run("delete from task_completion").await?;
+    assert!(bed.run("select from lshookd.change").await.is_err());
+    bed.run(&format!("reset role; drop owned by {role}; drop role {role}")).await?;
+    let actions = bed.receiver.expect(4).await?;
+    let actions: Vec<&str> = actions.iter().map(|event| event.action()).collect();
+    assert_eq!(actions, ["TASKS_CREATED", "ANNOTATION_CREATED", "PROJECT_UPDATED", "ANNOTATIONS_DELETED"]);
+    assert_eq!(bed.number("select count(*) from lshookd.capture_error").await?, 0);
+    Ok(())
+}

@@ -9,7 +9,7 @@ use lshookd_testbed::label_studio::{Installation, Surroundings};
 use lshookd_testbed::receiver::Receiver;
 use lshookd_testbed::redis::Redis;
 
-use crate::bed::{label_studio_database, lshookd, version};
+use crate::bed::{installed, label_studio_database, version};
 
 async fn holds(name: &str) -> Result<()> {
     let table = tables().into_iter().find(|table| table.name == name).expect("a table of this name");
@@ -17,8 +17,7 @@ async fn holds(name: &str) -> Result<()> {
     let redis = if table.workers { Some(Redis::start().await?) } else { None };
     let surroundings = Surroundings { redis: redis.as_ref(), ..Surroundings::default() };
     let studio = Installation::find(&version())?.start_in(&database, surroundings).await?;
-    let lshookd = lshookd(&database);
-    lshookd.succeed(&["install"]).await?;
+    let lshookd = installed(&database).await?;
     let daemon = lshookd.run().await?;
     let mut stage = Stage::set(studio, &database, Receiver::start().await?).await?;
     stage.redis = redis;

@@ -15,6 +15,8 @@ use crate::postgres::Database;
 pub struct Lshookd {
     binary: PathBuf,
     environment: Vec<(String, String)>,
+    /// The role of the running daemon, where that is another than the commands'.
+    daemon_role: Option<String>,
 }
 
 /// A running `lshookd run`.
@@ -36,7 +38,7 @@ impl Lshookd {
         ] {
             environment.push((name.to_owned(), value.to_owned()));
         }
-        Lshookd { binary: binary.into(), environment }
+        Lshookd { binary: binary.into(), environment, daemon_role: None }
     }
 
     /// The same with another setting.
@@ -44,6 +46,22 @@ impl Lshookd {
         self.environment.retain(|(set, _)| set != name);
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Makes roles as `install --print-roles` says, of this test process's own names; from then on
+    /// commands are the owner's, and what runs is the daemon's.
+    pub async fn with_roles(self, database: &Database) -> Result<Lshookd> {
+        let [owner, daemon] = database.role_names();
+        let script = self.succeed(&["install", "--print-roles"]).await?;
+        let script = script
+            .replace("owner 'lshookd_owner'", &format!("owner '{owner}'"))
+            .replace("daemon 'lshookd'", &format!("daemon '{daemon}'"));
+        database
+            .psql(&format!("{script}\nalter role {owner} password 'owner'; alter role {daemon} password 'owner';"))
+            .await?;
+        let mut lshookd = self.with("POSTGRE_USER", &owner).with("POSTGRE_PASSWORD", "owner");
+        lshookd.daemon_role = Some(daemon);
+        Ok(lshookd)
     }
 
     /// Runs a command to its end.
@@ -67,7 +85,9 @@ impl Lshookd {
         let log = tempfile::Builder::new().prefix("lshookd-log-").tempfile()?.keep()?.1;
         let clean_up = format!("rm -f '{}'", log.display());
         let command = [self.binary.display().to_string(), "run".to_owned()];
-        let leash = Leash::start(&command, &self.environment, &log, &clean_up).await?;
+        let mut environment = self.environment.clone();
+        environment.extend(self.daemon_role.iter().map(|role| ("POSTGRE_USER".to_owned(), role.clone())));
+        let leash = Leash::start(&command, &environment, &log, &clean_up).await?;
         let daemon = Daemon { leash, log };
         let ready = async || Ok(daemon.log().contains("at work").then_some(()));
         if let Err(error) = eventually("lshookd is at work", Duration::from_secs(20), ready).await {

@@ -3,6 +3,7 @@
 //! `LSHOOKD_TEST_POSTGRES_IMAGE` names the container's image, and goes before the binaries.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{GenericImage, ImageExt};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::leash::Leash;
@@ -176,24 +179,51 @@ impl Database {
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
+    /// Names for the roles of an owner and of a daemon, the same for all databases of this process.
+    pub fn role_names(&self) -> [String; 2] {
+        ["owner", "daemon"].map(|role| format!("{}{role}", prefix()))
+    }
+
+    /// Runs a script by psql.
+    pub async fn psql(&self, script: &str) -> Result<()> {
+        // Roles are shared by all databases: one script at a time.
+        static TURN: Mutex<()> = Mutex::const_new(());
+        let _turn = TURN.lock().await;
+        let mut child = self
+            .client_program("psql")
+            .args(["--no-psqlrc", "--quiet", "--dbname", &self.name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        child.stdin.take().context("no standard input")?.write_all(script.as_bytes()).await?;
+        let output = child.wait_with_output().await?;
+        ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
     /// What `pg_dump` writes of it.
     pub async fn dump(&self, arguments: &[&str]) -> Result<String> {
-        let environment = self.environment();
-        let value = |name: &str| {
-            environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
-        };
-        let output = Command::new("pg_dump")
-            .args(arguments)
-            .args(["--host", &value("POSTGRE_HOST"), "--port", &value("POSTGRE_PORT")])
-            .args(["--username", &value("POSTGRE_USER"), &self.name])
-            .env("PGPASSWORD", value("POSTGRE_PASSWORD"))
-            .output()
-            .await?;
+        let output = self.client_program("pg_dump").args(arguments).arg(&self.name).output().await?;
         ensure!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
         // Recent versions bracket a dump with commands for psql, which hold a random key.
         let text = String::from_utf8(output.stdout)?;
         let bracket = |line: &str| line.starts_with(r"\restrict") || line.starts_with(r"\unrestrict");
         Ok(text.lines().filter(|line| !bracket(line)).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// One of PostgreSQL's own programs, as the superuser.
+    fn client_program(&self, name: &str) -> Command {
+        let environment = self.environment();
+        let value = |name: &str| {
+            environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let mut command = Command::new(name);
+        command
+            .args(["--host", &value("POSTGRE_HOST"), "--port", &value("POSTGRE_PORT")])
+            .args(["--username", &value("POSTGRE_USER")])
+            .env("PGPASSWORD", value("POSTGRE_PASSWORD"));
+        command
     }
 }
 
