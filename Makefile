@@ -4,7 +4,7 @@
 LABEL_STUDIO ?= 1.23.2
 export LSHOOKD_TEST_LABEL_STUDIO = $(LABEL_STUDIO)
 
-.PHONY: demo test test-matrix lint clean
+.PHONY: demo test test-faults test-matrix lint clean
 
 ## Show it: the real Label Studio, lshookd beside it, and what each sends. KEEP=1 leaves it running.
 demo:
@@ -18,6 +18,13 @@ demo:
 test:
 	@tests/testbed/setup.sh 1.13.1 $(LABEL_STUDIO)
 	cargo test --bins --test real
+
+## The table of faults, each under a load of 10,000 annotations at least and injected often.
+test-faults:
+	@tests/testbed/setup.sh $(LABEL_STUDIO)
+	@cargo test --quiet --test real --no-run
+	@printf '%-58s %9s %9s %6s %7s %10s %12s %13s\n' fault committed delivered lost phantom duplicated 'out of order' 'longest write'
+	@LSHOOKD_TEST_FAULTS=$${LSHOOKD_TEST_FAULTS:-10000} RUST_BACKTRACE=0 cargo test --quiet --test real -- --test-threads 1 --nocapture faults:: 2>&1 | grep -vE '^(PostgreSQL:|running|\.*$$|$$)'
 
 ## What is compared with the real Label Studio, on several of its versions and of PostgreSQL's.
 test-matrix:

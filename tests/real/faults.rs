@@ -1,12 +1,16 @@
 //! Faults, really injected: nothing is lost, nothing is made up, the order holds.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Result;
-use lshookd_testbed::eventually;
+use lshookd_testbed::daemon::Daemon;
+use lshookd_testbed::label_studio::Installation;
+use lshookd_testbed::postgres::Server;
+use lshookd_testbed::proxy::Proxy;
+use lshookd_testbed::receiver::Reply;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, version};
+use crate::ledger;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_done_while_the_daemon_is_away_arrives_after_its_start() -> Result<()> {
@@ -59,81 +63,231 @@ async fn an_endpoint_that_comes_back_gets_everything_in_order() -> Result<()> {
     Ok(())
 }
 
-/// The numbers that a writer commits while `disturb` goes on, and what arrives of them.
-async fn ledger(bed: &Bed, disturb: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
-    let database = bed.database.connect().await?;
-    let writer = async {
-        let mut committed = Vec::new();
-        for number in 0..300 {
-            let row = database
-                .query_one(r#"select (fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "updated_by_id": 1}'))[1]"#, &[])
-                .await?;
-            committed.push(row.get::<_, i64>(0));
-            if number % 3 == 0 {
-                database
-                    .batch_execute(
-                        r#"begin; select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}'); rollback"#,
-                    )
-                    .await?;
+/// How often a disturbance is repeated: `few` times, in `make test-faults` 50.
+fn times(few: u64) -> u64 {
+    if std::env::var_os("LSHOOKD_TEST_FAULTS").is_some() { 50 } else { few }
+}
+
+async fn seconds(number: f64) {
+    tokio::time::sleep(Duration::from_secs_f64(number)).await;
+}
+
+/// Nobody who writes may wait for a fault on our side.
+const NOT_AT_ALL: Duration = Duration::ZERO;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_is_killed_again_and_again() -> Result<()> {
+    let (bed, daemon) = Bed::running("kill").await?;
+    let mut daemon = Some(daemon);
+    ledger::balance("the daemon is killed again and again (kill -9)", &bed, NOT_AT_ALL, async || {
+        for round in 0..times(6) {
+            // At another moment of its work each time.
+            seconds(0.05 + (round * 37 % 50) as f64 / 100.0).await;
+            if let Some(daemon) = daemon.take() {
+                daemon.kill().await?;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            daemon = Some(bed.lshookd.run().await?);
         }
-        anyhow::Ok(committed)
-    };
-    let (committed, disturbed) = tokio::join!(writer, disturb());
-    disturbed?;
-    let committed = committed?;
-    let all = async || {
-        let ids: HashSet<i64> = bed.receiver.accepted().iter().flat_map(|event| event.ids("annotation")).collect();
-        Ok((ids.len() >= committed.len()).then_some(()))
-    };
-    eventually("everything committed arrives", Duration::from_secs(60), all).await?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let events = bed.receiver.accepted();
-    let mut seen = HashSet::new();
-    let firsts: Vec<i64> = events
-        .iter()
-        .filter(|event| seen.insert(event.header("webhook-id").to_owned()))
-        .flat_map(|event| event.ids("annotation"))
-        .collect();
-    assert_eq!(firsts, committed, "lost, made up, or out of order");
-    println!("committed {}, duplicates {}", committed.len(), events.len() - firsts.len());
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_when_the_daemon_is_killed_again_and_again() -> Result<()> {
-    let (bed, daemon) = Bed::running("kill").await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    bed.receiver.expect(1).await?;
-    bed.receiver.clear();
-    ledger(&bed, async || {
-        let mut daemon = daemon;
-        for round in 0..8u64 {
-            tokio::time::sleep(Duration::from_millis(150 + 53 * round)).await;
-            daemon.kill().await?;
-            daemon = bed.lshookd.run().await?;
+async fn the_daemon_is_stopped_and_started_again() -> Result<()> {
+    let (bed, daemon) = Bed::running("term").await?;
+    let mut daemon = Some(daemon);
+    let account = ledger::balance("the daemon is stopped and started again (SIGTERM)", &bed, NOT_AT_ALL, async || {
+        for _ in 0..times(3) {
+            seconds(0.3).await;
+            if let Some(daemon) = daemon.take() {
+                assert_eq!(daemon.stop().await?, Some(0));
+            }
+            daemon = Some(bed.lshookd.run().await?);
         }
-        std::mem::forget(daemon); // Works on until its leash is let go with this process.
         Ok(())
     })
-    .await
+    .await?;
+    assert_eq!(account.duplicated, 0, "what was answered was recorded before it ended");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_when_postgresql_ends_its_sessions() -> Result<()> {
-    let (bed, _daemon) = Bed::running("terminate").await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    bed.receiver.expect(1).await?;
-    bed.receiver.clear();
-    ledger(&bed, async || {
-        for _ in 0..8 {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            bed.run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lshookd' and datname = current_database()").await?;
+async fn one_of_three_daemons_is_killed_and_the_next_takes_over() -> Result<()> {
+    let (bed, first) = Bed::running("three").await?;
+    let second = bed.lshookd.start().await?;
+    let third = bed.lshookd.start().await?;
+    let mut daemons = std::collections::VecDeque::from([first, second, third]);
+    ledger::balance("three daemons, the one at work is killed in turn", &bed, NOT_AT_ALL, async || {
+        for _ in 0..times(4).min(10) {
+            seconds(1.5).await;
+            if let Some(daemon) = daemons.pop_front() {
+                daemon.kill().await?;
+            }
+            daemons.push_back(bed.lshookd.start().await?);
         }
         Ok(())
     })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_ends_our_sessions() -> Result<()> {
+    let (bed, _daemon) = Bed::running("terminate").await?;
+    ledger::balance("PostgreSQL ends our sessions (pg_terminate_backend)", &bed, NOT_AT_ALL, async || {
+        for _ in 0..times(6) {
+            seconds(0.3).await;
+            end_sessions(&bed, "application_name = 'lshookd'").await?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+async fn end_sessions(bed: &Bed, which: &str) -> Result<()> {
+    bed.run(&format!(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where {which} and datname = current_database() and pid <> pg_backend_pid()"
+    ))
     .await
+}
+
+/// A database on a server of its own, which may be stopped and frozen; `None` without binaries.
+async fn own_server(label: &str) -> Result<Option<(Server, Bed, Daemon)>> {
+    let Some(server) = Server::start_own().await? else {
+        return Ok(None);
+    };
+    let template = Installation::find(&version())?.template(&server).await?;
+    let bed = Bed::furnish(server.create(label, Some(&template.name)).await?).await?;
+    bed.lshookd.succeed(&["install"]).await?;
+    bed.webhook("/project", "{}").await?;
+    let daemon = bed.lshookd.run().await?;
+    Ok(Some((server, bed, daemon)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_is_restarted() -> Result<()> {
+    for mode in ["fast", "immediate"] {
+        let Some((server, bed, _daemon)) = own_server("restart").await? else {
+            return Ok(());
+        };
+        let name = format!("PostgreSQL is restarted ({mode})");
+        ledger::balance(&name, &bed, Duration::from_secs(5), async || {
+            for _ in 0..times(2).min(5) {
+                seconds(1.0).await;
+                server.restart(mode).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_freezes() -> Result<()> {
+    let Some((server, bed, _daemon)) = own_server("freeze").await? else {
+        return Ok(());
+    };
+    let time = Duration::from_secs(if times(0) > 0 { 30 } else { 3 });
+    let name = format!("PostgreSQL freezes for {} s", time.as_secs());
+    ledger::balance(&name, &bed, time, async || server.freeze(time).await).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_network_to_postgresql_fails() -> Result<()> {
+    for silent in [false, true] {
+        let mut bed = Bed::lay("network").await?;
+        bed.webhook("/project", "{}").await?;
+        let proxy = Proxy::start(bed.server_port()?).await?;
+        bed.lshookd = bed.lshookd.with("POSTGRE_PORT", &proxy.port.to_string());
+        let _daemon = bed.lshookd.run().await?;
+        let name = if silent { "the network to PostgreSQL falls silent" } else { "the network to PostgreSQL is cut" };
+        ledger::balance(name, &bed, NOT_AT_ALL, async || {
+            for _ in 0..times(3).min(10) {
+                seconds(0.4).await;
+                match silent {
+                    true => proxy.silence(Duration::from_secs(2)).await,
+                    false => proxy.cut(Duration::from_millis(300)).await,
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_label_studios_is_locked() -> Result<()> {
+    let (bed, _daemon) = Bed::running("lock").await?;
+    let locker = bed.database.connect().await?;
+    ledger::balance("a table of Label Studio's is locked for 3 s", &bed, Duration::from_secs(3), async || {
+        locker.batch_execute("begin; lock table task_completion").await?;
+        seconds(3.0).await;
+        Ok(locker.batch_execute("rollback").await?)
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dba_sets_short_time_outs() -> Result<()> {
+    let (bed, _daemon) = Bed::running("timeouts").await?;
+    let database = &bed.database.name;
+    ledger::balance("statement_timeout and idle_in_transaction_… of 100 ms", &bed, NOT_AT_ALL, async || {
+        bed.run(&format!(
+            "alter database {database} set statement_timeout = '100ms';
+             alter database {database} set idle_in_transaction_session_timeout = '100ms'"
+        ))
+        .await?;
+        end_sessions(&bed, "application_name = 'lshookd'").await?;
+        seconds(2.0).await;
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_read_only_for_a_while() -> Result<()> {
+    let (bed, _daemon) = Bed::running("readonly").await?;
+    let database = &bed.database.name;
+    ledger::balance("the database is read-only for 3 s", &bed, Duration::from_secs(3), async || {
+        bed.run(&format!("alter database {database} set default_transaction_read_only = on")).await?;
+        end_sessions(&bed, "true").await?;
+        seconds(3.0).await;
+        bed.run(&format!("alter database {database} set default_transaction_read_only = off")).await?;
+        end_sessions(&bed, "true").await
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_fail_in_every_way() -> Result<()> {
+    let (bed, _daemon) = Bed::running("endpoints").await?;
+    let answers = [
+        Reply::status(500),
+        Reply { headers: vec![("retry-after", "1".to_owned())], ..Reply::status(429) },
+        Reply { headers: vec![("location", "/second".to_owned())], ..Reply::status(308) },
+        Reply::status(404),
+        Reply { delay: Duration::from_millis(500), ..Reply::status(503) },
+    ];
+    ledger::balance("endpoints answer 500, 429, 308 in a loop, 404, late", &bed, NOT_AT_ALL, async || {
+        for answer in answers {
+            bed.receiver.answer("/second", answer);
+            seconds(1.0).await;
+        }
+        bed.receiver.answer("/second", Reply::status(200));
+        Ok(())
+    })
+    .await?;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

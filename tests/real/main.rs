@@ -9,4 +9,5 @@ mod delivery;
 mod events;
 mod faults;
 mod label_studio;
+mod ledger;
 mod upgrade;

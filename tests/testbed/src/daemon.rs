@@ -82,18 +82,23 @@ impl Lshookd {
 
     /// Starts the daemon, and waits until it plans.
     pub async fn run(&self) -> Result<Daemon> {
+        let daemon = self.start().await?;
+        let ready = async || Ok(daemon.log().contains("at work").then_some(()));
+        if let Err(error) = eventually("lshookd is at work", Duration::from_secs(20), ready).await {
+            bail!("{error:#}; its log:\n{}", daemon.log());
+        }
+        Ok(daemon)
+    }
+
+    /// Starts the daemon, which may have to stand by.
+    pub async fn start(&self) -> Result<Daemon> {
         let log = tempfile::Builder::new().prefix("lshookd-log-").tempfile()?.keep()?.1;
         let clean_up = format!("rm -f '{}'", log.display());
         let command = [self.binary.display().to_string(), "run".to_owned()];
         let mut environment = self.environment.clone();
         environment.extend(self.daemon_role.iter().map(|role| ("POSTGRE_USER".to_owned(), role.clone())));
         let leash = Leash::start(&command, &environment, &log, &clean_up).await?;
-        let daemon = Daemon { leash, log };
-        let ready = async || Ok(daemon.log().contains("at work").then_some(()));
-        if let Err(error) = eventually("lshookd is at work", Duration::from_secs(20), ready).await {
-            bail!("{error:#}; its log:\n{}", daemon.log());
-        }
-        Ok(daemon)
+        Ok(Daemon { leash, log })
     }
 }
 

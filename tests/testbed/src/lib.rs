@@ -6,6 +6,7 @@ pub mod label_studio;
 pub mod leash;
 pub mod pooler;
 pub mod postgres;
+pub mod proxy;
 pub mod receiver;
 pub mod redis;
 pub mod s3;

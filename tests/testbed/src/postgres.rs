@@ -25,9 +25,17 @@ pub struct Server {
     pub config: Config,
     /// How it was come by, for messages.
     pub origin: String,
-    /// The server's data folder, where it is ours.
-    pub data: Option<PathBuf>,
+    /// Where its parts are, if it is ours.
+    own: Option<Own>,
     _leash: Leash,
+}
+
+/// What is needed to stop a server and start it again.
+struct Own {
+    folder: PathBuf,
+    binaries: PathBuf,
+    /// The command that runs it.
+    command: Vec<String>,
 }
 
 /// A database of its own for one test; gone when the tests end.
@@ -44,7 +52,7 @@ impl Server {
             let config = url.parse().context("LSHOOKD_TEST_DATABASE_URL")?;
             let clean_up = include_str!("drop_databases.sh").replace("PREFIX", &prefix());
             let leash = Leash::start(&["sleep", "infinity"], &[], Path::new("/dev/null"), &clean_up).await?;
-            return Ok(Server { config, origin: "LSHOOKD_TEST_DATABASE_URL".to_owned(), data: None, _leash: leash });
+            return Ok(Server { config, origin: "LSHOOKD_TEST_DATABASE_URL".to_owned(), own: None, _leash: leash });
         }
         if let Ok(image) = std::env::var("LSHOOKD_TEST_POSTGRES_IMAGE") {
             return Server::contain(&image).await;
@@ -84,11 +92,13 @@ impl Server {
         ] {
             command.extend(["-c".to_owned(), setting]);
         }
-        let clean_up = format!("rm -rf '{}'", folder.display());
-        let leash = Leash::start(&command, &[], &folder.join("log"), &clean_up).await?;
+        let own = Own { folder, binaries: binaries.to_owned(), command };
+        let stop = own.pg_ctl(&["stop", "-m", "immediate"])?.join("' '");
+        let clean_up = format!("'{stop}'; rm -rf '{}'", own.folder.display());
+        let leash = Leash::start(&own.command, &[], &own.folder.join("log"), &clean_up).await?;
         let mut config = Config::new();
         config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname("postgres");
-        let server = Server { config, origin: format!("{}", binaries.display()), data: Some(data), _leash: leash };
+        let server = Server { config, origin: format!("{}", binaries.display()), own: Some(own), _leash: leash };
         server.wait().await?;
         Ok(server)
     }
@@ -115,9 +125,43 @@ impl Server {
         std::mem::forget(container); // The leash removes it, also when this process is killed.
         let mut config = Config::new();
         config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname("postgres");
-        let server = Server { config, origin: format!("container of {image}"), data: None, _leash: leash };
+        let server = Server { config, origin: format!("container of {image}"), own: None, _leash: leash };
         server.wait().await?;
         Ok(server)
+    }
+
+    /// The newest one on this machine, for tests that stop and freeze it; `None` without binaries.
+    pub async fn start_own() -> Result<Option<Server>> {
+        match binaries() {
+            Some(folder) => Ok(Some(Server::start(&folder).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Stops it (`fast` or `immediate`) and starts it again, with the same data.
+    pub async fn restart(&self, mode: &str) -> Result<()> {
+        let own = self.own.as_ref().context("this server is not ours to restart")?;
+        let settings = own.command.iter().skip_while(|word| *word != "-c").cloned().collect::<Vec<_>>().join(" ");
+        let log = own.folder.join("log-of-restarts").display().to_string();
+        let command = own.pg_ctl(&["restart", "-m", mode, "-l", &log, "-o", &settings])?;
+        let status = Command::new(&command[0]).args(&command[1..]).stdout(Stdio::null()).status().await?;
+        ensure!(status.success(), "pg_ctl restart failed");
+        self.wait().await
+    }
+
+    /// Stops all its processes where they are, for a while.
+    pub async fn freeze(&self, time: Duration) -> Result<()> {
+        let own = self.own.as_ref().context("this server is not ours to freeze")?;
+        let postmaster = std::fs::read_to_string(own.folder.join("data/postmaster.pid"))?;
+        let postmaster = postmaster.lines().next().context("no process id")?;
+        let signal = async |name: &str| {
+            let script = format!("kill -{name} {postmaster} $(pgrep --parent {postmaster})");
+            Command::new("sh").args(["-c", &script]).status().await
+        };
+        signal("STOP").await?;
+        tokio::time::sleep(time).await;
+        signal("CONT").await?;
+        Ok(())
     }
 
     async fn wait(&self) -> Result<()> {
@@ -146,6 +190,17 @@ impl Server {
         let mut config = self.config.clone();
         config.dbname(&name);
         Ok(Database { name, config })
+    }
+}
+
+impl Own {
+    /// A command of pg_ctl's, as the user of the server.
+    fn pg_ctl(&self, arguments: &[&str]) -> Result<Vec<String>> {
+        let mut command = as_postgres(&self.folder)?;
+        command.push(self.binaries.join("pg_ctl").display().to_string());
+        command.push(format!("--pgdata={}", self.folder.join("data").display()));
+        command.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        Ok(command)
     }
 }
 

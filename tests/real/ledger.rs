@@ -1,0 +1,174 @@
+//! A ledger: what writers committed and what they rolled back, against what endpoints accepted.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use futures_util::future::join_all;
+use lshookd_testbed::eventually;
+use lshookd_testbed::postgres::Database;
+use lshookd_testbed::receiver::Received;
+use tokio::time::sleep;
+use tokio_postgres::Client;
+
+use crate::bed::Bed;
+
+const WRITERS: usize = 4;
+/// The endpoints, a lane each.
+const PATHS: [&str; 2] = ["/project", "/second"];
+
+/// How many annotations are written at least: `LSHOOKD_TEST_FAULTS`, or enough for a short run.
+fn quantity() -> usize {
+    std::env::var("LSHOOKD_TEST_FAULTS").ok().and_then(|text| text.parse().ok()).unwrap_or(400)
+}
+
+/// What one writer did.
+#[derive(Default)]
+struct Written {
+    committed: Vec<i64>,
+    longest: Duration,
+}
+
+/// What came of a disturbance under load.
+#[derive(Debug)]
+pub struct Account {
+    /// Committed annotations.
+    pub committed: usize,
+    /// Accepted requests, to all endpoints.
+    pub delivered: usize,
+    /// Committed and not accepted by every endpoint.
+    pub lost: usize,
+    /// Accepted and not committed.
+    pub phantom: usize,
+    /// Accepted again.
+    pub duplicated: usize,
+    /// Accepted after something that the same writer committed later.
+    pub out_of_order: usize,
+    /// The longest that a write took.
+    pub longest: Duration,
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Account { committed, delivered, lost, phantom, duplicated, out_of_order, longest } = self;
+        write!(
+            formatter,
+            "{committed:>9} {delivered:>9} {lost:>6} {phantom:>7} {duplicated:>10} {out_of_order:>12} {:>11.3} s",
+            longest.as_secs_f64()
+        )
+    }
+}
+
+/// Writes while the disturbance goes on, waits until everything has arrived, and compares. No
+/// write may have taken longer than `patience`, the time of the fault itself.
+pub async fn balance(
+    name: &str,
+    bed: &Bed,
+    patience: Duration,
+    disturb: impl AsyncFnOnce() -> Result<()>,
+) -> Result<Account> {
+    bed.webhook(PATHS[1], "{}").await?;
+    bed.run(&format!(r#"select fixture.rows('task', '{{"project_id": 1}}', {WRITERS})"#)).await?;
+    bed.receiver.expect(PATHS.len()).await?;
+    bed.receiver.clear();
+    let over = AtomicBool::new(false);
+    let disturbance = async {
+        sleep(Duration::from_millis(200)).await;
+        let disturbed = disturb().await;
+        over.store(true, Ordering::Relaxed);
+        disturbed
+    };
+    let writers = join_all((0..WRITERS).map(|writer| write(&bed.database, writer, &over)));
+    let (disturbed, written) = tokio::join!(disturbance, writers);
+    disturbed?;
+    let written = written.into_iter().collect::<Result<Vec<Written>>>()?;
+
+    let arrived = async || Ok((account(&bed.receiver.accepted(), &written).lost == 0).then_some(()));
+    let outcome = eventually("everything committed arrives", Duration::from_secs(120), arrived).await;
+    sleep(Duration::from_millis(500)).await;
+    let account = account(&bed.receiver.accepted(), &written);
+    println!("{name:<58} {account}");
+    outcome?;
+    ensure!(account.phantom == 0 && account.out_of_order == 0, "{name}: {account:?}");
+    ensure!(account.longest <= patience + Duration::from_secs(2), "{name}: a write took {:?}", account.longest);
+    Ok(account)
+}
+
+/// Writes annotations of one task, and rolls every fifth back, until it is over.
+async fn write(database: &Database, writer: usize, over: &AtomicBool) -> Result<Written> {
+    let mut written = Written::default();
+    let mut client = connect(database).await?;
+    let mut number = 0;
+    while number < quantity() / WRITERS || !over.load(Ordering::Relaxed) {
+        number += 1;
+        let mark = (writer * 10_000_000 + number) as f64;
+        let row = format!(
+            r#"select (fixture.rows('task_completion', '{{"project_id": 1, "task_id": {}, "lead_time": {mark}}}'))[1]"#,
+            writer + 1
+        );
+        let started = Instant::now();
+        let id = loop {
+            match client.query_one(&row, &[]).await {
+                Ok(id) => break Some(id.get::<_, i64>(0)),
+                Err(error) if error.is_closed() || client.is_closed() => {
+                    client = connect(database).await?;
+                    // Whether it was committed before the connection went, only the table knows.
+                    let query = "select id::bigint from task_completion where lead_time = $1";
+                    if let Ok(Some(id)) = client.query_opt(query, &[&mark]).await {
+                        break Some(id.get(0));
+                    }
+                }
+                Err(_) => {} // Refused, as in a database that is read-only for a while.
+            }
+            sleep(Duration::from_millis(20)).await;
+        };
+        written.longest = written.longest.max(started.elapsed());
+        written.committed.extend(id);
+        if number % 5 == 0 {
+            let _ = client.batch_execute(&format!("begin; {row}; rollback")).await;
+        }
+        sleep(Duration::from_millis(4)).await;
+    }
+    Ok(written)
+}
+
+async fn connect(database: &Database) -> Result<Client> {
+    let connected = async || Ok(database.connect().await.ok());
+    eventually("the writer connects", Duration::from_secs(90), connected).await
+}
+
+fn account(accepted: &[Received], written: &[Written]) -> Account {
+    let mut places: HashMap<i64, (usize, usize)> = HashMap::new();
+    for (writer, written) in written.iter().enumerate() {
+        places.extend(written.committed.iter().enumerate().map(|(index, id)| (*id, (writer, index))));
+    }
+    let mut account = Account {
+        committed: places.len(),
+        delivered: accepted.len(),
+        lost: 0,
+        phantom: 0,
+        duplicated: 0,
+        out_of_order: 0,
+        longest: written.iter().map(|written| written.longest).max().unwrap_or_default(),
+    };
+    for path in PATHS {
+        let mut seen = HashSet::new();
+        let mut latest = [None; WRITERS];
+        for id in accepted.iter().filter(|request| request.path == path).flat_map(|request| request.ids("annotation")) {
+            if !seen.insert(id) {
+                account.duplicated += 1;
+                continue;
+            }
+            let Some((writer, index)) = places.get(&id) else {
+                account.phantom += 1;
+                continue;
+            };
+            account.out_of_order += usize::from(latest[*writer] > Some(*index));
+            latest[*writer] = latest[*writer].max(Some(*index));
+        }
+        account.lost += places.keys().filter(|id| !seen.contains(id)).count();
+    }
+    account
+}
