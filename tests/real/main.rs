@@ -11,3 +11,20 @@ mod faults;
 mod label_studio;
 mod ledger;
 mod upgrade;
+
+#[test]
+fn every_guarantee_names_tests_that_are_there() {
+    let document = include_str!("../../docs/guarantees.md");
+    let names: Vec<(&str, &str)> = document.split('`').filter_map(|code| code.split_once("::")).collect();
+    assert!(names.len() >= document.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count());
+    for (module, test) in names {
+        let path = format!("{}/tests/real/{module}.rs", env!("CARGO_MANIFEST_DIR"));
+        let source = std::fs::read_to_string(&path).expect(&path);
+        assert!(
+            source.contains(&format!("fn {test}("))
+                || source.contains(&format!("{test}:"))
+                || source.contains(&format!("{test} ")),
+            "{module}::{test}"
+        );
+    }
+}
