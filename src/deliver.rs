@@ -68,10 +68,12 @@ impl Hosts {
 pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken) -> Result<()> {
     let Session { client, mut notifications } = session;
     client.batch_execute(include_str!("../sql/listen_lanes.sql")).await?;
+    let gate = Arc::new(Gate::new(&settings.egress));
+    let refusals = tokio::spawn(report_refused(endpoints(&client).await?, Arc::clone(&gate)));
     let (recorder, records) = record::recorder();
     let shared = Arc::new(Shared {
         client,
-        sender: Sender::new(Gate::new(&settings.egress), settings.timeout)?,
+        sender: Sender::new(gate, settings.timeout)?,
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
         hold: settings.poll,
@@ -110,6 +112,7 @@ pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken
         }
     };
     shared.stop.cancel();
+    refusals.abort();
     if outcome.is_ok() {
         let farewell = async {
             while lanes.join_next().await.is_some() {}
@@ -127,6 +130,22 @@ pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken
         }
     }
     outcome
+}
+
+/// The active webhooks and where they point.
+async fn endpoints(client: &Client) -> Result<Vec<(i64, String)>> {
+    let rows = client.query(include_str!("../sql/active_endpoints.sql"), &[]).await;
+    let rows = rows.context("reading Label Studio's webhook table")?;
+    Ok(rows.iter().map(|row| (row.get("webhook"), row.get("url"))).collect())
+}
+
+/// Names the webhooks that will get nothing, before anything is owed to them.
+async fn report_refused(endpoints: Vec<(i64, String)>, gate: Arc<Gate>) {
+    for (webhook, url) in endpoints {
+        if let Some(refusal) = gate.refusal(&url).await {
+            tracing::warn!(webhook, reason = %refusal, "the endpoint of this webhook is refused");
+        }
+    }
 }
 
 /// The lanes that are due and not being worked on, each with its URL; and how long until the

@@ -6,6 +6,7 @@
 //! really connected to: for a name inside the resolver of the HTTP client, for a literal
 //! address before the request. Names are resolved anew for every connection.
 
+use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -115,25 +116,40 @@ impl Gate {
         }
     }
 
+    /// Why the endpoint of a webhook is refused, as things are now; `None` if it is not, or cannot
+    /// be told, for its name does not resolve.
+    pub async fn refusal(&self, url: &str) -> Option<Refusal> {
+        let url = Url::parse(url).ok()?;
+        self.check_url(&url).err().or(match url.host() {
+            Some(Host::Domain(name)) => self.resolve(name).await.err()?.downcast().ok().map(|refusal| *refusal),
+            _ => None,
+        })
+    }
+
+    /// The addresses of a name; refuses it if any of them is refused, as Label Studio does.
+    async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
+        if !self.allows_name(name) {
+            for address in &addresses {
+                self.check(address.ip())?;
+            }
+        }
+        Ok(addresses)
+    }
+
     fn allows_name(&self, name: &str) -> bool {
         self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name.trim_end_matches('.')))
     }
 }
 
-/// Resolves names, and refuses one if any of its addresses is refused, as Label Studio does.
+/// Resolves names for the HTTP client.
 pub struct GatedResolver(pub Arc<Gate>);
 
 impl Resolve for GatedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let gate = Arc::clone(&self.0);
         Box::pin(async move {
-            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if !gate.allows_name(name.as_str()) {
-                for address in &addresses {
-                    gate.check(address.ip())?;
-                }
-            }
-            let addresses: Addrs = Box::new(addresses.into_iter());
+            let addresses: Addrs = Box::new(gate.resolve(name.as_str()).await?.into_iter());
             Ok(addresses)
         })
     }
@@ -204,6 +220,17 @@ mod tests {
             "refused to connect to 127.0.0.1: 127.0.0.0/8 is forbidden (ssrf_protection_enabled, \
              use_default_banned_subnets); setting allow (LSHOOKD_ALLOW) can permit it"
         );
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_is_judged_by_name_and_by_address() {
+        let gate = gate(guarded());
+        assert!(gate.refusal("http://127.0.0.1:8080/hook").await.is_some());
+        assert!(gate.refusal("http://localhost/hook").await.is_some());
+        assert!(gate.refusal("http://8.8.8.8/hook").await.is_none());
+        assert!(gate.refusal("no URL").await.is_none());
+        let allowed = Gate::new(&Egress { allowed_hosts: vec!["localhost".to_owned()], ..guarded() });
+        assert!(allowed.refusal("http://localhost/hook").await.is_none());
     }
 
     #[test]

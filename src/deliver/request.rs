@@ -74,8 +74,7 @@ impl Sender {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(gate: Gate, timeout: Timeout) -> Result<Sender> {
-        let gate = Arc::new(gate);
+    pub fn new(gate: Arc<Gate>, timeout: Timeout) -> Result<Sender> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

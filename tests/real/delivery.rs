@@ -169,6 +169,8 @@ async fn by_default_private_addresses_are_refused_and_the_reason_recorded() -> R
     bed.webhook("/project", "{}").await?;
     let bed = Bed { lshookd: bed.lshookd.with("SSRF_PROTECTION_ENABLED", "true"), ..bed };
     let daemon = bed.lshookd.run().await?;
+    let named = async || Ok(daemon.log().contains("the endpoint of this webhook is refused").then_some(()));
+    eventually("the webhook is named at the start", SECONDS, named).await?;
     bed.run("update project set title = 'Fish'").await?;
     let refused = async || {
         Ok((bed.number("select count(*) from lshookd.attempt where error like 'refused to connect to 127.0.0.1: 127.0.0.0/8%LSHOOKD_ALLOW%'").await? > 0).then_some(()))
