@@ -4,7 +4,9 @@ use anyhow::Result;
 use lshookd_testbed::daemon::Lshookd;
 use lshookd_testbed::postgres::Database;
 
-use crate::bed::{label_studio_database, lshookd, server};
+use serde_json::json;
+
+use crate::bed::{Bed, label_studio_database, lshookd, server};
 
 /// The schema of a database as SQL.
 async fn dump(database: &Database) -> Result<String> {
@@ -149,5 +151,49 @@ async fn label_studio_may_live_in_another_schema() -> Result<()> {
     client.batch_execute(r#"alter schema public rename to "Label Studio"; create schema public"#).await?;
     let said = lshookd(&database).succeed(&["install"]).await?;
     assert!(said.contains("schema Label Studio"), "{said}");
+    Ok(())
+}
+
+/// Everything that the program prints or records, with the most talkative log, on good ways and bad.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_ever_printed() -> Result<()> {
+    const SECRETS: [&str; 4] = ["swordfish", "open-sesame", "dXNlcjpzd29yZGZpc2g", "xyzzy"];
+    let bed = Bed::lay("secrets").await?;
+    let url = bed.receiver.url("/project").replace("http://", "http://user:swordfish@");
+    let more = json!({"url": url, "headers": {"Authorization": "Bearer open-sesame"}}).to_string();
+    bed.webhook("/project", &more).await?;
+    bed.webhook("/", r#"{"url": "https://user:swordfish@127.0.0.1:1/", "headers": {"X-Key": "open-sesame\n"}}"#)
+        .await?;
+    bed.webhook("/", r#"{"url": "gopher://user:swordfish@[", "headers": {"X Key": "open-sesame"}}"#).await?;
+    let signing: String = bed.sql.query_one("select lshookd.rotate_secret(1)", &[]).await?.get(0);
+    let role = &bed.lshookd.daemon_role().expect("a daemon's role").to_owned();
+    bed.run(&format!("alter role {role} password 'xyzzy'")).await?;
+    let lshookd = bed.lshookd.with("LSHOOKD_LOG_LEVEL", "trace").with("POSTGRE_PASSWORD", "xyzzy");
+
+    let mut printed = String::new();
+    for arguments in [
+        &["install"][..],
+        &["install", "--dry-run"],
+        &["install", "--print-roles"],
+        &["uninstall"],
+        &["run", "--postgre-port", "1"],
+        &["install", "--database-url", "postgres://user:swordfish@127.0.0.1:1/x"],
+        &["install", "--database-url", "postgres://user:swordfish@["],
+    ] {
+        let output = lshookd.command(arguments).await?;
+        printed += &String::from_utf8_lossy(&[output.stdout, output.stderr].concat());
+    }
+    let daemon = lshookd.run().await?;
+    bed.sql.batch_execute("update project set title = 'Fish'").await?;
+    assert_eq!(bed.receiver.expect(1).await?[0].header("authorization"), "Bearer open-sesame");
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    printed += &std::fs::read_to_string(format!("/proc/{}/cmdline", daemon.pid()))?;
+    printed += &daemon.log();
+    let recorded = "select coalesce(json_agg(attempt)::text, '') from lshookd.attempt";
+    printed += &bed.sql.query_one(recorded, &[]).await?.get::<_, String>(0);
+    for secret in SECRETS.into_iter().chain([signing.as_str()]) {
+        let lines: Vec<&str> = printed.lines().filter(|line| line.contains(secret)).take(3).collect();
+        assert!(lines.is_empty(), "{secret} is printed: {lines:#?}");
+    }
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use lshookd_testbed::eventually;
+use lshookd_testbed::misbehaving::{Misbehaving, Misbehaviour};
 use lshookd_testbed::receiver::Reply;
+use serde_json::json;
 
 use crate::bed::Bed;
 
@@ -231,5 +233,48 @@ async fn credentials_in_a_url_are_sent_as_basic_auth_and_shown_nowhere() -> Resu
     for hidden in ["swordfish", "dXNlcjpzd29yZGZpc2g", "open-sesame", secret.as_str()] {
         assert!(!shown.contains(hidden), "{hidden} is shown: {shown}");
     }
+    Ok(())
+}
+
+/// Each is tried again and again and recorded with its reason; those that behave do not wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_misbehave_hold_up_only_themselves() -> Result<()> {
+    let bed = Bed::lay("misbehaving").await?;
+    bed.webhook("/project", "{}").await?;
+    let mut webhooks = Vec::new();
+    let mut endpoints = Vec::new();
+    for how in [Misbehaviour::Hangs, Misbehaviour::Resets, Misbehaviour::Drips, Misbehaviour::Babbles] {
+        let endpoint = Misbehaving::start(how).await?;
+        webhooks.push(bed.webhook("/", &json!({"url": endpoint.url}).to_string()).await?);
+        endpoints.push(endpoint);
+    }
+    let no_tls = bed.receiver.url("/tls").replace("http:", "https:");
+    for url in ["http://no-such-host.invalid/", &no_tls, "ftp://127.0.0.1/", "no URL at all"] {
+        webhooks.push(bed.webhook("/", &json!({"url": url}).to_string()).await?);
+    }
+    let flooding = Misbehaving::start(Misbehaviour::Floods).await?;
+    let flooded = bed.webhook("/", &json!({"url": flooding.url}).to_string()).await?;
+    let bed = Bed { lshookd: bed.lshookd.with("WEBHOOK_TIMEOUT", "1"), ..bed };
+    let daemon = bed.lshookd.run().await?;
+
+    for number in 0..20 {
+        bed.run(&format!("update project set title = '{number}'")).await?;
+    }
+    let start = Instant::now();
+    bed.receiver.expect(20).await?;
+    assert!(start.elapsed() < Duration::from_secs(5), "those that behave waited {:?}", start.elapsed());
+    for webhook in webhooks {
+        let query = format!(
+            "select count(*) from lshookd.attempt join lshookd.delivery on delivery.id = delivery_id
+             where webhook_id = {webhook} and error <> ''"
+        );
+        let tried_again = async || Ok((bed.number(&query).await? > 1).then_some(()));
+        eventually(&format!("webhook {webhook} is tried again"), SECONDS, tried_again).await?;
+    }
+    let done = format!("select count(*) from lshookd.delivery where webhook_id = {flooded} and state = 'delivered'");
+    let delivered = async || Ok((bed.number(&done).await? == 20).then_some(()));
+    eventually("what answers 200 is delivered, however much it says", SECONDS, delivered).await?;
+    let kilobytes = daemon.resident_kilobytes()?;
+    assert!(kilobytes < 100_000, "{kilobytes} kB");
     Ok(())
 }

@@ -64,6 +64,11 @@ impl Lshookd {
         Ok(lshookd)
     }
 
+    /// The role that the daemon runs as, if it has one of its own.
+    pub fn daemon_role(&self) -> Option<&str> {
+        self.daemon_role.as_deref()
+    }
+
     /// Runs a command to its end.
     pub async fn command(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new(&self.binary);
@@ -108,6 +113,11 @@ impl Daemon {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.leash.pid
+    }
+
     /// The file it logs to.
     pub fn log_file(&self) -> &Path {
         &self.log
@@ -116,6 +126,13 @@ impl Daemon {
     /// Sends a signal, by name.
     pub fn signal(&self, name: &str) -> Result<()> {
         self.leash.signal(name)
+    }
+
+    /// How much memory it holds.
+    pub fn resident_kilobytes(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.leash.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches("kB").trim().parse()?)
     }
 
     /// Waits for its end; the exit code, if it was not killed.

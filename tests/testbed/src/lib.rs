@@ -4,6 +4,7 @@
 pub mod daemon;
 pub mod label_studio;
 pub mod leash;
+pub mod misbehaving;
 pub mod pooler;
 pub mod postgres;
 pub mod proxy;

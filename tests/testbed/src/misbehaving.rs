@@ -1,0 +1,79 @@
+//! Endpoints that do what no HTTP server should.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// What an endpoint does with a connection.
+#[derive(Debug, Clone, Copy)]
+pub enum Misbehaviour {
+    /// Reads, and never answers.
+    Hangs,
+    /// Closes the connection with a reset before it answers.
+    Resets,
+    /// Sends its answer a byte a second.
+    Drips,
+    /// Answers 200 with a gigabyte.
+    Floods,
+    /// Answers with what is no HTTP.
+    Babbles,
+}
+
+/// Such an endpoint, on a free port.
+pub struct Misbehaving {
+    /// Its URL.
+    pub url: String,
+    serving: JoinHandle<()>,
+}
+
+impl Misbehaving {
+    /// Starts it.
+    pub async fn start(how: Misbehaviour) -> Result<Misbehaving> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/", listener.local_addr()?);
+        let serving = tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(how.treat(connection));
+            }
+        });
+        Ok(Misbehaving { url, serving })
+    }
+}
+
+impl Drop for Misbehaving {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Misbehaviour {
+    async fn treat(self, mut connection: TcpStream) {
+        let _ = connection.read(&mut [0; 1024]).await;
+        match self {
+            Misbehaviour::Hangs => tokio::time::sleep(Duration::from_secs(3600)).await,
+            // Closing with something unread is a reset.
+            Misbehaviour::Resets => {}
+            Misbehaviour::Drips => {
+                for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" {
+                    let _ = connection.write_all(&[*byte]).await;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+            Misbehaviour::Floods => {
+                let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n").await;
+                let chunk = vec![b'x'; 1 << 20];
+                for _ in 0..1024 {
+                    if connection.write_all(&chunk).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Misbehaviour::Babbles => {
+                let _ = connection.write_all(b"\x00\xff what is this?\r\n\r\n").await;
+            }
+        }
+    }
+}
