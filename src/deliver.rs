@@ -6,6 +6,7 @@
 //! deliverer of this database, which the daemon's lock sees to.
 
 mod backoff;
+mod client;
 mod egress;
 mod lane;
 mod record;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::database::Session;
 use crate::settings::Settings;
+use client::Clients;
 use egress::Gate;
 use lane::Lane;
 use record::Recorder;
@@ -73,7 +75,7 @@ pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken
     let (recorder, records) = record::recorder();
     let shared = Arc::new(Shared {
         client,
-        sender: Sender::new(gate, settings.timeout)?,
+        sender: Sender::new(Clients::new(&settings.trust, settings.timeout, &gate)?, gate, settings.timeout),
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
         hold: settings.poll,

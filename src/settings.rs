@@ -5,6 +5,7 @@
 //! read as Label Studio reads them: `LABEL_STUDIO_X`, then `HEARTEX_X`, then `X`
 //! (`get_env` in its `core/utils/params.py`), so that its environment file can be reused.
 
+mod certificate;
 mod connection;
 mod sources;
 mod value;
@@ -12,8 +13,11 @@ mod value;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls::pki_types::CertificateDer;
 
 use crate::database::Server;
+pub use certificate::Identity;
+use certificate::{certificates, identity};
 pub use sources::{Flags, Sources};
 use value::{allow_list, boolean, duration, list, network, positive, seconds};
 
@@ -110,6 +114,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("use_default_banned_subnets", Variable::LabelStudio, Some("true"), "Whether Label Studio's list of reserved networks is among the refused"),
     setting("user_additional_banned_subnets", Variable::LabelStudio, Some(""), "Networks to refuse as well, separated by commas"),
     setting("allow", Variable::Own, Some(""), "Networks and host names that are never refused, separated by commas"),
+    setting("ca_file", Variable::Own, None, "PEM file of certificate authorities that endpoints are trusted by, beside the system's"),
+    setting("client_certificates", Variable::Own, Some(""), "Certificates to show to endpoints that ask for one, as host=file separated by commas; the PEM file holds the certificate and its key"),
     setting("settle", Variable::Own, Some("50ms"), "How long a connection must be idle for its changes to count as one finished action, 20 times as long if it looks like that of a single request, which is about to be closed; 0 plans every transaction at once"),
     setting("gather_limit", Variable::Own, Some("5s"), "Longest time the changes of a busy connection are gathered"),
     setting("gather_import_limit", Variable::Own, Some("5m"), "The same for a connection that only adds tasks: an import or a storage sync"),
@@ -137,6 +143,8 @@ pub struct Settings {
     pub batch_size: usize,
     /// Which addresses may be reached.
     pub egress: Egress,
+    /// Whom to trust, and who we are.
+    pub trust: Trust,
     /// When changes are complete.
     pub gather: GatherLimits,
     /// Pause between looks without a notification.
@@ -184,6 +192,15 @@ pub struct Egress {
     pub allowed_networks: Vec<IpNet>,
     /// Host names never refused, in lower case.
     pub allowed_hosts: Vec<String>,
+}
+
+/// TLS with endpoints.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Authorities beside the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// Who we are to hosts that ask.
+    pub identities: Vec<Identity>,
 }
 
 /// Form and amount of the log.
@@ -236,6 +253,10 @@ impl Settings {
                 additional_banned: sources.parse("user_additional_banned_subnets", |text| list(text, network))?,
                 allowed_networks,
                 allowed_hosts,
+            },
+            trust: Trust {
+                authorities: sources.parse_optional("ca_file", certificates)?.unwrap_or_default(),
+                identities: sources.parse("client_certificates", |text| list(text, identity))?,
             },
             gather: GatherLimits {
                 settle: sources.parse("settle", duration)?,

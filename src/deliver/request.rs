@@ -7,18 +7,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
-use reqwest::{Client, Method, Response, StatusCode};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
+use reqwest::{Method, Response, StatusCode};
 use standardwebhooks::{Webhook, WebhookError};
 use url::Url;
 use uuid::Uuid;
 
 use super::backoff;
-use super::egress::{Gate, GatedResolver};
+use super::client::Clients;
+use super::egress::Gate;
 use crate::settings::Timeout;
 
 /// Of an answer this much is kept.
@@ -64,35 +63,15 @@ pub struct Answer {
 /// Sends requests; clones share their connections.
 #[derive(Clone)]
 pub struct Sender {
-    client: Client,
+    clients: Clients,
     gate: Arc<Gate>,
     timeout: Timeout,
 }
 
 impl Sender {
-    /// A sender with the system's certificate authorities.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(gate: Arc<Gate>, timeout: Timeout) -> Result<Sender> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(GatedResolver(Arc::clone(&gate)))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(timeout.connect)
-            .tcp_nodelay(true)
-            // As python-requests writes them, for receivers that look for `User-Agent` to the letter.
-            .http1_title_case_headers()
-            .build()
-            .context("setting up the HTTP client")?;
-        Ok(Sender { client, gate, timeout })
+    /// A sender through these clients and this gate.
+    pub fn new(clients: Clients, gate: Arc<Gate>, timeout: Timeout) -> Sender {
+        Sender { clients, gate, timeout }
     }
 
     /// Sends one message. Never fails: failure is an answer too.
@@ -136,7 +115,7 @@ impl Sender {
         let mut method = Method::POST;
         for _ in 0..=MOST_REDIRECTS {
             self.gate.check_url(&url).map_err(|refusal| refusal.to_string())?;
-            let mut request = self.client.request(method.clone(), url.clone());
+            let mut request = self.clients.of(&url).request(method.clone(), url.clone());
             if same_host(&url, &origin) {
                 request = request.headers(own.clone());
             }

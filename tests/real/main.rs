@@ -10,6 +10,7 @@ mod events;
 mod faults;
 mod label_studio;
 mod ledger;
+mod tls;
 mod upgrade;
 
 #[test]

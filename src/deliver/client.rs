@@ -1,0 +1,70 @@
+//! The HTTP clients: one for all endpoints, and one for each host that asks who we are.
+//!
+//! Endpoints are trusted by the system's authorities and by those that the operator names; no
+//! redirect is followed, and no address is connected to, that was not looked at before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use reqwest::Client;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use url::Url;
+
+use super::egress::{Gate, GatedResolver};
+use crate::settings::{Identity, Timeout, Trust};
+
+/// The clients; clones share their connections.
+#[derive(Clone)]
+pub struct Clients {
+    nameless: Client,
+    by_host: HashMap<String, Client>,
+}
+
+impl Clients {
+    /// Sets the clients up.
+    ///
+    /// # Errors
+    /// When a certificate cannot be used.
+    pub fn new(trust: &Trust, timeout: Timeout, gate: &Arc<Gate>) -> Result<Clients> {
+        let client = |identity: Option<&Identity>| {
+            Client::builder()
+                .tls_backend_preconfigured(tls(trust, identity)?)
+                .dns_resolver(GatedResolver(Arc::clone(gate)))
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(timeout.connect)
+                .tcp_nodelay(true)
+                // As python-requests writes them, for receivers that look for `User-Agent` to the letter.
+                .http1_title_case_headers()
+                .build()
+                .context("setting up the HTTP client")
+        };
+        let by_host = trust.identities.iter().map(|identity| Ok((identity.host.clone(), client(Some(identity))?)));
+        Ok(Clients { nameless: client(None)?, by_host: by_host.collect::<Result<_>>()? })
+    }
+
+    /// The client for a URL.
+    pub fn of(&self, url: &Url) -> &Client {
+        url.host_str().and_then(|host| self.by_host.get(host)).unwrap_or(&self.nameless)
+    }
+}
+
+fn tls(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for authority in &trust.authorities {
+        roots.add(authority.clone()).context("setting ca_file")?;
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => config.with_no_client_auth(),
+        Some(Identity { host, chain, key }) => config
+            .with_client_auth_cert(chain.clone(), key.clone_key())
+            .map_err(|error| anyhow!("setting client_certificates, {host}: {error}"))?,
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
