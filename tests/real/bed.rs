@@ -102,12 +102,6 @@ impl Bed {
         Ok(self.sql.batch_execute(sql).await?)
     }
 
-    /// The port of the server.
-    pub fn server_port(&self) -> Result<u16> {
-        let port = self.database.environment().into_iter().find(|(name, _)| name == "POSTGRE_PORT");
-        Ok(port.map_or("5432".to_owned(), |(_, port)| port).parse()?)
-    }
-
     /// One number.
     pub async fn number(&self, sql: &str) -> Result<i64> {
         Ok(self.sql.query_one(sql, &[]).await?.get(0))

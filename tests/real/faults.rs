@@ -199,11 +199,36 @@ async fn postgresql_freezes() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn postgresql_fails_over_to_its_standby() -> Result<()> {
+    let Some(primary) = Server::start_own().await? else {
+        return Ok(());
+    };
+    let template = Installation::find(&version())?.template(&primary).await?;
+    let database = primary.create("failover", Some(&template.name)).await?;
+    let proxy = Proxy::start(database.port()).await?;
+    let bed = Bed::furnish(database.behind(proxy.port)).await?;
+    bed.lshookd.succeed(&["install"]).await?;
+    bed.webhook("/project", "{}").await?;
+    let standby = primary.standby().await?;
+    let _daemon = bed.lshookd.run().await?;
+    ledger::balance("PostgreSQL fails over to its standby", &bed, Duration::from_secs(5), async || {
+        seconds(1.0).await;
+        primary.crash().await?;
+        standby.promote().await?;
+        proxy.turn_to(standby.port()).await;
+        seconds(1.0).await;
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_network_to_postgresql_fails() -> Result<()> {
     for silent in [false, true] {
         let mut bed = Bed::lay("network").await?;
         bed.webhook("/project", "{}").await?;
-        let proxy = Proxy::start(bed.server_port()?).await?;
+        let proxy = Proxy::start(bed.database.port()).await?;
         bed.lshookd = bed.lshookd.with("POSTGRE_PORT", &proxy.port.to_string());
         let _daemon = bed.lshookd.run().await?;
         let name = if silent { "the network to PostgreSQL falls silent" } else { "the network to PostgreSQL is cut" };

@@ -65,21 +65,67 @@ impl Server {
 
     /// Starts a server of our own.
     pub async fn start(binaries: &Path) -> Result<Server> {
+        Server::launch(binaries, async |data| {
+            let mut initdb = vec![binaries.join("initdb").display().to_string()];
+            let arguments = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"];
+            initdb.extend(arguments.map(str::to_owned));
+            initdb.push(format!("--pgdata={}", data.display()));
+            Ok(initdb)
+        })
+        .await
+    }
+
+    /// Starts a standby of this server, which from then on waits for it at each commit.
+    pub async fn standby(&self) -> Result<Server> {
+        let own = self.own.as_ref().context("this server is not ours to follow")?;
+        let port = self.port();
+        let standby = Server::launch(&own.binaries, async |data| {
+            let program = own.binaries.join("pg_basebackup").display().to_string();
+            let arguments = ["--host=127.0.0.1", "--username=postgres", "--write-recovery-conf", "--checkpoint=fast"];
+            let mut backup = vec![program, format!("--port={port}"), format!("--pgdata={}", data.display())];
+            backup.extend(arguments.map(str::to_owned));
+            Ok(backup)
+        })
+        .await?;
+        let admin = self.admin().await?;
+        admin.batch_execute("alter system set synchronous_standby_names = '*'").await?;
+        admin.batch_execute("select pg_reload_conf()").await?;
+        let follows = async || {
+            let query = "select from pg_stat_replication where sync_state = 'sync'";
+            Ok(admin.query_opt(query, &[]).await?.map(drop))
+        };
+        eventually("the standby follows", Duration::from_secs(20), follows).await?;
+        Ok(standby)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.config.get_ports().first().copied().unwrap_or(5432)
+    }
+
+    /// Makes it a primary.
+    pub async fn promote(&self) -> Result<()> {
+        self.admin().await?.batch_execute("select pg_promote()").await.context("pg_promote")
+    }
+
+    /// Stops it for good, as a power failure would.
+    pub async fn crash(&self) -> Result<()> {
+        let own = self.own.as_ref().context("this server is not ours to stop")?;
+        let command = own.pg_ctl(&["stop", "-m", "immediate"])?;
+        Command::new(&command[0]).args(&command[1..]).stdout(Stdio::null()).status().await?;
+        Ok(())
+    }
+
+    /// Makes a data folder by a command, and runs a server on it.
+    async fn launch(binaries: &Path, fill: impl AsyncFnOnce(&Path) -> Result<Vec<String>>) -> Result<Server> {
         let folder = tempfile::Builder::new().prefix("lshookd-postgres-").tempdir()?.keep();
         let data = folder.join("data");
         let port = free_port()?;
-        let mut initdb = as_postgres(&folder)?;
-        initdb.extend([
-            binaries.join("initdb").display().to_string(),
-            "--username=postgres".to_owned(),
-            "--auth=trust".to_owned(),
-            "--encoding=UTF8".to_owned(),
-            "--no-sync".to_owned(),
-            format!("--pgdata={}", data.display()),
-        ]);
-        let done = std::process::Command::new(&initdb[0]).args(&initdb[1..]).output().context("initdb")?;
+        let mut filling = as_postgres(&folder)?;
+        filling.extend(fill(&data).await?);
+        let done = std::process::Command::new(&filling[0]).args(&filling[1..]).output().context("filling a folder")?;
         if !done.status.success() {
-            bail!("initdb failed: {}", String::from_utf8_lossy(&done.stderr));
+            bail!("making PostgreSQL's data folder failed: {}", String::from_utf8_lossy(&done.stderr));
         }
         let mut command = as_postgres(&folder)?;
         command.extend([binaries.join("postgres").display().to_string(), "-D".to_owned(), data.display().to_string()]);
@@ -215,6 +261,18 @@ impl Database {
         connect(&self.config).await
     }
 
+    /// The same database behind another port of this machine.
+    pub fn behind(&self, port: u16) -> Database {
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname(&self.name);
+        Database { name: self.name.clone(), config }
+    }
+
+    /// Its server's port.
+    pub fn port(&self) -> u16 {
+        self.config.get_ports().first().copied().unwrap_or(5432)
+    }
+
     /// The environment by which Label Studio and lshookd find this database.
     pub fn environment(&self) -> Vec<(String, String)> {
         let host = match self.config.get_hosts().first() {
@@ -222,7 +280,7 @@ impl Database {
             Some(tokio_postgres::config::Host::Unix(path)) => path.display().to_string(),
             None => "localhost".to_owned(),
         };
-        let port = self.config.get_ports().first().copied().unwrap_or(5432).to_string();
+        let port = self.port().to_string();
         let password = self.config.get_password().map(|password| String::from_utf8_lossy(password).into_owned());
         let pairs = [
             ("POSTGRE_HOST", host),

@@ -1,5 +1,7 @@
 //! A TCP proxy that can be cut, or fall silent as a network does that drops packets.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -19,6 +21,7 @@ enum Flow {
 pub struct Proxy {
     /// Where it listens.
     pub port: u16,
+    target: Arc<AtomicU16>,
     flow: watch::Sender<Flow>,
     serving: JoinHandle<()>,
 }
@@ -28,10 +31,12 @@ impl Proxy {
     pub async fn start(target: u16) -> Result<Proxy> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
+        let target = Arc::new(AtomicU16::new(target));
+        let aim = Arc::clone(&target);
         let (flow, watched) = watch::channel(Flow::Open);
         let serving = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let watched = watched.clone();
+                let (watched, target) = (watched.clone(), aim.load(Ordering::Relaxed));
                 tokio::spawn(async move {
                     if *watched.borrow() == Flow::Cut {
                         return;
@@ -47,7 +52,13 @@ impl Proxy {
                 });
             }
         });
-        Ok(Proxy { port, flow, serving })
+        Ok(Proxy { port, target, flow, serving })
+    }
+
+    /// Ends every connection; new ones are passed on to another port.
+    pub async fn turn_to(&self, target: u16) {
+        self.target.store(target, Ordering::Relaxed);
+        self.cut(Duration::from_millis(100)).await;
     }
 
     /// Ends every connection, and new ones at once, for a while.
