@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::scenario::{Claim, Table};
+use crate::scenario::{Claim, ORDER, Table};
 
 /// `docs/differences.md`.
 pub fn document(tables: &[Table]) -> String {
@@ -15,7 +15,7 @@ pub fn document(tables: &[Table]) -> String {
                 append(rows.entry(key).or_default(), scenario.what, "; ");
             }
             Claim::ReadEarly(fields) => {
-                for field in fields {
+                for field in fields.iter().filter(|field| **field != ORDER) {
                     append(early.entry(field).or_default(), scenario.what, "; ");
                 }
             }
@@ -85,7 +85,7 @@ The events are the same. Label Studio takes these values before its own last wri
 const CLOSING: &str = "
 ## Order
 
-Objects deleted in bulk: Label Studio lists their ids in no order, lshookd in ascending order.
+Objects deleted in bulk, and tasks that a storage brings: Label Studio lists them in no order, lshookd by ascending ids.
 
 ## Older versions
 

@@ -25,6 +25,9 @@ pub enum Claim {
     Nothing(&'static str),
 }
 
+/// Among fields read early: Label Studio lists the tasks in no order.
+pub const ORDER: &str = "order of tasks";
+
 /// What is done; it changes nothing else on the stage.
 pub type Act = for<'a> fn(&'a mut Stage) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 

@@ -6,7 +6,7 @@ use lshookd_testbed::s3::S3;
 use serde_json::{Value, json};
 
 use crate::scenario::Claim::{Nothing, ReadEarly, Same};
-use crate::scenario::{Scenario, scenario};
+use crate::scenario::{ORDER, Scenario, scenario};
 use crate::stage::{Stage, choice, id};
 
 pub fn scenarios() -> Vec<Scenario> {
@@ -15,14 +15,17 @@ pub fn scenarios() -> Vec<Scenario> {
             fill(stage, "first", 0..200)?;
             connect_folder(stage, "first").await
         }),
-        scenario!("synchronize it", ["TASKS_CREATED"], ReadEarly(&["overlap", "finished_task_number"]), |stage| {
-            synchronize(stage).await
-        }),
+        scenario!(
+            "synchronize it",
+            ["TASKS_CREATED"],
+            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
+            |stage| { synchronize(stage).await }
+        ),
         scenario!("synchronize it again", [], Nothing("no task has come"), |stage| synchronize(stage).await),
         scenario!(
             "add files and synchronize",
             ["TASKS_CREATED"],
-            ReadEarly(&["overlap", "finished_task_number"]),
+            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
             |stage| {
                 fill(stage, "first", 200..203)?;
                 synchronize(stage).await
@@ -31,7 +34,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!(
             "connect a storage of media files",
             ["TASKS_CREATED"],
-            ReadEarly(&["overlap", "finished_task_number"]),
+            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
             |stage| {
                 let folder = stage.studio.files.join("media");
                 std::fs::create_dir_all(&folder)?;
@@ -53,7 +56,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!(
             "synchronize a Redis storage",
             ["TASKS_CREATED"],
-            ReadEarly(&["overlap", "finished_task_number"]),
+            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
             |stage| {
                 let redis = Redis::start().await?;
                 for number in 0..20 {
@@ -69,7 +72,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!(
             "synchronize an S3 storage",
             ["TASKS_CREATED"],
-            ReadEarly(&["overlap", "finished_task_number"]),
+            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
             |stage| {
                 let store = S3::start().await?;
                 for number in 0..20 {
@@ -86,7 +89,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!(
             "add objects and synchronize",
             ["TASKS_CREATED"],
-            ReadEarly(&["overlap", "finished_task_number"]),
+            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
             |stage| {
                 let store = stage.store.as_ref().context("the object store was started before")?;
                 for number in 20..23 {
