@@ -37,12 +37,7 @@ impl Redis {
 
     /// How many jobs wait for Label Studio's workers or are at work.
     pub async fn jobs(&self) -> Result<i64> {
-        let mut jobs = 0;
-        for queue in ["critical", "high", "default", "low"] {
-            jobs += self.ask(&["llen", &format!("rq:queue:{queue}")]).await?.parse::<i64>()?;
-            jobs += self.ask(&["zcard", &format!("rq:wip:{queue}")]).await?.parse::<i64>()?;
-        }
-        Ok(jobs)
+        Ok(self.ask(&["eval", include_str!("unfinished_jobs.lua"), "0"]).await?.parse()?)
     }
 
     async fn ask(&self, command: &[&str]) -> Result<String> {
