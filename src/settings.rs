@@ -117,7 +117,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("ca_file", Variable::Own, None, "PEM file of certificate authorities that endpoints are trusted by, beside the system's"),
     setting("client_certificates", Variable::Own, Some(""), "Certificates to show to endpoints that ask for one, as host=file separated by commas; the PEM file holds the certificate and its key"),
     setting("settle", Variable::Own, Some("50ms"), "How long a connection must be idle for its changes to count as one finished action, 20 times as long if it looks like that of a single request, which is about to be closed; 0 plans every transaction at once"),
-    setting("gather_limit", Variable::Own, Some("5s"), "Longest time the changes of a busy connection are gathered"),
+    setting("gather_limit", Variable::Own, Some("5s"), "Longest time the changes of a busy connection are gathered, six times as long where it looks like that of a single request that moves tasks"),
     setting("gather_import_limit", Variable::Own, Some("5m"), "The same for a connection that only adds tasks: an import or a storage sync"),
     setting("poll", Variable::Own, Some("5s"), "How often to look without being notified"),
     setting("retry_schedule", Variable::Own, Some("5s,30s,2m,10m,1h,3h,6h,12h"), "Pauses before the second and each later attempt; after the last the delivery is dead"),

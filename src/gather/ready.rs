@@ -18,6 +18,10 @@ const REQUEST: u32 = 20;
 /// And longer by as much for each object: it computes something about each.
 const EACH_OBJECT: Duration = Duration::from_millis(1);
 
+/// A request that moved tasks may change nothing that is captured for as many times the limit:
+/// Label Studio may be deleting what belonged to thousands, on a machine with much else to do.
+const REQUEST_LIMIT: u32 = 6;
+
 /// A statement that has been running for so long is part of something large; a connection
 /// that is shared runs many short ones.
 const LONG_STATEMENT: Duration = Duration::from_secs(1);
@@ -82,7 +86,7 @@ fn settled(writer: &Writer, waiting: &Waiting, newest: Duration, limits: &Gather
         State::Gone => true,
         _ if writer.storage == Some(true) => false,
         State::Busy(_) => false,
-        State::Idle(idle) => idle >= patience.min(limits.limit),
+        State::Idle(idle) => idle >= patience.min(quiet(writer, limits)),
         State::Hidden => newest >= limits.settle,
     }
 }
@@ -92,7 +96,12 @@ fn overdue(writer: &Writer, waiting: &Waiting, oldest: Duration, newest: Duratio
         return oldest >= limits.limit;
     }
     let at_work = writer.storage == Some(true) || matches!(writer.state, State::Busy(time) if time >= LONG_STATEMENT);
-    oldest >= limits.import_limit || (newest >= limits.limit && !at_work)
+    oldest >= limits.import_limit || (newest >= quiet(writer, limits) && !at_work)
+}
+
+/// How long nothing may happen to tasks that come or go until they are planned all the same.
+fn quiet(writer: &Writer, limits: &GatherLimits) -> Duration {
+    if writer.request { limits.limit * REQUEST_LIMIT } else { limits.limit }
 }
 
 #[cfg(test)]
@@ -164,6 +173,14 @@ mod tests {
         // Its counters are being brought up to date.
         assert!(!ready(&import, 9000, old(Busy(milliseconds(1000)))));
         assert!(ready(&import, 300_001, old(Busy(milliseconds(1000)))));
+    }
+
+    #[test]
+    fn a_request_that_moved_tasks_is_given_time_to_finish() {
+        let request = |state| Writer { request: true, ..old(state) };
+        let deletion = [change(1, 1, 7, Task, Delete, &[1])];
+        assert!(!ready(&deletion, 30_000, request(Busy(milliseconds(1)))));
+        assert!(ready(&deletion, 30_001, request(Busy(milliseconds(1)))));
     }
 
     #[test]
