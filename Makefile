@@ -21,10 +21,7 @@ test:
 
 ## The table of faults, each under a load of 10,000 annotations at least and injected often.
 test-faults:
-	@tests/testbed/setup.sh $(LABEL_STUDIO)
-	@cargo test --quiet --test real --no-run
-	@printf '%-58s %9s %9s %6s %7s %10s %12s %13s\n' fault committed delivered lost phantom duplicated 'out of order' 'longest write'
-	@LSHOOKD_TEST_FAULTS=$${LSHOOKD_TEST_FAULTS:-10000} RUST_BACKTRACE=0 cargo test --quiet --test real -- --test-threads 1 --nocapture faults:: 2>&1 | grep -vE '^(PostgreSQL:|running|\.*$$|$$)'
+	@tests/faults.sh
 
 ## What is compared with the real Label Studio, on several of its versions and of PostgreSQL's.
 test-matrix:
