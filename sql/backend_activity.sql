@@ -26,7 +26,7 @@ select writer.backend,
        end as state,
        coalesce(extract(epoch from clock_timestamp() - activity.state_change), 0)::float8 as seconds,
        coalesce(
-           activity.backend_start > writer.first_change_at - interval '2 seconds' and activity.query like '%"%',
+           activity.backend_start > writer.first_change_at - interval '10 seconds' and activity.query like '%"%',
            false
        ) as request,
        lshookd.storage_in_progress(writer.latest_single_task) as storage,
