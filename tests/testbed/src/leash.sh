@@ -12,6 +12,7 @@ child=$!
 echo "$child"
 exec >/dev/null 2>&1
 (
+    trap '' INT TERM HUP # A signal to the whole group must not keep us from cleaning up.
     read -r _ <&3
     kill -TERM "-$child" 2>/dev/null
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
