@@ -1,6 +1,7 @@
 -- What the backends are doing that have changes waiting. pg_stat_get_activity asks about one
 -- backend without building the whole of pg_stat_activity; it has no row for one that is gone,
--- and no state for one that this role may not see (see pg_read_all_stats).
+-- and no state for one that this role may not see (see pg_read_all_stats). A connection that was
+-- young at its first captured change and speaks as Django does looks like that of one request.
 with waiting as (
     select seq,
            backend,

@@ -87,6 +87,7 @@ async fn look_around(settings: &Settings) -> Result<String> {
     if let Some(warning) = label_studio::twice_warning(label_studio::active_webhooks(&session.client).await?) {
         tracing::warn!("{warning}");
     }
+    deliver::report_refused(&session.client, &settings.egress).await?;
     Ok(schema)
 }
 

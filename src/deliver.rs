@@ -24,7 +24,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Session;
-use crate::settings::Settings;
+use crate::settings::{Egress, Settings};
 use client::Clients;
 use egress::Gate;
 use lane::Lane;
@@ -71,7 +71,6 @@ pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken
     let Session { client, mut notifications } = session;
     client.batch_execute(include_str!("../sql/listen_lanes.sql")).await?;
     let gate = Arc::new(Gate::new(&settings.egress));
-    let refusals = tokio::spawn(report_refused(endpoints(&client).await?, Arc::clone(&gate)));
     let (recorder, records) = record::recorder();
     let shared = Arc::new(Shared {
         client,
@@ -114,7 +113,6 @@ pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken
         }
     };
     shared.stop.cancel();
-    refusals.abort();
     if outcome.is_ok() {
         let farewell = async {
             while lanes.join_next().await.is_some() {}
@@ -134,20 +132,23 @@ pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken
     outcome
 }
 
-/// The active webhooks and where they point.
-async fn endpoints(client: &Client) -> Result<Vec<(i64, String)>> {
+/// Names the active webhooks that will get nothing, as names resolve now; does not wait for them.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn report_refused(client: &Client, egress: &Egress) -> Result<()> {
+    let gate = Gate::new(egress);
     let rows = client.query(include_str!("../sql/active_endpoints.sql"), &[]).await;
     let rows = rows.context("reading Label Studio's webhook table")?;
-    Ok(rows.iter().map(|row| (row.get("webhook"), row.get("url"))).collect())
-}
-
-/// Names the webhooks that will get nothing, before anything is owed to them.
-async fn report_refused(endpoints: Vec<(i64, String)>, gate: Arc<Gate>) {
-    for (webhook, url) in endpoints {
-        if let Some(refusal) = gate.refusal(&url).await {
-            tracing::warn!(webhook, reason = %refusal, "the endpoint of this webhook is refused");
+    tokio::spawn(async move {
+        for row in rows {
+            if let Some(refusal) = gate.refusal(row.get("url")).await {
+                let webhook: i64 = row.get("webhook");
+                tracing::warn!(webhook, reason = %refusal, "the endpoint of this webhook is refused");
+            }
         }
-    }
+    });
+    Ok(())
 }
 
 /// The lanes that are due and not being worked on, each with its URL; and how long until the

@@ -4,7 +4,7 @@
 //!
 //! [`listen`] ▶ [`change`] ▶ [`gather`] ▶ [`plan`] ▶ [`render`] ▶ [`queue`] ▶ [`deliver`]
 //!
-//! [`daemon`] ties the stages together; [`install`] and [`uninstall`] put the triggers in
+//! [`daemon`] ties the stages together; [`retention`] deletes what was sent long ago; [`install`] and [`uninstall`] put the triggers in
 //! place and take them away; [`cli`] and [`settings`] face the operator.
 
 mod catalog;

@@ -21,21 +21,20 @@ const BREATH: Duration = Duration::from_millis(100);
 /// When the connection is lost, or a statement fails.
 pub async fn run(mut session: Session, age: Duration, stop: &CancellationToken) -> Result<()> {
     while !stop.is_cancelled() {
-        let pause = if expire(&mut session, age).await? { BREATH } else { EVERY };
+        session.client.execute(include_str!("../sql/expire_secrets.sql"), &[]).await.context("deleting old secrets")?;
+        while !age.is_zero() && !stop.is_cancelled() && expire(&mut session, age).await? {
+            sleep(BREATH).await;
+        }
         tokio::select! {
-            () = sleep(pause) => {}
+            () = sleep(EVERY) => {}
             () = stop.cancelled() => {}
         }
     }
     Ok(())
 }
 
-/// Deletes one batch; whether there may be more.
+/// Deletes one batch of deliveries; whether there may be more.
 async fn expire(session: &mut Session, age: Duration) -> Result<bool> {
-    session.client.execute(include_str!("../sql/expire_secrets.sql"), &[]).await.context("deleting old secrets")?;
-    if age.is_zero() {
-        return Ok(false);
-    }
     let transaction = session.client.transaction().await?;
     let rows = transaction
         .query(include_str!("../sql/expire_deliveries.sql"), &[&age.as_secs_f64()])

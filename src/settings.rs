@@ -16,8 +16,8 @@ use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 
 use crate::database::Server;
-pub use certificate::Identity;
-use certificate::{certificates, identity};
+use certificate::identity;
+pub use certificate::{Identity, certificates};
 pub use sources::{Flags, Sources};
 use value::{allow_list, boolean, duration, list, network, positive, seconds};
 

@@ -16,7 +16,7 @@ mkdir -p "$logs"
 : >"$grid"
 
 # shellcheck disable=SC2086
-tests/testbed/setup.sh $studios
+tests/testbed/setup.sh --parts $studios
 # shellcheck disable=SC2086
 tests/testbed/setup-postgres.sh $servers
 cargo test --test real --no-run --quiet

@@ -11,10 +11,11 @@ use anyhow::{Context, Result, anyhow};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::settings::certificates;
 
 /// libpq's `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,10 +83,7 @@ fn roots(root_cert: Option<&str>) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     match root_cert {
         Some(path) => {
-            let certificates = CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| anyhow!("setting sslrootcert: cannot read {path}: {error}"))?;
-            for certificate in certificates {
+            for certificate in certificates(path).map_err(|reason| anyhow!("setting sslrootcert: {reason}"))? {
                 roots.add(certificate).with_context(|| format!("setting sslrootcert: {path}"))?;
             }
         }

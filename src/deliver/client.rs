@@ -15,8 +15,7 @@ use url::Url;
 use super::egress::{Gate, GatedResolver};
 use crate::settings::{Identity, Timeout, Trust};
 
-/// The clients; clones share their connections.
-#[derive(Clone)]
+/// The clients.
 pub struct Clients {
     nameless: Client,
     by_host: HashMap<String, Client>,

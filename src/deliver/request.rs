@@ -60,8 +60,7 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
 }
 
-/// Sends requests; clones share their connections.
-#[derive(Clone)]
+/// Sends requests.
 pub struct Sender {
     clients: Clients,
     gate: Arc<Gate>,

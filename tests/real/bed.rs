@@ -1,8 +1,9 @@
 //! What every test starts from: a database with Label Studio's tables, lshookd installed.
 
 use anyhow::Result;
+use lshookd_scenarios::stage::Stage;
 use lshookd_testbed::daemon::{Daemon, Lshookd};
-use lshookd_testbed::label_studio::Installation;
+use lshookd_testbed::label_studio::{Installation, Surroundings};
 use lshookd_testbed::postgres::{Database, Server};
 use lshookd_testbed::receiver::Receiver;
 use tokio::sync::OnceCell;
@@ -39,6 +40,13 @@ pub async fn installed(database: &Database) -> Result<Lshookd> {
     Ok(lshookd)
 }
 
+/// Label Studio in a database, started in these surroundings, and lshookd at work beside it.
+pub async fn stage(database: &Database, surroundings: Surroundings<'_>) -> Result<(Stage, Daemon)> {
+    let studio = Installation::find(&version())?.start_in(database, surroundings).await?;
+    let daemon = installed(database).await?.run().await?;
+    Ok((Stage::set(studio, database, Receiver::start().await?).await?, daemon))
+}
+
 /// lshookd for a database, as the superuser.
 pub fn lshookd(database: &Database) -> Lshookd {
     Lshookd::new(env!("CARGO_BIN_EXE_lshookd"), database)
@@ -60,12 +68,17 @@ pub struct Bed {
 impl Bed {
     /// Lays it.
     pub async fn lay(label: &str) -> Result<Bed> {
-        let bed = Bed::furnish(label_studio_database(label).await?).await?;
+        Bed::lay_in(label_studio_database(label).await?).await
+    }
+
+    /// The same in a database of Label Studio's.
+    pub async fn lay_in(database: Database) -> Result<Bed> {
+        let bed = Bed::furnish(database).await?;
         bed.lshookd.succeed(&["install"]).await?;
         Ok(bed)
     }
 
-    /// The same in a database of Label Studio's, without installing anything.
+    /// The same without installing anything.
     pub async fn furnish(database: Database) -> Result<Bed> {
         let sql = database.connect().await?;
         sql.batch_execute(lshookd_testbed::FIXTURE).await?;

@@ -3,7 +3,6 @@
 use anyhow::Result;
 use lshookd_testbed::daemon::Lshookd;
 use lshookd_testbed::postgres::Database;
-
 use serde_json::json;
 
 use crate::bed::{Bed, label_studio_database, lshookd, server};
@@ -141,6 +140,15 @@ async fn a_role_without_privileges_is_told_which_it_lacks() -> Result<()> {
     assert_eq!(code, Some(1));
     assert!(message.contains("CREATE on database") && message.contains("TRIGGER on table task"), "{message}");
     client.batch_execute(&format!("drop role {role}")).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owners_role_removes_what_it_installed() -> Result<()> {
+    let bed = Bed::lay("owner").await?;
+    bed.lshookd.succeed(&["uninstall", "--yes"]).await?;
+    assert_eq!(bed.number("select count(*) from pg_trigger where tgname like 'lshookd%'").await?, 0);
+    assert_eq!(bed.number("select count(*) from pg_namespace where nspname = 'lshookd'").await?, 0);
     Ok(())
 }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lshookd_scenarios::scenarios::tables;
-use lshookd_scenarios::stage::{CHOICES, PROJECT, Stage, choice};
-use lshookd_testbed::label_studio::Installation;
+use lshookd_scenarios::stage::{CHOICES, PROJECT, choice};
+use lshookd_testbed::label_studio::Surroundings;
 use lshookd_testbed::leash::Leash;
-use lshookd_testbed::receiver::{Received, Receiver};
+use lshookd_testbed::receiver::Received;
 use lshookd_testbed::{cache, eventually, free_port, listens};
 use serde_json::{Value, json};
 
-use crate::bed::{installed, label_studio_database, version};
+use crate::bed::{label_studio_database, stage};
 
 /// A program in Python, with what `tests/testbed/setup.sh` installed for it.
 struct Consumer {
@@ -63,18 +63,10 @@ impl Consumer {
     }
 }
 
-async fn stage(label: &str) -> Result<(Stage, lshookd_testbed::daemon::Daemon)> {
-    let database = label_studio_database(label).await?;
-    let studio = Installation::find(&version())?.start(&database).await?;
-    let lshookd = installed(&database).await?;
-    let daemon = lshookd.run().await?;
-    Ok((Stage::set(studio, &database, Receiver::start().await?).await?, daemon))
-}
-
 /// It learns from annotations and from their correction, and other endpoints do not wait for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_trains_on_annotations_as_they_come() -> Result<()> {
-    let (mut stage, _daemon) = stage("model").await?;
+    let (mut stage, _daemon) = stage(&label_studio_database("model").await?, Surroundings::default()).await?;
     stage.furnish().await?;
     let model = Consumer::start("bird_model", &[]).await?;
     let webhook = json!({"url": format!("{}/webhook", model.base), "project": stage.project, "send_payload": true,
@@ -109,7 +101,7 @@ async fn a_model_trains_on_annotations_as_they_come() -> Result<()> {
 /// by a secret that the receiver knows, also while it is being rotated.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_after_the_documentation_understands_every_action() -> Result<()> {
-    let (mut stage, _daemon) = stage("reference").await?;
+    let (mut stage, _daemon) = stage(&label_studio_database("reference").await?, Surroundings::default()).await?;
     let webhook = stage.webhook("/", json!({})).await?;
     let secret: String = stage.sql.query_one("select lshookd.rotate_secret($1)", &[&webhook]).await?.get(0);
     let receiver = Consumer::start("receiver", &[&secret]).await?;

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use lshookd_scenarios::stage::{PROJECT, Stage, choice, id};
-use lshookd_testbed::label_studio::{Installation, Surroundings};
+use lshookd_testbed::label_studio::Surroundings;
 use lshookd_testbed::pooler::Pooler;
-use lshookd_testbed::receiver::{Received, Receiver};
+use lshookd_testbed::receiver::Received;
 use serde_json::json;
 
-use crate::bed::{installed, label_studio_database, version};
+use crate::bed::{label_studio_database, stage};
 
 const PEOPLE: usize = 20;
 const ROUNDS: usize = 3;
@@ -74,16 +74,13 @@ fn check_order(requests: &[&Received]) -> Result<()> {
 /// Lets the crowd in, and compares what both senders sent.
 async fn crowd(label: &str, pool: Option<(&str, usize)>, connection: &str) -> Result<()> {
     let database = label_studio_database(label).await?;
-    let lshookd = installed(&database).await?;
     let pooler = match pool {
         Some((mode, connections)) => Some(Pooler::start(&database, mode, connections).await?),
         None => None,
     };
     let variables = pooler.as_ref().map(Pooler::environment).unwrap_or_default();
     let surroundings = Surroundings { variables, connection, redis: None };
-    let studio = Installation::find(&version())?.start_in(&database, surroundings).await?;
-    let _daemon = lshookd.run().await?;
-    let mut stage = Stage::set(studio, &database, Receiver::start().await?).await?;
+    let (mut stage, _daemon) = stage(&database, surroundings).await?;
     stage.furnish().await?;
     stage.receiver.clear();
     let stage = &stage;

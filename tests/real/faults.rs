@@ -10,7 +10,7 @@ use lshookd_testbed::proxy::Proxy;
 use lshookd_testbed::receiver::Reply;
 
 use crate::bed::{Bed, version};
-use crate::ledger;
+use crate::ledger::{self, if_long};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_done_while_the_daemon_is_away_arrives_after_its_start() -> Result<()> {
@@ -63,11 +63,6 @@ async fn an_endpoint_that_comes_back_gets_everything_in_order() -> Result<()> {
     Ok(())
 }
 
-/// How often a disturbance is repeated: `few` times, in `make test-faults` 50.
-fn times(few: u64) -> u64 {
-    if std::env::var_os("LSHOOKD_TEST_FAULTS").is_some() { 50 } else { few }
-}
-
 async fn seconds(number: f64) {
     tokio::time::sleep(Duration::from_secs_f64(number)).await;
 }
@@ -80,7 +75,7 @@ async fn the_daemon_is_killed_again_and_again() -> Result<()> {
     let (bed, daemon) = Bed::running("kill").await?;
     let mut daemon = Some(daemon);
     ledger::balance("the daemon is killed again and again (kill -9)", &bed, NOT_AT_ALL, async || {
-        for round in 0..times(6) {
+        for round in 0..if_long(50, 6) {
             // At another moment of its work each time.
             seconds(0.05 + (round * 37 % 50) as f64 / 100.0).await;
             if let Some(daemon) = daemon.take() {
@@ -99,7 +94,7 @@ async fn the_daemon_is_stopped_and_started_again() -> Result<()> {
     let (bed, daemon) = Bed::running("term").await?;
     let mut daemon = Some(daemon);
     let account = ledger::balance("the daemon is stopped and started again (SIGTERM)", &bed, NOT_AT_ALL, async || {
-        for _ in 0..times(3) {
+        for _ in 0..if_long(50, 3) {
             seconds(0.3).await;
             if let Some(daemon) = daemon.take() {
                 assert_eq!(daemon.stop().await?, Some(0));
@@ -120,7 +115,7 @@ async fn one_of_three_daemons_is_killed_and_the_next_takes_over() -> Result<()> 
     let third = bed.lshookd.start().await?;
     let mut daemons = std::collections::VecDeque::from([first, second, third]);
     ledger::balance("three daemons, the one at work is killed in turn", &bed, NOT_AT_ALL, async || {
-        for _ in 0..times(4).min(10) {
+        for _ in 0..if_long(10, 4) {
             seconds(1.5).await;
             if let Some(daemon) = daemons.pop_front() {
                 daemon.kill().await?;
@@ -137,7 +132,7 @@ async fn one_of_three_daemons_is_killed_and_the_next_takes_over() -> Result<()> 
 async fn postgresql_ends_our_sessions() -> Result<()> {
     let (bed, _daemon) = Bed::running("terminate").await?;
     ledger::balance("PostgreSQL ends our sessions (pg_terminate_backend)", &bed, NOT_AT_ALL, async || {
-        for _ in 0..times(6) {
+        for _ in 0..if_long(50, 6) {
             seconds(0.3).await;
             end_sessions(&bed, "application_name = 'lshookd'").await?;
         }
@@ -161,8 +156,7 @@ async fn own_server(label: &str) -> Result<Option<(Server, Bed, Daemon)>> {
         return Ok(None);
     };
     let template = Installation::find(&version())?.template(&server).await?;
-    let bed = Bed::furnish(server.create(label, Some(&template.name)).await?).await?;
-    bed.lshookd.succeed(&["install"]).await?;
+    let bed = Bed::lay_in(server.create(label, Some(&template.name)).await?).await?;
     bed.webhook("/project", "{}").await?;
     let daemon = bed.lshookd.run().await?;
     Ok(Some((server, bed, daemon)))
@@ -176,7 +170,7 @@ async fn postgresql_is_restarted() -> Result<()> {
         };
         let name = format!("PostgreSQL is restarted ({mode})");
         ledger::balance(&name, &bed, Duration::from_secs(5), async || {
-            for _ in 0..times(2).min(5) {
+            for _ in 0..if_long(5, 2) {
                 seconds(1.0).await;
                 server.restart(mode).await?;
             }
@@ -192,7 +186,7 @@ async fn postgresql_freezes() -> Result<()> {
     let Some((server, bed, _daemon)) = own_server("freeze").await? else {
         return Ok(());
     };
-    let time = Duration::from_secs(if times(0) > 0 { 30 } else { 3 });
+    let time = Duration::from_secs(if_long(30, 3));
     let name = format!("PostgreSQL freezes for {} s", time.as_secs());
     ledger::balance(&name, &bed, time, async || server.freeze(time).await).await?;
     Ok(())
@@ -206,8 +200,7 @@ async fn postgresql_fails_over_to_its_standby() -> Result<()> {
     let template = Installation::find(&version())?.template(&primary).await?;
     let database = primary.create("failover", Some(&template.name)).await?;
     let proxy = Proxy::start(database.port()).await?;
-    let bed = Bed::furnish(database.behind(proxy.port)).await?;
-    bed.lshookd.succeed(&["install"]).await?;
+    let bed = Bed::lay_in(database.behind(proxy.port)).await?;
     bed.webhook("/project", "{}").await?;
     let standby = primary.standby().await?;
     let _daemon = bed.lshookd.run().await?;
@@ -233,7 +226,7 @@ async fn the_network_to_postgresql_fails() -> Result<()> {
         let _daemon = bed.lshookd.run().await?;
         let name = if silent { "the network to PostgreSQL falls silent" } else { "the network to PostgreSQL is cut" };
         ledger::balance(name, &bed, NOT_AT_ALL, async || {
-            for _ in 0..times(3).min(10) {
+            for _ in 0..if_long(10, 3) {
                 seconds(0.4).await;
                 match silent {
                     true => proxy.silence(Duration::from_secs(2)).await,

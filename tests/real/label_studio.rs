@@ -3,23 +3,18 @@
 
 use anyhow::Result;
 use lshookd_scenarios::scenarios::tables;
-use lshookd_scenarios::stage::Stage;
 use lshookd_scenarios::{compatibility, differences};
-use lshookd_testbed::label_studio::{Installation, Surroundings};
-use lshookd_testbed::receiver::Receiver;
+use lshookd_testbed::label_studio::Surroundings;
 use lshookd_testbed::redis::Redis;
 
-use crate::bed::{installed, label_studio_database, version};
+use crate::bed::{label_studio_database, stage};
 
 async fn holds(name: &str) -> Result<()> {
     let table = tables().into_iter().find(|table| table.name == name).expect("a table of this name");
     let database = label_studio_database("judge").await?;
     let redis = if table.workers { Some(Redis::start().await?) } else { None };
     let surroundings = Surroundings { redis: redis.as_ref(), ..Surroundings::default() };
-    let studio = Installation::find(&version())?.start_in(&database, surroundings).await?;
-    let lshookd = installed(&database).await?;
-    let daemon = lshookd.run().await?;
-    let mut stage = Stage::set(studio, &database, Receiver::start().await?).await?;
+    let (mut stage, daemon) = stage(&database, surroundings).await?;
     stage.redis = redis;
     if table.furnished {
         stage.furnish().await?;
@@ -76,6 +71,6 @@ fn the_documents_show_the_matrix() {
             Err(_) => compatibility::grid(written),
         };
         assert!(grid.lines().count() > 1 && !grid.contains("NO"), "{grid}");
-        compatibility::document(&grid)
+        compatibility::document(&tables(), &grid)
     });
 }

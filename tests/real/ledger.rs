@@ -19,9 +19,14 @@ const WRITERS: usize = 4;
 /// The endpoints, a lane each.
 const PATHS: [&str; 2] = ["/project", "/second"];
 
-/// How many annotations are written at least: `LSHOOKD_TEST_FAULTS`, or enough for a short run.
-fn quantity() -> usize {
-    std::env::var("LSHOOKD_TEST_FAULTS").ok().and_then(|text| text.parse().ok()).unwrap_or(400)
+/// How many annotations a long run writes at least.
+fn long_run() -> Option<usize> {
+    std::env::var("LSHOOKD_TEST_FAULTS").ok().and_then(|text| text.parse().ok())
+}
+
+/// One in a long run (`make test-faults`), the other in a short one (`make test`).
+pub fn if_long<T>(long: T, short: T) -> T {
+    if long_run().is_some() { long } else { short }
 }
 
 /// What one writer did.
@@ -101,7 +106,7 @@ async fn write(database: &Database, writer: usize, over: &AtomicBool) -> Result<
     let mut written = Written::default();
     let mut client = connect(database).await?;
     let mut number = 0;
-    while number < quantity() / WRITERS || !over.load(Ordering::Relaxed) {
+    while number < long_run().unwrap_or(400) / WRITERS || !over.load(Ordering::Relaxed) {
         number += 1;
         let mark = (writer * 10_000_000 + number) as f64;
         let row = format!(

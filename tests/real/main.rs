@@ -21,11 +21,8 @@ fn every_guarantee_names_tests_that_are_there() {
     for (module, test) in names {
         let path = format!("{}/tests/real/{module}.rs", env!("CARGO_MANIFEST_DIR"));
         let source = std::fs::read_to_string(&path).expect(&path);
-        assert!(
-            source.contains(&format!("fn {test}("))
-                || source.contains(&format!("{test}:"))
-                || source.contains(&format!("{test} ")),
-            "{module}::{test}"
-        );
+        // A row of a macro's names its test without fn.
+        let is_there = source.contains(&format!("fn {test}(")) || source.contains(&format!(" {test}: "));
+        assert!(is_there, "{module}::{test}");
     }
 }

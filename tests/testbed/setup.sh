@@ -1,13 +1,18 @@
 #!/usr/bin/env bash
-# Installs what the tests and the demo need and this machine lacks: a C compiler, PostgreSQL,
-# PgBouncer, Redis and Python's venv from Debian's packages; from PyPI, into virtual environments
-# in the cache, the given versions of Label Studio and what else the tests put beside it. Says
-# what it does; a second run does nothing.
-# usage: setup.sh VERSION ...
+# Installs what the tests and the demo need and this machine lacks: a C compiler, PostgreSQL and
+# Python's venv from Debian's packages, and the given versions of Label Studio from PyPI into
+# virtual environments in the cache; with --parts also what only tests put beside it, PgBouncer,
+# Redis and programs in Python. Says what it does; a second run does nothing.
+# usage: setup.sh [--parts] VERSION ...
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cache=${LSHOOKD_TEST_CACHE:-.cache}
 mkdir -p "$cache"
+with_parts=
+if [ "${1:-}" = --parts ]; then
+    with_parts=yes
+    shift
+fi
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -34,29 +39,33 @@ if ! have_postgres && ! docker info >/dev/null 2>&1; then
     as_root sed -i "s/^#\?create_main_cluster.*/create_main_cluster = false/" /etc/postgresql-common/createcluster.conf
     apt_install postgresql
 fi
-if [ ! -x /usr/sbin/pgbouncer ]; then
-    apt_install pgbouncer
-    # Debian starts one on the well-known port; the tests start their own.
-    as_root service pgbouncer stop >/dev/null 2>&1 || true
-fi
-if ! command -v redis-server >/dev/null; then
-    apt_install redis-server
-    as_root service redis-server stop >/dev/null 2>&1 || true
-fi
 command -v runuser >/dev/null || apt_install util-linux
 command -v pg_dump >/dev/null || apt_install postgresql-client
 python3 -c 'import venv, ensurepip' 2>/dev/null || apt_install python3-venv
 
-parts=$cache/python-parts
-wanted='moto[server]==5.2.5 label-studio-ml==1.0.9 rq==1.10.1 standardwebhooks==1.1.0'
-if [ "$(cat "$parts/complete" 2>/dev/null)" != "$wanted" ]; then
-    say "installing an S3-compatible store (moto), label-studio-ml and standardwebhooks from PyPI into $parts"
-    rm -rf "$parts"
-    python3 -m venv "$parts"
-    # shellcheck disable=SC2086
-    "$parts/bin/pip" install --quiet --disable-pip-version-check $wanted
-    echo "$wanted" >"$parts/complete"
-fi
+install_parts() {
+    if [ ! -x /usr/sbin/pgbouncer ]; then
+        apt_install pgbouncer
+        # Debian starts one on the well-known port; the tests start their own.
+        as_root service pgbouncer stop >/dev/null 2>&1 || true
+    fi
+    if ! command -v redis-server >/dev/null; then
+        apt_install redis-server
+        as_root service redis-server stop >/dev/null 2>&1 || true
+    fi
+    command -v pgrep >/dev/null || apt_install procps
+    local parts=$cache/python-parts
+    local wanted='moto[server]==5.2.5 label-studio-ml==1.0.9 rq==1.10.1 standardwebhooks==1.1.0'
+    if [ "$(cat "$parts/complete" 2>/dev/null)" != "$wanted" ]; then
+        say "installing an S3-compatible store (moto), label-studio-ml and standardwebhooks from PyPI into $parts"
+        rm -rf "$parts"
+        python3 -m venv "$parts"
+        # shellcheck disable=SC2086
+        "$parts/bin/pip" install --quiet --disable-pip-version-check $wanted
+        echo "$wanted" >"$parts/complete"
+    fi
+}
+[ -z "$with_parts" ] || install_parts
 
 for version in "$@"; do
     folder=$cache/label-studio-$version

@@ -1,27 +1,17 @@
 //! The grid in the documents: on which versions the comparison was run, and what came of it.
 
-/// Columns after the versions, as `tests/matrix.sh` orders them.
-const COLUMNS: [&str; 12] = [
-    "the tour",
-    "imports",
-    "annotations",
-    "the data manager",
-    "projects",
-    "storages",
-    "labels",
-    "values that bite",
-    "workers",
-    "capture",
-    "events",
-    "delivery",
-];
+use crate::scenario::Table;
+
+/// Columns that follow those of the tables, as in `tests/matrix.sh`.
+const OTHERS: [&str; 3] = ["capture", "events", "delivery"];
 
 /// `docs/compatibility.md`, from the grid that `tests/matrix.sh` writes: lines of Label Studio's
 /// version, PostgreSQL's, and `yes` or `NO` for each column; or of a dump, as `FROM:INTO`.
-pub fn document(grid: &str) -> String {
+pub fn document(tables: &[Table], grid: &str) -> String {
+    let columns: Vec<&str> = tables.iter().map(|table| table.name).chain(OTHERS).collect();
     let mut text = String::from(INTRODUCTION);
     text +=
-        &format!("| Label Studio | PostgreSQL | {} |\n|{}\n", COLUMNS.join(" | "), " --- |".repeat(COLUMNS.len() + 2));
+        &format!("| Label Studio | PostgreSQL | {} |\n|{}\n", columns.join(" | "), " --- |".repeat(columns.len() + 2));
     let rows = || grid.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     for row in rows().filter(|row| !row[1].contains(':')) {
         text += &format!("| {} |\n", row.join(" | "));

@@ -36,7 +36,7 @@ pub struct LabelStudio {
     pub files: PathBuf,
     client: Client,
     _leash: Leash,
-    _workers: Vec<Leash>,
+    workers: Vec<Leash>,
 }
 
 /// What Label Studio is started with, beside the usual.
@@ -163,7 +163,7 @@ impl Installation {
         // Fails where another test has done it, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build()?;
-        let mut studio = LabelStudio { base, files, client, _leash: leash, _workers: Vec::new() };
+        let mut studio = LabelStudio { base, files, client, _leash: leash, workers: Vec::new() };
         let answers = async || Ok(studio.get("/api/projects").await.is_ok().then_some(()));
         if let Err(error) = eventually("Label Studio answers", Duration::from_secs(120), answers).await {
             bail!("{error:#}; its log:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
@@ -171,7 +171,7 @@ impl Installation {
         if surroundings.redis.is_some() {
             for number in 1..=2 {
                 let log = data.join(format!("worker-{number}"));
-                studio._workers.push(self.start_worker(&environment, &log).await?);
+                studio.workers.push(self.start_worker(&environment, &log).await?);
             }
         }
         Ok(studio)

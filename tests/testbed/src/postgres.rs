@@ -100,7 +100,7 @@ impl Server {
 
     /// Its port.
     pub fn port(&self) -> u16 {
-        self.config.get_ports().first().copied().unwrap_or(5432)
+        port(&self.config)
     }
 
     /// Makes it a primary.
@@ -142,8 +142,7 @@ impl Server {
         let stop = own.pg_ctl(&["stop", "-m", "immediate"])?.join("' '");
         let clean_up = format!("'{stop}'; rm -rf '{}'", own.folder.display());
         let leash = Leash::start(&own.command, &[], &own.folder.join("log"), &clean_up).await?;
-        let mut config = Config::new();
-        config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname("postgres");
+        let config = loopback(port, "postgres");
         let server = Server { config, origin: format!("{}", binaries.display()), own: Some(own), _leash: leash };
         server.wait().await?;
         Ok(server)
@@ -169,8 +168,7 @@ impl Server {
         let clean_up = format!("docker rm --force {}", container.id());
         let leash = Leash::start(&["sleep", "infinity"], &[], Path::new("/dev/null"), &clean_up).await?;
         std::mem::forget(container); // The leash removes it, also when this process is killed.
-        let mut config = Config::new();
-        config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname("postgres");
+        let config = loopback(port, "postgres");
         let server = Server { config, origin: format!("container of {image}"), own: None, _leash: leash };
         server.wait().await?;
         Ok(server)
@@ -263,14 +261,12 @@ impl Database {
 
     /// The same database behind another port of this machine.
     pub fn behind(&self, port: u16) -> Database {
-        let mut config = Config::new();
-        config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname(&self.name);
-        Database { name: self.name.clone(), config }
+        Database { name: self.name.clone(), config: loopback(port, &self.name) }
     }
 
     /// Its server's port.
     pub fn port(&self) -> u16 {
-        self.config.get_ports().first().copied().unwrap_or(5432)
+        port(&self.config)
     }
 
     /// The environment by which Label Studio and lshookd find this database.
@@ -338,6 +334,17 @@ impl Database {
             .env("PGPASSWORD", value("POSTGRE_PASSWORD"));
         command
     }
+}
+
+/// A superuser's way to a server of ours.
+fn loopback(port: u16, database: &str) -> Config {
+    let mut config = Config::new();
+    config.host("127.0.0.1").port(port).user("postgres").password("postgres").dbname(database);
+    config
+}
+
+fn port(config: &Config) -> u16 {
+    config.get_ports().first().copied().unwrap_or(5432)
 }
 
 async fn connect(config: &Config) -> Result<Client> {
