@@ -25,7 +25,11 @@ select writer.backend,
            when activity.state = 'idle' then 'idle'
            else 'busy'
        end as state,
-       coalesce(extract(epoch from clock_timestamp() - activity.state_change), 0)::float8 as seconds,
+       -- In the future it is where the clock was set back since: nobody knows how long it is.
+       case
+           when activity.state_change > clock_timestamp() then 'infinity'
+           else coalesce(extract(epoch from clock_timestamp() - activity.state_change)::float8, 0)
+       end as seconds,
        coalesce(
            activity.backend_start > writer.first_change_at - interval '10 seconds' and activity.query like '%"%',
            false

@@ -5,7 +5,8 @@
     select lane.webhook_id,
            lane.project_id,
            coalesce(webhook.url, '')::text as url,
-           0::float8 as wait
+           0::float8 as wait,
+           clock_timestamp() as now
     from lshookd.lane
     left join webhook on webhook.id = lane.webhook_id
     where lane.due_at <= clock_timestamp()
@@ -18,7 +19,8 @@ union all
     select webhook_id,
            project_id,
            '' as url,
-           greatest(extract(epoch from due_at - clock_timestamp())::float8, 0.001) as wait
+           greatest(extract(epoch from due_at - clock_timestamp())::float8, 0.001) as wait,
+           clock_timestamp() as now
     from lshookd.lane
     where due_at > clock_timestamp()
       and due_at < 'infinity'

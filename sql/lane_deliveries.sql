@@ -1,6 +1,7 @@
 -- What waits in a lane, in order: a hundred deliveries at most, or as many as make up a
--- megabyte, and at least one. Each comes with the subscription as it is now
--- and the secrets that sign for it, the newest first.
+-- megabyte, and at least one; a body that is larger than that alone is left out and fetched by
+-- itself. Each comes with the subscription as it is now and the secrets that sign for it, the
+-- newest first.
 with waiting as (
     select delivery.id,
            delivery.message_id,
@@ -24,7 +25,9 @@ select waiting.id,
        waiting.message_id,
        waiting.attempts,
        event.action,
-       case when webhook.send_payload then event.body end as body,
+       waiting.event_id,
+       case when webhook.send_payload and octet_length(event.body) > 1000000 then octet_length(event.body) end as large,
+       case when webhook.send_payload and octet_length(event.body) <= 1000000 then event.body end as body,
        webhook.url::text as url,
        webhook.headers,
        webhook.is_active,

@@ -12,3 +12,4 @@ set idle_in_transaction_session_timeout = '60s';
 set tcp_keepalives_idle = 10;
 set tcp_keepalives_interval = 3;
 set tcp_keepalives_count = 3;
+set tcp_user_timeout = '19s';

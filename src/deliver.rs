@@ -14,7 +14,7 @@ mod request;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use tokio::sync::Semaphore;
@@ -34,6 +34,15 @@ use request::Sender;
 /// Most lanes that are worked on at once; the others stay due.
 const MOST_LANES: usize = 2048;
 
+/// Bodies of more than a megabyte that are held at once, in kilobytes; one alone may be larger.
+const LARGE_BODIES: u32 = 64 * 1024;
+
+/// How long PostgreSQL may leave a question unanswered, and how often it is asked at least while
+/// lanes are worked on. Together less than the 19 s after which it gives up on a client that has
+/// fallen silent (`sql/session.sql`), and lets another daemon have the lanes.
+const LEASE: Duration = Duration::from_secs(10);
+const RENEWAL: Duration = Duration::from_secs(4);
+
 /// How long requests in flight may take to end when the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(7);
 
@@ -46,6 +55,7 @@ struct Shared {
     hold: Duration,
     overall: Arc<Semaphore>,
     hosts: Hosts,
+    large_bodies: Semaphore,
     stop: CancellationToken,
 }
 
@@ -80,15 +90,18 @@ pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken
         hold: settings.poll,
         overall: Arc::new(Semaphore::new(settings.concurrency)),
         hosts: Hosts { each: settings.concurrency_per_host, permits: Mutex::default() },
+        large_bodies: Semaphore::new(LARGE_BODIES as usize),
         stop: stop.child_token(),
     });
     let mut lanes: JoinSet<Result<Lane>> = JoinSet::new();
     let mut active: HashSet<Lane> = HashSet::new();
     let writing = records.write(&shared.client);
     tokio::pin!(writing);
+    let mut clock = ServerClock::default();
     let outcome = loop {
         let room = MOST_LANES.saturating_sub(active.len());
-        let (due, next) = match due_lanes(&shared.client, &active, room, settings.poll).await {
+        let looking = timeout(LEASE, due_lanes(&shared.client, &active, room, settings.poll, &mut clock));
+        let (due, next) = match looking.await.context("PostgreSQL is silent; another daemon may be at work").flatten() {
             Ok(due) => due,
             Err(error) => break Err(error),
         };
@@ -109,7 +122,7 @@ pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken
             notified = notifications.recv() => if notified.is_none() {
                 break Err(anyhow::anyhow!("the connection to PostgreSQL was lost"));
             },
-            () = sleep(next) => {}
+            () = sleep(if active.is_empty() { next } else { next.min(RENEWAL) }) => {}
         }
     };
     shared.stop.cancel();
@@ -158,6 +171,7 @@ async fn due_lanes(
     active: &HashSet<Lane>,
     room: usize,
     poll: Duration,
+    clock: &mut ServerClock,
 ) -> Result<(Vec<(Lane, String)>, Duration)> {
     let (webhooks, projects): (Vec<i64>, Vec<i64>) = active.iter().map(|lane| (lane.webhook, lane.project)).unzip();
     let room = i64::try_from(room).unwrap_or(i64::MAX);
@@ -165,6 +179,11 @@ async fn due_lanes(
         .query(include_str!("../sql/due_lanes.sql"), &[&webhooks, &projects, &room])
         .await
         .context("reading lshookd.lane")?;
+    if rows.first().is_some_and(|row| clock.stepped_back(row.get("now"), Instant::now())) {
+        tracing::warn!("PostgreSQL's clock was set back; what waits to be tried again is tried now");
+        client.execute(include_str!("../sql/end_pauses.sql"), &[]).await.context("ending pauses")?;
+        return Ok((Vec::new(), Duration::ZERO));
+    }
     let mut due = Vec::new();
     let mut next = poll;
     for row in rows {
@@ -176,4 +195,42 @@ async fn due_lanes(
         }
     }
     Ok((due, next))
+}
+
+/// The server's clock, by which pauses are measured.
+#[derive(Default)]
+struct ServerClock(Option<(SystemTime, Instant)>);
+
+impl ServerClock {
+    /// Whether it went back since the last look, by more than a look may take.
+    fn stepped_back(&mut self, now: SystemTime, at: Instant) -> bool {
+        const NOTEWORTHY: Duration = Duration::from_secs(10);
+        let expected = self.0.map(|(before, then)| before + at.saturating_duration_since(then));
+        self.0 = Some((now, at));
+        expected.and_then(|expected| expected.duration_since(now).ok()).is_some_and(|back| back > NOTEWORTHY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_goes_back_is_noticed_and_one_that_goes_forward_is_not() {
+        let (start, now) = (Instant::now(), SystemTime::now());
+        let mut clock = ServerClock::default();
+        let mut look = |seconds: u64, clock_says: i64| {
+            let says = match clock_says {
+                ahead @ 0.. => now + Duration::from_secs(ahead.unsigned_abs()),
+                back => now - Duration::from_secs(back.unsigned_abs()),
+            };
+            clock.stepped_back(says, start + Duration::from_secs(seconds))
+        };
+        assert!(!look(0, 0));
+        assert!(!look(5, 4));
+        assert!(!look(10, 3600));
+        assert!(look(15, 15));
+        assert!(!look(20, 20));
+        assert!(look(25, -3600));
+    }
 }

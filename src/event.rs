@@ -70,3 +70,13 @@ pub struct Event {
     /// When the last of its changes was captured.
     pub occurred_at: SystemTime,
 }
+
+impl Event {
+    /// The same in events of at most so many objects.
+    pub fn cut(self, most: usize) -> Vec<Event> {
+        if self.objects.len() <= most {
+            return vec![self];
+        }
+        self.objects.chunks(most).map(|objects| Event { objects: objects.to_vec(), ..self }).collect()
+    }
+}

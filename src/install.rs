@@ -73,6 +73,7 @@ pub async fn run(server: &Server, schema: Option<&str>, dry_run: bool) -> Result
         sleep(Duration::from_millis(200)).await;
     }
     let applied = migrate(client).await?;
+    reserve_room(client).await?;
     let attached = attach(client).await?;
     if applied.is_empty() && attached.is_empty() {
         println!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}; nothing to do.");
@@ -163,6 +164,16 @@ async fn migrate(client: &mut Client) -> Result<Vec<Migration>> {
     client.batch_execute(include_str!("../sql/create_schema.sql")).await.context("creating schema lshookd")?;
     let report = runner().run_async(client).await.context("migrating schema lshookd")?;
     Ok(report.applied_migrations().clone())
+}
+
+/// Makes room in the queue before it is needed. What a daemon beside us sees is nothing, for it
+/// is one transaction; the pages of an index are free for new entries with the second vacuum.
+async fn reserve_room(client: &Client) -> Result<()> {
+    client.batch_execute(include_str!("../sql/reserve_room.sql")).await.context("reserving room in lshookd.change")?;
+    for _ in 0..2 {
+        client.batch_execute(include_str!("../sql/free_room.sql")).await.context("vacuuming lshookd.change")?;
+    }
+    Ok(())
 }
 
 /// Names and statements of the triggers that are not there, but for those of tables that this

@@ -288,23 +288,7 @@ impl Events {
     }
 
     fn cut(self, batch_size: usize) -> Vec<Event> {
-        let mut events = Vec::new();
-        for Growing { event, .. } in self.events {
-            if event.objects.len() <= batch_size {
-                events.push(event);
-                continue;
-            }
-            for objects in event.objects.chunks(batch_size) {
-                events.push(Event {
-                    objects: objects.to_vec(),
-                    action: event.action,
-                    project: event.project,
-                    organization: event.organization,
-                    occurred_at: event.occurred_at,
-                });
-            }
-        }
-        events
+        self.events.into_iter().flat_map(|growing| growing.event.cut(batch_size)).collect()
     }
 }
 

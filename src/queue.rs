@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
-use crate::event::Event;
+use crate::event::{Action, Event};
 
 /// An event, who receives it, and what it says.
 pub struct Addressed {
@@ -17,11 +17,42 @@ pub struct Addressed {
     pub body: Option<String>,
 }
 
+/// PostgreSQL holds a gigabyte in one value, and so much in one message; this leaves room.
+const LARGEST_BODY: usize = 500_000_000;
+
+/// An event whose body PostgreSQL could not hold.
+#[derive(Debug, thiserror::Error)]
+#[error("the body of {action} in project {project} would have {bytes} bytes, which is more than can be stored")]
+pub struct BodyTooLarge {
+    action: Action,
+    project: i64,
+    bytes: usize,
+}
+
 /// Stores events with one delivery per recipient, in order, and wakes their lanes.
 ///
 /// # Errors
-/// When the database refuses; the caller's transaction must then be rolled back.
+/// When the database refuses, or with [`BodyTooLarge`]; the caller's transaction must then be
+/// rolled back.
 pub async fn store(client: &impl GenericClient, events: &[Addressed]) -> Result<()> {
+    let size = |addressed: &Addressed| addressed.body.as_ref().map_or(0, String::len);
+    if let Some(addressed) = events.iter().find(|addressed| size(addressed) > LARGEST_BODY) {
+        let Event { action, project, .. } = addressed.event;
+        return Err(BodyTooLarge { action, project, bytes: size(addressed) }.into());
+    }
+    let mut start = 0;
+    let mut bytes = 0;
+    for (place, addressed) in events.iter().enumerate() {
+        if bytes + size(addressed) > LARGEST_BODY {
+            store_together(client, &events[start..place]).await?;
+            (start, bytes) = (place, 0);
+        }
+        bytes += size(addressed);
+    }
+    store_together(client, &events[start..]).await
+}
+
+async fn store_together(client: &impl GenericClient, events: &[Addressed]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }

@@ -278,6 +278,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn settings(environment: &[(&str, &str)], file: &str) -> Result<Settings, SettingError> {
         Settings::from(&Sources::for_test(&[], environment, file)?)
@@ -295,6 +296,22 @@ mod tests {
         assert_eq!(settings(&all[..1], "webhook_batch_size = 4").unwrap().batch_size, 3);
         assert_eq!(settings(&[], "webhook_batch_size = 4").unwrap().batch_size, 4);
         assert_eq!(settings(&[], "").unwrap().batch_size, 5000);
+    }
+
+    proptest! {
+        #[test]
+        fn no_configuration_makes_it_panic(
+            file in "(\\PC|\n){0,60}|[a-z_]{3,12} = [\\[\"'0-9a-z\\-]{0,12}",
+            setting in 0..SETTINGS.len(),
+            value in "\\PC{0,30}|[0-9]{1,25}[a-z]{0,2}",
+        ) {
+            let _ = settings(&[], &file);
+            let setting = &SETTINGS[setting];
+            let variable = setting.variables().remove(0);
+            if let Err(error) = settings(&[(&variable, &value)], "") {
+                prop_assert!(error.to_string().contains(setting.key));
+            }
+        }
     }
 
     #[test]

@@ -21,10 +21,12 @@ pub async fn run(server: &Server, schema: Option<&str>, confirmed: bool) -> Resu
     }
     let losses = client.query_one(include_str!("../sql/uninstall_losses.sql"), &[]).await?;
     let losses = format!(
-        "{} undelivered deliveries, {} dead ones, {} changes not yet planned, and the record of {} attempts",
+        "{} undelivered deliveries, {} dead ones, {} changes not yet planned, {} signing secrets, and the \
+         record of {} attempts",
         losses.get::<_, i64>("pending"),
         losses.get::<_, i64>("dead"),
         losses.get::<_, i64>("changes"),
+        losses.get::<_, i64>("secrets"),
         losses.get::<_, i64>("attempts"),
     );
     if !confirmed {

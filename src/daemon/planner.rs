@@ -1,9 +1,10 @@
 //! The planner's session: changes in, events and deliveries out, in one transaction each.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio_postgres::types::WrongType;
 use tokio_postgres::{Client, IsolationLevel};
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use crate::event::Event;
 use crate::gather::{self, Unit};
 use crate::listen;
 use crate::plan;
-use crate::queue::{self, Addressed};
+use crate::queue::{self, Addressed, BodyTooLarge};
 use crate::render::Renderer;
 use crate::settings::Settings;
 use crate::subscription::Subscriptions;
@@ -58,54 +59,124 @@ pub async fn run(mut session: Session, settings: &Settings, stop: &CancellationT
             if stop.is_cancelled() {
                 break;
             }
-            commit(&mut session.client, &mut renderer, batch, settings.organization_webhooks).await?;
+            commit_or_set_aside(&mut session.client, &mut renderer, batch, settings).await?;
         }
         session.client.execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
     }
     Ok(())
 }
 
-/// What is planned and stored in one transaction.
-#[derive(Default)]
-struct Batch {
+/// A unit with its events: the least that can be planned.
+struct Planned {
     seqs: Vec<i64>,
     events: Vec<Event>,
-    objects: usize,
+}
+
+impl Planned {
+    /// Cuts its largest events in two; `false` where there is nothing to cut.
+    fn cut(&mut self) -> bool {
+        let longest = self.events.iter().map(|event| event.objects.len()).max().unwrap_or_default();
+        self.events = self.events.drain(..).flat_map(|event| event.cut(longest.div_ceil(2).max(1))).collect();
+        longest > 1
+    }
 }
 
 /// Plans the units and packs them into transactions of bounded size.
-fn batches(units: Vec<Unit>, settings: &Settings) -> Vec<Batch> {
-    let mut batches = vec![Batch::default()];
+fn batches(units: Vec<Unit>, settings: &Settings) -> Vec<Vec<Planned>> {
+    let mut batches = vec![Vec::new()];
+    let mut held = 0;
     for unit in units {
         let events = plan::plan(&unit, settings.batch_size, settings.gather.settle);
-        let objects: usize = events.iter().map(|event| event.objects.len()).sum();
-        if batches.last().is_some_and(|batch| batch.objects > 0 && batch.objects + objects > OBJECTS) {
-            batches.push(Batch::default());
+        let changes = unit.transactions.iter().flat_map(|transaction| &transaction.changes);
+        let planned = Planned { seqs: changes.map(|change| change.seq).collect(), events };
+        let objects: usize = planned.events.iter().map(|event| event.objects.len()).sum();
+        if held > 0 && held + objects > OBJECTS {
+            batches.push(Vec::new());
+            held = 0;
         }
+        held += objects;
         if let Some(batch) = batches.last_mut() {
-            batch
-                .seqs
-                .extend(unit.transactions.iter().flat_map(|transaction| &transaction.changes).map(|change| change.seq));
-            batch.events.extend(events);
-            batch.objects += objects;
+            batch.push(planned);
         }
     }
     batches
 }
 
+/// Commits a batch; where it holds what cannot be made into events, unit by unit, and sets that
+/// aside.
+async fn commit_or_set_aside(
+    client: &mut Client,
+    renderer: &mut Renderer,
+    batch: Vec<Planned>,
+    settings: &Settings,
+) -> Result<()> {
+    let organization_webhooks = settings.organization_webhooks;
+    match commit(client, renderer, &batch, organization_webhooks).await {
+        Err(error) if is_the_datas_fault(client, &error) => {}
+        outcome => return outcome,
+    }
+    let mut units = VecDeque::from(batch);
+    while let Some(mut planned) = units.pop_front() {
+        match commit(client, renderer, std::slice::from_ref(&planned), organization_webhooks).await {
+            Err(error) if is_the_datas_fault(client, &error) => {
+                if planned.cut() {
+                    units.push_front(planned);
+                    continue;
+                }
+                let reason = format!("{error:#}");
+                tracing::error!(
+                    changes = planned.seqs.len(),
+                    reason,
+                    "changes could not be made into events and are set aside in lshookd.change_set_aside; when the \
+                     cause is mended, select lshookd.plan_again()"
+                );
+                client
+                    .execute(include_str!("../../sql/set_aside.sql"), &[&planned.seqs, &reason])
+                    .await
+                    .context("setting changes aside")?;
+            }
+            outcome => outcome?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether it fails with these changes for ever: a value that cannot be read or is too large,
+/// and not a server that refuses now (Appendix A of PostgreSQL's documentation: classes 22, 54 and
+/// XX, the last of which is how it speaks of a value beyond a gigabyte).
+fn is_the_datas_fault(client: &Client, error: &anyhow::Error) -> bool {
+    if error.is::<BodyTooLarge>() {
+        return true;
+    }
+    let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()) else {
+        return error.chain().any(|cause| cause.is::<serde_json::Error>());
+    };
+    match error.code() {
+        Some(code) => ["22", "54", "XX"].iter().any(|class| code.code().starts_with(class)),
+        // A value that this program cannot read; anything else is the connection's end.
+        None => !client.is_closed() && std::error::Error::source(error).is_some_and(|cause| cause.is::<WrongType>()),
+    }
+}
+
 /// Takes the changes of a batch and stores its events, all at once or not at all. The rows are
 /// read in the same snapshot, so that no payload is older than its change.
-async fn commit(client: &mut Client, renderer: &mut Renderer, batch: Batch, organization_webhooks: bool) -> Result<()> {
+async fn commit(
+    client: &mut Client,
+    renderer: &mut Renderer,
+    batch: &[Planned],
+    organization_webhooks: bool,
+) -> Result<()> {
+    let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
+    let events: Vec<Event> = batch.iter().flat_map(|planned| &planned.events).cloned().collect();
     let transaction = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
         .start()
         .await
         .context("beginning the planner's transaction")?;
-    change::consume(&transaction, &batch.seqs).await?;
-    let subscriptions = Subscriptions::read(&transaction, &batch.events, organization_webhooks).await?;
-    let addressed: Vec<(Event, Vec<i64>, bool)> = batch
-        .events
+    change::consume(&transaction, &seqs).await?;
+    let subscriptions = Subscriptions::read(&transaction, &events, organization_webhooks).await?;
+    let addressed: Vec<(Event, Vec<i64>, bool)> = events
         .into_iter()
         .filter_map(|event| {
             let recipients: Vec<i64> = subscriptions.of(&event).map(|subscription| subscription.webhook).collect();
@@ -128,7 +199,7 @@ async fn commit(client: &mut Client, renderer: &mut Renderer, batch: Batch, orga
     queue::store(&transaction, &ready).await?;
     transaction.commit().await.context("committing the planner's transaction")?;
     let projects: HashSet<i64> = ready.iter().map(|addressed| addressed.event.project).collect();
-    tracing::debug!(changes = batch.seqs.len(), events = ready.len(), projects = projects.len(), "planned");
+    tracing::debug!(changes = seqs.len(), events = ready.len(), projects = projects.len(), "planned");
     Ok(())
 }
 

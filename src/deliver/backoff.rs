@@ -29,6 +29,7 @@ pub fn retry_after(header: &str, now: SystemTime) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const SCHEDULE: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(30)];
 
@@ -48,6 +49,16 @@ mod tests {
         assert_eq!(pause(&SCHEDULE, 1, Some(minute)), Some(minute));
         assert!(pause(&SCHEDULE, 2, Some(Duration::from_secs(1))).unwrap() > Duration::from_secs(26));
         assert_eq!(pause(&SCHEDULE, 1, Some(Duration::MAX)), Some(LONGEST_RETRY_AFTER));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_it_panic_or_wait_for_ever(header in ".{0,40}|[0-9]{1,30}", attempts: usize, wait: u64) {
+            let asked = retry_after(&header, SystemTime::now()).or(Some(Duration::from_secs(wait)));
+            if let Some(pause) = pause(&SCHEDULE, attempts, asked) {
+                prop_assert!(pause <= LONGEST_RETRY_AFTER);
+            }
+        }
     }
 
     #[test]

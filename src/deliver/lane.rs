@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use reqwest::StatusCode;
+use tokio::sync::SemaphorePermit;
 use tokio_postgres::Row;
 
-use super::Shared;
 use super::backoff;
 use super::record::{Attempt, Verdict};
 use super::request::{Answer, Message};
+use super::{LARGE_BODIES, Shared};
 
 /// A lane that has held its place among the requests in flight for this long lets others in.
 const TURN: Duration = Duration::from_secs(1);
@@ -29,6 +30,9 @@ struct Delivery {
     id: i64,
     attempts: i32,
     action: String,
+    event: i64,
+    /// Of the body, in bytes, where that is not in the message yet.
+    large: Option<usize>,
     message: Message,
 }
 
@@ -71,7 +75,7 @@ impl Lane {
                     break;
                 }
                 last_sent = delivery.id;
-                if !self.attempt(shared, &delivery).await? {
+                if !self.attempt(shared, delivery).await? {
                     return Ok(());
                 }
             }
@@ -80,7 +84,12 @@ impl Lane {
     }
 
     /// Sends one delivery; `false` if the lane must wait before the next attempt.
-    async fn attempt(self, shared: &Shared, delivery: &Delivery) -> Result<bool> {
+    async fn attempt(self, shared: &Shared, mut delivery: Delivery) -> Result<bool> {
+        // Held until the request has ended.
+        let _room = match delivery.large {
+            None => None,
+            Some(size) => Some(delivery.fetch_body(shared, size).await?),
+        };
         let answer = tokio::select! {
             answer = shared.sender.send(&delivery.message) => answer,
             // What is in flight gets its time to end; see `FAREWELL`.
@@ -88,7 +97,7 @@ impl Lane {
         };
         let number = delivery.attempts + 1;
         let verdict = verdict(&answer, &shared.retry_schedule, number);
-        self.log(delivery, number, &answer, verdict);
+        self.log(&delivery, number, &answer, verdict);
         shared.recorder.record(Attempt { delivery: delivery.id, number, answer, verdict }).await?;
         if matches!(verdict, Verdict::Retry(_)) {
             shared.recorder.flush().await?;
@@ -165,11 +174,15 @@ impl Lane {
 impl Delivery {
     fn from_row(row: &Row) -> Delivery {
         let action: String = row.get("action");
-        let body = match row.get::<_, Option<String>>("body") {
-            Some(body) => body,
-            None => format!(r#"{{"action":"{action}"}}"#),
+        let body: Option<&str> = row.get("body");
+        let body = match body {
+            Some(body) => Bytes::copy_from_slice(body.as_bytes()),
+            None => Bytes::from(format!(r#"{{"action":"{action}"}}"#)),
         };
+        let large: Option<i32> = row.get("large");
         Delivery {
+            event: row.get("event_id"),
+            large: large.and_then(|size| usize::try_from(size).ok()),
             id: row.get("id"),
             attempts: row.get("attempts"),
             message: Message {
@@ -177,10 +190,20 @@ impl Delivery {
                 headers: row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default(),
                 id: row.get("message_id"),
                 secrets: row.get("secrets"),
-                body: Bytes::from(body),
+                body,
             },
             action,
         }
+    }
+
+    /// Waits until there is room for its body among the large ones, and fetches it.
+    async fn fetch_body<'a>(&mut self, shared: &'a Shared, size: usize) -> Result<SemaphorePermit<'a>> {
+        let kilobytes = u32::try_from(size / 1024).unwrap_or(LARGE_BODIES).min(LARGE_BODIES);
+        let room = shared.large_bodies.acquire_many(kilobytes).await?;
+        let query = include_str!("../../sql/event_body.sql");
+        let row = shared.client.query_one(query, &[&self.event]).await.context("reading lshookd.event")?;
+        self.message.body = Bytes::copy_from_slice(row.get::<_, &str>("body").as_bytes());
+        Ok(room)
     }
 }
 

@@ -65,7 +65,7 @@ pub async fn activity(client: &Client) -> Result<Activity> {
     let writers = rows
         .iter()
         .map(|row| {
-            let lasting = Duration::try_from_secs_f64(row.get("seconds")).unwrap_or_default();
+            let lasting = Duration::try_from_secs_f64(row.get("seconds")).unwrap_or(Duration::MAX);
             let state = match row.get("state") {
                 "gone" => State::Gone,
                 "hidden" => State::Hidden,

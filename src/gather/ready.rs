@@ -26,6 +26,9 @@ const REQUEST_LIMIT: u32 = 6;
 /// that is shared runs many short ones.
 const LONG_STATEMENT: Duration = Duration::from_secs(1);
 
+/// What is so far in the future was before PostgreSQL's clock was set back, nobody knows how long.
+const CLOCK_SET_BACK: Duration = Duration::from_secs(10);
+
 /// The changes of a backend that wait.
 struct Waiting {
     oldest: SystemTime,
@@ -62,7 +65,11 @@ impl Waiting {
 /// The backends that are done, or whose changes cannot wait.
 pub fn backends(pending: &[Change], activity: &Activity, limits: &GatherLimits, crowded: bool) -> HashSet<Backend> {
     let is_ready = |backend: &Backend, waiting: &Waiting| {
-        let since = |moment| activity.now.duration_since(moment).unwrap_or_default();
+        let since = |moment| match activity.now.duration_since(moment) {
+            Ok(since) => since,
+            Err(ahead) if ahead.duration() < CLOCK_SET_BACK => Duration::ZERO,
+            Err(_) => Duration::MAX,
+        };
         // A backend that was not looked at made its first change after the look.
         activity.writers.get(backend).is_some_and(|writer| {
             settled(writer, waiting, since(waiting.newest), limits)

@@ -1,11 +1,14 @@
 //! Faults, really injected: nothing is lost, nothing is made up, the order holds.
 
+mod backlog;
+mod machine;
+
 use std::time::Duration;
 
 use anyhow::Result;
 use lshookd_testbed::daemon::Daemon;
 use lshookd_testbed::label_studio::Installation;
-use lshookd_testbed::postgres::Server;
+use lshookd_testbed::postgres::{Circumstances, Server};
 use lshookd_testbed::proxy::Proxy;
 use lshookd_testbed::receiver::Reply;
 
@@ -150,13 +153,21 @@ async fn end_sessions(bed: &Bed, which: &str) -> Result<()> {
     .await
 }
 
-/// A database on a server of its own, which may be stopped and frozen; `None` without binaries.
-async fn own_server(label: &str) -> Result<Option<(Server, Bed, Daemon)>> {
-    let Some(server) = Server::start_own().await? else {
+/// A bed on a server of its own, which may be stopped and frozen; `None` without binaries.
+async fn bed_on_own_server(label: &str, circumstances: Circumstances) -> Result<Option<(Server, Bed)>> {
+    let Some(server) = Server::start_own_in(circumstances).await? else {
         return Ok(None);
     };
     let template = Installation::find(&version())?.template(&server).await?;
     let bed = Bed::lay_in(server.create(label, Some(&template.name)).await?).await?;
+    Ok(Some((server, bed)))
+}
+
+/// The same with a daemon at work.
+async fn own_server(label: &str) -> Result<Option<(Server, Bed, Daemon)>> {
+    let Some((server, bed)) = bed_on_own_server(label, Circumstances::default()).await? else {
+        return Ok(None);
+    };
     bed.webhook("/project", "{}").await?;
     let daemon = bed.lshookd.run().await?;
     Ok(Some((server, bed, daemon)))

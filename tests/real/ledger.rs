@@ -125,7 +125,9 @@ async fn write(database: &Database, writer: usize, over: &AtomicBool) -> Result<
                         break Some(id.get(0));
                     }
                 }
-                Err(_) => {} // Refused, as in a database that is read-only for a while.
+                // Refused, as in a database that is read-only for a while, perhaps in the middle
+                // of what should have been rolled back.
+                Err(_) => drop(client.batch_execute("rollback").await),
             }
             sleep(Duration::from_millis(20)).await;
         };

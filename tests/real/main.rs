@@ -8,8 +8,10 @@ mod crowd;
 mod delivery;
 mod events;
 mod faults;
+mod hostile;
 mod label_studio;
 mod ledger;
+mod replication;
 mod tls;
 mod upgrade;
 

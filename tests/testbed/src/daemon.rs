@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
 use crate::eventually;
@@ -12,9 +12,12 @@ use crate::leash::Leash;
 use crate::postgres::Database;
 
 /// `lshookd`, as built, against one database.
+#[derive(Clone)]
 pub struct Lshookd {
     binary: PathBuf,
     environment: Vec<(String, String)>,
+    /// The command that runs the daemon, which sets limits to it.
+    wrapper: Vec<String>,
     /// The role of the running daemon, where that is another than the commands'.
     daemon_role: Option<String>,
 }
@@ -38,13 +41,19 @@ impl Lshookd {
         ] {
             environment.push((name.to_owned(), value.to_owned()));
         }
-        Lshookd { binary: binary.into(), environment, daemon_role: None }
+        Lshookd { binary: binary.into(), environment, wrapper: Vec::new(), daemon_role: None }
     }
 
     /// The same with another setting.
     pub fn with(mut self, name: &str, value: &str) -> Lshookd {
         self.environment.retain(|(set, _)| set != name);
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same with a daemon that is run by another command, which puts itself into its place.
+    pub fn under(mut self, wrapper: &[&str]) -> Lshookd {
+        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -88,7 +97,7 @@ impl Lshookd {
     /// Starts the daemon, and waits until it plans.
     pub async fn run(&self) -> Result<Daemon> {
         let daemon = self.start().await?;
-        let ready = async || Ok(daemon.log().contains("at work").then_some(()));
+        let ready = async || Ok(daemon.log().contains("at work role=Planner").then_some(()));
         if let Err(error) = eventually("lshookd is at work", Duration::from_secs(20), ready).await {
             bail!("{error:#}; its log:\n{}", daemon.log());
         }
@@ -99,7 +108,8 @@ impl Lshookd {
     pub async fn start(&self) -> Result<Daemon> {
         let log = tempfile::Builder::new().prefix("lshookd-log-").tempfile()?.keep()?.1;
         let clean_up = format!("rm -f '{}'", log.display());
-        let command = [self.binary.display().to_string(), "run".to_owned()];
+        let mut command = self.wrapper.clone();
+        command.extend([self.binary.display().to_string(), "run".to_owned()]);
         let mut environment = self.environment.clone();
         environment.extend(self.daemon_role.iter().map(|role| ("POSTGRE_USER".to_owned(), role.clone())));
         let leash = Leash::start(&command, &environment, &log, &clean_up).await?;
@@ -130,9 +140,38 @@ impl Daemon {
 
     /// How much memory it holds.
     pub fn resident_kilobytes(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// How much memory it held at most.
+    pub fn peak_kilobytes(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, which: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.leash.pid))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(which)).with_context(|| format!("no {which}"))?;
         Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+    }
+
+    /// Whether it is still there.
+    pub fn is_running(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.leash.pid)).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
+    }
+
+    /// Lets it open no more files and connections than so many at once, all told.
+    pub fn limit_files(&self, most: u32) -> Result<()> {
+        let limit = format!("--nofile={most}:");
+        let status =
+            std::process::Command::new("prlimit").args(["--pid", &self.leash.pid.to_string(), &limit]).status()?;
+        ensure!(status.success(), "prlimit failed");
+        Ok(())
+    }
+
+    /// How many files and connections it has open.
+    pub fn open_files(&self) -> Result<u32> {
+        Ok(u32::try_from(std::fs::read_dir(format!("/proc/{}/fd", self.leash.pid))?.count())?)
     }
 
     /// Waits for its end; the exit code, if it was not killed.

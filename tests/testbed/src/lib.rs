@@ -1,10 +1,12 @@
 //! Real parts to try lshookd on, each started by itself and gone with the process that
 //! started it: a PostgreSQL server, Label Studio, HTTP receivers, the daemon.
 
+pub mod clock;
 pub mod daemon;
 pub mod label_studio;
 pub mod leash;
 pub mod misbehaving;
+pub mod network;
 pub mod pooler;
 pub mod postgres;
 pub mod proxy;

@@ -2,6 +2,8 @@
 //! the binaries on this machine (or in `LSHOOKD_TEST_POSTGRES_BIN`), else a container.
 //! `LSHOOKD_TEST_POSTGRES_IMAGE` names the container's image, and goes before the binaries.
 
+use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -45,6 +47,17 @@ pub struct Database {
     config: Config,
 }
 
+/// What a server of our own lives in, if not just on this machine.
+#[derive(Default)]
+pub struct Circumstances {
+    /// Of its processes.
+    pub environment: Vec<(String, String)>,
+    /// A disk of its own with so many megabytes, which takes root.
+    pub disk: Option<u32>,
+    /// Where it listens beside loopback.
+    pub address: Option<IpAddr>,
+}
+
 impl Server {
     /// Finds or starts a server.
     pub async fn obtain() -> Result<Server> {
@@ -65,7 +78,12 @@ impl Server {
 
     /// Starts a server of our own.
     pub async fn start(binaries: &Path) -> Result<Server> {
-        Server::launch(binaries, async |data| {
+        Server::start_in(binaries, Circumstances::default()).await
+    }
+
+    /// The same in these circumstances.
+    async fn start_in(binaries: &Path, circumstances: Circumstances) -> Result<Server> {
+        Server::launch(binaries, circumstances, async |data| {
             let mut initdb = vec![binaries.join("initdb").display().to_string()];
             let arguments = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"];
             initdb.extend(arguments.map(str::to_owned));
@@ -79,7 +97,7 @@ impl Server {
     pub async fn standby(&self) -> Result<Server> {
         let own = self.own.as_ref().context("this server is not ours to follow")?;
         let port = self.port();
-        let standby = Server::launch(&own.binaries, async |data| {
+        let standby = Server::launch(&own.binaries, Circumstances::default(), async |data| {
             let program = own.binaries.join("pg_basebackup").display().to_string();
             let arguments = ["--host=127.0.0.1", "--username=postgres", "--write-recovery-conf", "--checkpoint=fast"];
             let mut backup = vec![program, format!("--port={port}"), format!("--pgdata={}", data.display())];
@@ -117,8 +135,17 @@ impl Server {
     }
 
     /// Makes a data folder by a command, and runs a server on it.
-    async fn launch(binaries: &Path, fill: impl AsyncFnOnce(&Path) -> Result<Vec<String>>) -> Result<Server> {
+    async fn launch(
+        binaries: &Path,
+        circumstances: Circumstances,
+        fill: impl AsyncFnOnce(&Path) -> Result<Vec<String>>,
+    ) -> Result<Server> {
         let folder = tempfile::Builder::new().prefix("lshookd-postgres-").tempdir()?.keep();
+        if let Some(megabytes) = circumstances.disk {
+            let mut mount = std::process::Command::new("mount");
+            mount.args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"]).arg(&folder);
+            ensure!(mount.status()?.success(), "mounting a disk failed");
+        }
         let data = folder.join("data");
         let port = free_port()?;
         let mut filling = as_postgres(&folder)?;
@@ -127,11 +154,17 @@ impl Server {
         if !done.status.success() {
             bail!("making PostgreSQL's data folder failed: {}", String::from_utf8_lossy(&done.stderr));
         }
+        let mut addresses = "127.0.0.1".to_owned();
+        if let Some(address) = circumstances.address {
+            addresses = format!("{addresses},{address}");
+            let rule = format!("host all all {address}/30 trust\n");
+            std::fs::OpenOptions::new().append(true).open(data.join("pg_hba.conf"))?.write_all(rule.as_bytes())?;
+        }
         let mut command = as_postgres(&folder)?;
         command.extend([binaries.join("postgres").display().to_string(), "-D".to_owned(), data.display().to_string()]);
         for setting in [
             format!("port={port}"),
-            "listen_addresses=127.0.0.1".to_owned(),
+            format!("listen_addresses={addresses}"),
             format!("unix_socket_directories={}", folder.display()),
             "fsync=off".to_owned(),
             "max_connections=200".to_owned(),
@@ -140,8 +173,11 @@ impl Server {
         }
         let own = Own { folder, binaries: binaries.to_owned(), command };
         let stop = own.pg_ctl(&["stop", "-m", "immediate"])?.join("' '");
-        let clean_up = format!("'{stop}'; rm -rf '{}'", own.folder.display());
-        let leash = Leash::start(&own.command, &[], &own.folder.join("log"), &clean_up).await?;
+        let unmount =
+            if circumstances.disk.is_some() { format!("umount '{}';", own.folder.display()) } else { String::new() };
+        let clean_up = format!("'{stop}'; {unmount} rm -rf '{}'", own.folder.display());
+        let log = if circumstances.disk.is_some() { PathBuf::from("/dev/null") } else { own.folder.join("log") };
+        let leash = Leash::start(&own.command, &circumstances.environment, &log, &clean_up).await?;
         let config = loopback(port, "postgres");
         let server = Server { config, origin: format!("{}", binaries.display()), own: Some(own), _leash: leash };
         server.wait().await?;
@@ -176,10 +212,31 @@ impl Server {
 
     /// The newest one on this machine, for tests that stop and freeze it; `None` without binaries.
     pub async fn start_own() -> Result<Option<Server>> {
+        Server::start_own_in(Circumstances::default()).await
+    }
+
+    /// The same in these circumstances.
+    pub async fn start_own_in(circumstances: Circumstances) -> Result<Option<Server>> {
         match binaries() {
-            Some(folder) => Ok(Some(Server::start(&folder).await?)),
+            Some(folder) => Ok(Some(Server::start_in(&folder, circumstances).await?)),
             None => Ok(None),
         }
+    }
+
+    /// Fills its disk to the last byte, for a while.
+    pub async fn fill_disk(&self, time: Duration) -> Result<()> {
+        let own = self.own.as_ref().context("this server is not ours to fill")?;
+        let ballast = own.folder.join("ballast");
+        let script = format!("head -c 100G /dev/zero >'{}' 2>/dev/null", ballast.display());
+        Command::new("sh").args(["-c", &script]).status().await?;
+        tokio::time::sleep(time).await;
+        std::fs::remove_file(ballast)?;
+        // Where it wanted room for its recovery, it has ended, and its service starts it again.
+        let up = async || Ok(connect(&self.config).await.ok());
+        if eventually("PostgreSQL recovers", Duration::from_secs(5), up).await.is_err() {
+            self.restart("immediate").await?;
+        }
+        Ok(())
     }
 
     /// Stops it (`fast` or `immediate`) and starts it again, with the same data.

@@ -1,5 +1,6 @@
 //! A TCP proxy that can be cut, or fall silent as a network does that drops packets.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -29,7 +30,12 @@ pub struct Proxy {
 impl Proxy {
     /// Starts on a free port.
     pub async fn start(target: u16) -> Result<Proxy> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Proxy::start_on(Ipv4Addr::LOCALHOST, target).await
+    }
+
+    /// The same on another address of this machine.
+    pub async fn start_on(address: Ipv4Addr, target: u16) -> Result<Proxy> {
+        let listener = TcpListener::bind((address, 0)).await?;
         let port = listener.local_addr()?.port();
         let target = Arc::new(AtomicU16::new(target));
         let aim = Arc::clone(&target);

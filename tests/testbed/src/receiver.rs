@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -93,6 +93,8 @@ impl Reply {
 
 #[derive(Default)]
 struct Shared {
+    /// Where set, of bodies this alone is kept: the ids under the key.
+    only_ids_of: Mutex<Option<&'static str>>,
     received: Mutex<Vec<Received>>,
     /// Replies to the next requests; 200 when there are none left.
     script: Mutex<VecDeque<Reply>>,
@@ -103,6 +105,8 @@ struct Shared {
 /// The endpoint.
 pub struct Receiver {
     address: SocketAddr,
+    /// Where clients find it.
+    shown: SocketAddr,
     shared: Arc<Shared>,
     serving: Option<JoinHandle<()>>,
 }
@@ -114,12 +118,22 @@ impl Receiver {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
         let serving = Some(serve(listener, Arc::clone(&shared)));
-        Ok(Receiver { address, shared, serving })
+        Ok(Receiver { address, shown: address, shared, serving })
     }
 
     /// A URL on it.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.shown)
+    }
+
+    /// From now on its URLs lead to something in front of it.
+    pub fn behind(&mut self, front: impl Into<SocketAddr>) {
+        self.shown = front.into();
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// Closes the port: connections are refused.
@@ -148,6 +162,16 @@ impl Receiver {
         let mut rules = lock(&self.shared.rules);
         rules.retain(|(prefix, _)| prefix != path);
         rules.push((path.to_owned(), reply));
+    }
+
+    /// From now on keeps of each body no more than the ids under a key, for there will be many.
+    pub fn keep_only_ids_of(&self, key: &'static str) {
+        *lock(&self.shared.only_ids_of) = Some(key);
+    }
+
+    /// How many requests were received so far.
+    pub fn count(&self) -> usize {
+        lock(&self.shared.received).len()
     }
 
     /// Everything received so far.
@@ -213,6 +237,13 @@ async fn receive(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap
         headers,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         status: reply.status,
+    };
+    let received = match *lock(&shared.only_ids_of) {
+        None => received,
+        Some(key) => {
+            let objects: Vec<Value> = received.ids(key).into_iter().map(|id| json!({ "id": id })).collect();
+            Received { body: json!({ key: objects }), headers: HeaderMap::new(), ..received }
+        }
     };
     tokio::time::sleep(reply.delay).await;
     lock(&shared.received).push(received);

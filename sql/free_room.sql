@@ -1,0 +1,2 @@
+-- Gives the room of deleted changes back to new ones.
+vacuum lshookd.change;

@@ -1,0 +1,95 @@
+//! Endpoints that are away for long: what waits grows, and nobody else notices.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use lshookd_testbed::eventually;
+use lshookd_testbed::receiver::Reply;
+
+use super::seconds;
+use crate::bed::Bed;
+use crate::ledger::if_long;
+
+/// Events that wait while the endpoint is away.
+fn size() -> i64 {
+    if_long(1_000_000, 3_000)
+}
+
+/// Writes annotations of one task, a transaction each, as fast as it goes; how many a second.
+async fn write(bed: &Bed, quantity: i64) -> Result<f64> {
+    let started = Instant::now();
+    bed.run(&format!("call fixture.annotate({quantity})")).await?;
+    #[allow(clippy::cast_precision_loss)]
+    Ok(quantity as f64 / started.elapsed().as_secs_f64())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_backlog_is_kept_and_drained_in_order() -> Result<()> {
+    let (mut bed, daemon) = Bed::running("backlog").await?;
+    bed.run(include_str!("../../sql/annotate.sql")).await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.receiver.expect(1).await?;
+    bed.receiver.clear();
+    bed.receiver.keep_only_ids_of("annotation");
+    bed.receiver.take_down().await;
+    let tenth = size() / 10;
+    let first = write(&bed, tenth).await?;
+    write(&bed, size() - 2 * tenth).await?;
+    let last = write(&bed, tenth).await?;
+    let hours = Duration::from_secs(if_long(7200, 120));
+    let planned = async || Ok((bed.number("select count(*) from lshookd.change").await? == 0).then_some(()));
+    eventually("all is planned", hours, planned).await?;
+    let waiting = daemon.resident_kilobytes()?;
+
+    bed.receiver.bring_up().await?;
+    let started = Instant::now();
+    let quantity = usize::try_from(size())?;
+    eventually("all of it arrives", hours, async || Ok((bed.receiver.count() >= quantity).then_some(()))).await?;
+    let ids: Vec<i64> = bed.receiver.received().iter().flat_map(|request| request.ids("annotation")).collect();
+    let drained = quantity as f64 / started.elapsed().as_secs_f64();
+    let most = daemon.peak_kilobytes()?;
+    println!(
+        "backlog of {quantity}: written {first:.0}/s at first and {last:.0}/s at last, memory {waiting} kB, at most \
+         {most} kB, drained {drained:.0}/s"
+    );
+    assert_eq!(ids.len(), quantity);
+    assert!(ids.is_sorted(), "in the order of the commits");
+    assert!(most < 100_000, "{most} kB");
+    assert!(last > first / 2.0, "who writes was slowed down: {first:.0}/s, then {last:.0}/s");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_endpoint_fails_for_long_beside_two_hundred_that_do_not() -> Result<()> {
+    let bed = Bed::lay("beside").await?;
+    for number in 0..200 {
+        bed.webhook(&format!("/healthy/{number}"), "{}").await?;
+    }
+    let failing = bed.webhook("/failing", "{}").await?;
+    bed.receiver.answer("/failing", Reply::status(500));
+    let _daemon = bed.lshookd.run().await?;
+    let started = Instant::now();
+    let latency = async || {
+        bed.receiver.clear();
+        bed.run("update project set title = title || '.'").await?;
+        let written = Instant::now();
+        let all = async || {
+            let accepted = bed.receiver.accepted();
+            let healthy = accepted.iter().filter(|request| request.path.starts_with("/healthy")).count();
+            Ok((healthy == 200).then_some(()))
+        };
+        eventually("the healthy have it", Duration::from_secs(20), all).await?;
+        anyhow::Ok(written.elapsed())
+    };
+    let first = latency().await?;
+    let mut worst = first;
+    while started.elapsed() < Duration::from_secs(if_long(600, 6)) {
+        seconds(0.5).await;
+        worst = worst.max(latency().await?);
+    }
+    println!("200 beside one that fails: the healthy have it after {first:?} at first, {worst:?} at worst");
+    assert!(worst < Duration::from_secs(2), "{worst:?}");
+    let held = format!("select count(*) from lshookd.delivery where webhook_id = {failing} and state = 'delivered'");
+    assert_eq!(bed.number(&held).await?, 0);
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! The machine's own faults: files, memory, disk, clock and network.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use lshookd_testbed::clock::Clock;
+use lshookd_testbed::eventually;
+use lshookd_testbed::network::Machine;
+use lshookd_testbed::postgres::Circumstances;
+use lshookd_testbed::proxy::Proxy;
+use lshookd_testbed::receiver::Reply;
+
+use super::{NOT_AT_ALL, bed_on_own_server, seconds};
+use crate::bed::Bed;
+use crate::ledger::{self, if_long};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_may_open_no_more_files() -> Result<()> {
+    let (bed, daemon) = Bed::running("files").await?;
+    ledger::balance("the daemon may open no more files", &bed, NOT_AT_ALL, async || {
+        for _ in 0..if_long(10, 2) {
+            // Those that are open stay so until what they lead to goes.
+            daemon.limit_files(daemon.open_files()?)?;
+            super::end_sessions(&bed, "application_name = 'lshookd'").await?;
+            bed.receiver.answer("/second", Reply::status(500));
+            seconds(1.0).await;
+            daemon.limit_files(5)?;
+            super::end_sessions(&bed, "application_name = 'lshookd'").await?;
+            seconds(1.0).await;
+            daemon.limit_files(1024)?;
+            bed.receiver.answer("/second", Reply::status(200));
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Adds tasks whose payloads have so many megabytes to a project, and a webhook for each.
+async fn large_tasks(bed: &Bed, project: i64, megabytes: usize, webhooks: usize) -> Result<()> {
+    bed.run(&format!(r#"select fixture.rows('project', '{{"id": {project}, "organization_id": 1}}')"#)).await?;
+    for number in 0..webhooks {
+        bed.webhook(&format!("/large/{number}"), &format!(r#"{{"project_id": {project}}}"#)).await?;
+    }
+    bed.run(&format!(
+        "select fixture.rows('task', jsonb_build_object(
+             'project_id', {project}, 'data', jsonb_build_object('text', repeat('x', {megabytes} * 1000000))))"
+    ))
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_are_larger_than_the_memory() -> Result<()> {
+    let bed = Bed::lay("memory").await?;
+    bed.webhook("/project", "{}").await?;
+    let mut daemon = Some(bed.lshookd.run().await?);
+    ledger::balance("payloads are larger than the memory", &bed, NOT_AT_ALL, async || {
+        large_tasks(&bed, 2, if_long(100, 40), 8).await?;
+        let confined = bed.lshookd.clone().under(&["prlimit", "--as=250000000"]);
+        for _ in 0..if_long(10, 3) {
+            if let Some(daemon) = daemon.take() {
+                daemon.kill().await?;
+            }
+            let confined = confined.run().await?;
+            let ended = async || Ok((!confined.is_running()).then_some(()));
+            eventually("it is ended by its want of memory", Duration::from_secs(20), ended).await?;
+        }
+        daemon = Some(bed.lshookd.run().await?);
+        Ok(())
+    })
+    .await?;
+    let arrived = async || {
+        let all = bed.receiver.accepted();
+        Ok((all.iter().filter(|request| request.path.starts_with("/large")).count() >= 8).then_some(()))
+    };
+    eventually("the large ones arrive", Duration::from_secs(60), arrived).await?;
+    let peak = daemon.as_ref().expect("a daemon").peak_kilobytes()?;
+    assert!(peak < 900_000, "eight of them at once took {peak} kB");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clock_is_set_forward_and_back() -> Result<()> {
+    let Some(clock) = Clock::new()? else {
+        return Ok(());
+    };
+    let environment = clock.environment();
+    let Some((_server, mut bed)) =
+        bed_on_own_server("clock", Circumstances { environment, ..Circumstances::default() }).await?
+    else {
+        return Ok(());
+    };
+    bed.webhook("/project", "{}").await?;
+    for (name, value) in clock.environment() {
+        bed.lshookd = bed.lshookd.with(&name, &value);
+    }
+    bed.lshookd = bed.lshookd.with("LSHOOKD_RETENTION", "0");
+    let _daemon = bed.lshookd.run().await?;
+    ledger::balance("the clock is set a day forward and an hour back", &bed, Duration::from_secs(2), async || {
+        for _ in 0..if_long(10, 2) {
+            for offset in [24 * 3600, -3600, 0] {
+                bed.receiver.answer("/second", Reply::status(500));
+                seconds(0.5).await;
+                clock.set(offset)?;
+                bed.receiver.answer("/second", Reply::status(200));
+                seconds(1.0).await;
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresqls_disk_is_full() -> Result<()> {
+    let circumstances = Circumstances { disk: Some(700), ..Circumstances::default() };
+    let Some((server, bed)) = bed_on_own_server("disk", circumstances).await? else {
+        return Ok(());
+    };
+    bed.webhook("/project", "{}").await?;
+    let _daemon = bed.lshookd.run().await?;
+    // PostgreSQL refuses, or crashes and recovers, until there is room.
+    ledger::balance("PostgreSQL's disk is full for 2 s", &bed, Duration::from_secs(10), async || {
+        for _ in 0..if_long(5, 1) {
+            seconds(1.0).await;
+            server.fill_disk(Duration::from_secs(2)).await?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packets_to_postgresql_get_lost_and_another_daemon_takes_over() -> Result<()> {
+    let Some(machine) = Machine::start().await? else {
+        eprintln!("not tried: network namespaces take root");
+        return Ok(());
+    };
+    let circumstances = Circumstances { address: Some(machine.switched.into()), ..Circumstances::default() };
+    let Some((_server, mut bed)) = bed_on_own_server("packets", circumstances).await? else {
+        return Ok(());
+    };
+    // The endpoints stay within reach of the daemon that has lost PostgreSQL.
+    let endpoints = Proxy::start_on(machine.direct, bed.receiver.port()).await?;
+    bed.receiver.behind((machine.direct, endpoints.port));
+    bed.webhook("/project", "{}").await?;
+    let there = bed.lshookd.clone().with("POSTGRE_HOST", &machine.switched.to_string()).under(&machine.command());
+    let far = there.run().await?;
+    let near = bed.lshookd.start().await?;
+    let account = ledger::balance("packets to PostgreSQL get lost, another takes over", &bed, NOT_AT_ALL, async || {
+        seconds(2.0).await;
+        machine.lose_packets()?;
+        let taken = async || Ok(near.log().contains("at work role=Deliverer").then_some(()));
+        eventually("the other daemon is at work", Duration::from_secs(40), taken).await?;
+        assert!(far.log().contains("PostgreSQL is silent"), "the first one gave up before");
+        machine.pass_packets()
+    })
+    .await?;
+    assert!(account.duplicated <= 4, "{account:?}");
+    Ok(())
+}

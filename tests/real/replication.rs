@@ -1,0 +1,61 @@
+//! Label Studio's database is replicated, and what is copied in bulk.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use futures_util::{SinkExt, StreamExt};
+use lshookd_testbed::eventually;
+use lshookd_testbed::label_studio::Installation;
+use lshookd_testbed::postgres::Server;
+
+use crate::bed::{Bed, version};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_copied_in_is_one_event() -> Result<()> {
+    let (bed, _daemon) = Bed::running("copy").await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.receiver.expect(1).await?;
+    bed.run("create table spare as select * from task; update spare set id = id + 1").await?;
+    let mut rows = Box::pin(bed.sql.copy_out("copy spare to stdout (format binary)").await?);
+    let mut sink = Box::pin(bed.sql.copy_in("copy task from stdin (format binary)").await?);
+    while let Some(part) = rows.next().await {
+        sink.send(part?).await?;
+    }
+    sink.as_mut().finish().await?;
+    assert_eq!(bed.receiver.expect(2).await?[1].summary(), "TASKS_CREATED tasks 2 project 1");
+    Ok(())
+}
+
+/// A publication of all tables holds ours, too, and refuses to delete rows that it cannot name.
+#[tokio::test(flavor = "multi_thread")]
+async fn label_studios_tables_are_published_and_subscribed_to() -> Result<()> {
+    let (Some(publisher), Some(subscriber)) = (Server::start_own().await?, Server::start_own().await?) else {
+        return Ok(());
+    };
+    publisher.admin().await?.batch_execute("alter system set wal_level = logical").await?;
+    publisher.restart("fast").await?;
+    let installation = Installation::find(&version())?;
+    let template = installation.template(&publisher).await?;
+    let bed = Bed::lay_in(publisher.create("published", Some(&template.name)).await?).await?;
+    bed.webhook("/project", "{}").await?;
+    let copy = subscriber.create("subscribed", Some(&installation.template(&subscriber).await?.name)).await?;
+    let copy = copy.connect().await?;
+    bed.run("create publication everything for all tables; create publication theirs for table task").await?;
+    let (port, name) = (bed.database.port(), &bed.database.name);
+    copy.batch_execute(&format!(
+        "create subscription theirs connection 'host=127.0.0.1 port={port} user=postgres dbname={name}' publication theirs"
+    ))
+    .await?;
+
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}', 2)"#).await?;
+    bed.run("update task set data = '{}'; delete from task where id = 1").await?;
+    let daemon = bed.lshookd.run().await?;
+    let events = bed.receiver.expect(2).await?;
+    let seen: Vec<String> = events.iter().map(lshookd_testbed::receiver::Received::summary).collect();
+    assert_eq!(seen, ["TASKS_CREATED tasks 1,2 project 1", "TASKS_DELETED tasks 1 project 1"]);
+    let forgotten = async || Ok((bed.number("select count(*) from lshookd.last_image").await? == 0).then_some(()));
+    eventually("images are forgotten", Duration::from_secs(10), forgotten).await?;
+    assert!(!daemon.log().contains("starting over"), "{}", daemon.log());
+    let arrived = async || Ok(copy.query_opt("select from task where id = 2", &[]).await?.map(drop));
+    eventually("the subscriber has the task", Duration::from_secs(30), arrived).await
+}
