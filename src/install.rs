@@ -233,6 +233,8 @@ async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
         println!("\n-- Migration {migration}; recorded in {HISTORY}.");
         println!("{}", migration.sql().unwrap_or_default().trim());
     }
+    println!("\n{}", include_str!("../sql/reserve_room.sql").trim());
+    println!("\n{}", include_str!("../sql/free_room.sql").trim());
     println!("\n-- The triggers, each in a transaction with a short lock_timeout, on the search path of that schema.");
     for (_, create) in missing_triggers(client).await? {
         println!("{}", create.trim());

@@ -4,8 +4,9 @@
 //!
 //! [`listen`] ▶ [`change`] ▶ [`gather`] ▶ [`plan`] ▶ [`render`] ▶ [`queue`] ▶ [`deliver`]
 //!
-//! [`daemon`] ties the stages together; [`retention`] deletes what was sent long ago; [`install`] and [`uninstall`] put the triggers in
-//! place and take them away; [`cli`] and [`settings`] face the operator.
+//! [`daemon`] ties the stages together; [`retention`] deletes what was sent long ago;
+//! [`install`] and [`uninstall`] put the triggers in place and take them away; [`cli`] and
+//! [`settings`] face the operator.
 
 mod catalog;
 mod change;

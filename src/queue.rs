@@ -8,9 +8,9 @@ use tokio_postgres::GenericClient;
 use crate::event::{Action, Event};
 
 /// An event, who receives it, and what it says.
-pub struct Addressed {
+pub struct Addressed<'a> {
     /// The event.
-    pub event: Event,
+    pub event: &'a Event,
     /// The webhooks, by id; never empty.
     pub recipients: Vec<i64>,
     /// The JSON body; `None` if every recipient wants the action's name alone.
@@ -34,10 +34,10 @@ pub struct BodyTooLarge {
 /// # Errors
 /// When the database refuses, or with [`BodyTooLarge`]; the caller's transaction must then be
 /// rolled back.
-pub async fn store(client: &impl GenericClient, events: &[Addressed]) -> Result<()> {
-    let size = |addressed: &Addressed| addressed.body.as_ref().map_or(0, String::len);
+pub async fn store(client: &impl GenericClient, events: &[Addressed<'_>]) -> Result<()> {
+    let size = |addressed: &Addressed<'_>| addressed.body.as_ref().map_or(0, String::len);
     if let Some(addressed) = events.iter().find(|addressed| size(addressed) > LARGEST_BODY) {
-        let Event { action, project, .. } = addressed.event;
+        let Event { action, project, .. } = *addressed.event;
         return Err(BodyTooLarge { action, project, bytes: size(addressed) }.into());
     }
     let mut start = 0;
@@ -52,7 +52,7 @@ pub async fn store(client: &impl GenericClient, events: &[Addressed]) -> Result<
     store_together(client, &events[start..]).await
 }
 
-async fn store_together(client: &impl GenericClient, events: &[Addressed]) -> Result<()> {
+async fn store_together(client: &impl GenericClient, events: &[Addressed<'_>]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }

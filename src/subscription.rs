@@ -33,7 +33,7 @@ impl Subscriptions {
     /// When the database cannot be asked.
     pub async fn read(
         client: &impl GenericClient,
-        events: &[Event],
+        events: &[&Event],
         organization_webhooks: bool,
     ) -> Result<Subscriptions> {
         let organizations: HashMap<i64, Option<i64>> = events.iter().fold(HashMap::new(), |mut all, event| {

@@ -110,34 +110,38 @@ async fn commit_or_set_aside(
     batch: Vec<Planned>,
     settings: &Settings,
 ) -> Result<()> {
-    let organization_webhooks = settings.organization_webhooks;
-    match commit(client, renderer, &batch, organization_webhooks).await {
-        Err(error) if is_the_datas_fault(client, &error) => {}
-        outcome => return outcome,
-    }
-    let mut units = VecDeque::from(batch);
-    while let Some(mut planned) = units.pop_front() {
-        match commit(client, renderer, std::slice::from_ref(&planned), organization_webhooks).await {
-            Err(error) if is_the_datas_fault(client, &error) => {
-                if planned.cut() {
-                    units.push_front(planned);
-                    continue;
-                }
-                let reason = format!("{error:#}");
-                tracing::error!(
-                    changes = planned.seqs.len(),
-                    reason,
-                    "changes could not be made into events and are set aside in lshookd.change_set_aside; when the \
-                     cause is mended, select lshookd.plan_again()"
-                );
-                client
-                    .execute(include_str!("../../sql/set_aside.sql"), &[&planned.seqs, &reason])
-                    .await
-                    .context("setting changes aside")?;
-            }
-            outcome => outcome?,
+    let mut batches = VecDeque::from([batch]);
+    while let Some(mut batch) = batches.pop_front() {
+        let Err(error) = commit(client, renderer, &batch, settings.organization_webhooks).await else {
+            continue;
+        };
+        if !is_the_datas_fault(client, &error) {
+            return Err(error);
+        }
+        match batch.as_mut_slice() {
+            [planned] => match planned.cut() {
+                true => batches.push_front(batch),
+                false => set_aside(client, planned, &error).await?,
+            },
+            _ => batches.extend(batch.into_iter().map(|planned| vec![planned])),
         }
     }
+    Ok(())
+}
+
+/// Moves the changes of a unit out of the way, and says why.
+async fn set_aside(client: &Client, planned: &Planned, error: &anyhow::Error) -> Result<()> {
+    let reason = format!("{error:#}");
+    tracing::error!(
+        changes = planned.seqs.len(),
+        reason,
+        "changes could not be made into events and are set aside in lshookd.change_set_aside; when the cause is \
+         mended, select lshookd.plan_again()"
+    );
+    client
+        .execute(include_str!("../../sql/set_aside.sql"), &[&planned.seqs, &reason])
+        .await
+        .context("setting changes aside")?;
     Ok(())
 }
 
@@ -167,7 +171,7 @@ async fn commit(
     organization_webhooks: bool,
 ) -> Result<()> {
     let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
-    let events: Vec<Event> = batch.iter().flat_map(|planned| &planned.events).cloned().collect();
+    let events: Vec<&Event> = batch.iter().flat_map(|planned| &planned.events).collect();
     let transaction = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
@@ -176,16 +180,16 @@ async fn commit(
         .context("beginning the planner's transaction")?;
     change::consume(&transaction, &seqs).await?;
     let subscriptions = Subscriptions::read(&transaction, &events, organization_webhooks).await?;
-    let addressed: Vec<(Event, Vec<i64>, bool)> = events
+    let addressed: Vec<(&Event, Vec<i64>, bool)> = events
         .into_iter()
         .filter_map(|event| {
-            let recipients: Vec<i64> = subscriptions.of(&event).map(|subscription| subscription.webhook).collect();
-            let wants_payload = subscriptions.of(&event).any(|subscription| subscription.send_payload);
+            let recipients: Vec<i64> = subscriptions.of(event).map(|subscription| subscription.webhook).collect();
+            let wants_payload = subscriptions.of(event).any(|subscription| subscription.send_payload);
             (!recipients.is_empty()).then_some((event, recipients, wants_payload))
         })
         .collect();
     let with_payload: Vec<&Event> =
-        addressed.iter().filter(|(_, _, wants_payload)| *wants_payload).map(|(event, _, _)| event).collect();
+        addressed.iter().filter(|(_, _, wants_payload)| *wants_payload).map(|(event, _, _)| *event).collect();
     let mut bodies = renderer.render(&transaction, &with_payload).await?.into_iter();
     let mut ready = Vec::new();
     for (event, recipients, wants_payload) in addressed {

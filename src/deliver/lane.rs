@@ -31,8 +31,8 @@ struct Delivery {
     attempts: i32,
     action: String,
     event: i64,
-    /// Of the body, in bytes, where that is not in the message yet.
-    large: Option<usize>,
+    /// Kilobytes of the body, where that is too large to be in the message yet.
+    large: Option<u32>,
     message: Message,
 }
 
@@ -88,7 +88,7 @@ impl Lane {
         // Held until the request has ended.
         let _room = match delivery.large {
             None => None,
-            Some(size) => Some(delivery.fetch_body(shared, size).await?),
+            Some(kilobytes) => Some(delivery.fetch_body(shared, kilobytes).await?),
         };
         let answer = tokio::select! {
             answer = shared.sender.send(&delivery.message) => answer,
@@ -182,7 +182,7 @@ impl Delivery {
         let large: Option<i32> = row.get("large");
         Delivery {
             event: row.get("event_id"),
-            large: large.and_then(|size| usize::try_from(size).ok()),
+            large: large.map(|bytes| bytes.unsigned_abs() / 1024),
             id: row.get("id"),
             attempts: row.get("attempts"),
             message: Message {
@@ -197,9 +197,8 @@ impl Delivery {
     }
 
     /// Waits until there is room for its body among the large ones, and fetches it.
-    async fn fetch_body<'a>(&mut self, shared: &'a Shared, size: usize) -> Result<SemaphorePermit<'a>> {
-        let kilobytes = u32::try_from(size / 1024).unwrap_or(LARGE_BODIES).min(LARGE_BODIES);
-        let room = shared.large_bodies.acquire_many(kilobytes).await?;
+    async fn fetch_body<'a>(&mut self, shared: &'a Shared, kilobytes: u32) -> Result<SemaphorePermit<'a>> {
+        let room = shared.large_bodies.acquire_many(kilobytes.min(LARGE_BODIES)).await?;
         let query = include_str!("../../sql/event_body.sql");
         let row = shared.client.query_one(query, &[&self.event]).await.context("reading lshookd.event")?;
         self.message.body = Bytes::copy_from_slice(row.get::<_, &str>("body").as_bytes());
