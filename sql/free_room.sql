@@ -1,2 +1,1 @@
--- Gives the room of deleted changes back to new ones.
-vacuum lshookd.change;
+vacuum lshookd.change; -- Gives the room of deleted changes back to new ones.

@@ -166,8 +166,8 @@ async fn migrate(client: &mut Client) -> Result<Vec<Migration>> {
     Ok(report.applied_migrations().clone())
 }
 
-/// Makes room in the queue before it is needed. What a daemon beside us sees is nothing, for it
-/// is one transaction; the pages of an index are free for new entries with the second vacuum.
+/// Makes room in the queue before it is needed. The pages of an index are free for new entries
+/// with the second vacuum.
 async fn reserve_room(client: &Client) -> Result<()> {
     client.batch_execute(include_str!("../sql/reserve_room.sql")).await.context("reserving room in lshookd.change")?;
     for _ in 0..2 {
@@ -234,7 +234,7 @@ async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
         println!("{}", migration.sql().unwrap_or_default().trim());
     }
     println!("\n{}", include_str!("../sql/reserve_room.sql").trim());
-    println!("\n{}", include_str!("../sql/free_room.sql").trim());
+    println!("-- And twice, outside of any transaction: {}", include_str!("../sql/free_room.sql").trim());
     println!("\n-- The triggers, each in a transaction with a short lock_timeout, on the search path of that schema.");
     for (_, create) in missing_triggers(client).await? {
         println!("{}", create.trim());

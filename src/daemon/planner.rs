@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::WrongType;
 use tokio_postgres::{Client, IsolationLevel};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,9 @@ const WINDOW: i64 = 10_000;
 
 /// Objects that the events of one transaction are about, at most, unless one event has more.
 const OBJECTS: usize = 2_000;
+
+/// So often a transaction is tried again at once that collided with the deliverer's.
+const MOST_COLLISIONS: usize = 100;
 
 /// Pause between looks while backends are at work.
 const PULSE: Duration = Duration::from_millis(10);
@@ -111,10 +115,17 @@ async fn commit_or_set_aside(
     settings: &Settings,
 ) -> Result<()> {
     let mut batches = VecDeque::from([batch]);
+    let mut collisions = 0;
     while let Some(mut batch) = batches.pop_front() {
         let Err(error) = commit(client, renderer, &batch, settings.organization_webhooks).await else {
             continue;
         };
+        if is_a_collision(&error) && collisions < MOST_COLLISIONS {
+            collisions += 1;
+            batches.push_front(batch);
+            tokio::time::sleep(PULSE).await;
+            continue;
+        }
         if !is_the_datas_fault(client, &error) {
             return Err(error);
         }
@@ -143,6 +154,12 @@ async fn set_aside(client: &Client, planned: &Planned, error: &anyhow::Error) ->
         .await
         .context("setting changes aside")?;
     Ok(())
+}
+
+/// Whether a lane that the transaction wakes was put to sleep, or given a pause, since it began.
+fn is_a_collision(error: &anyhow::Error) -> bool {
+    let error = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>());
+    error.and_then(tokio_postgres::Error::code) == Some(&SqlState::T_R_SERIALIZATION_FAILURE)
 }
 
 /// Whether it fails with these changes for ever: a value that cannot be read or is too large,

@@ -38,11 +38,22 @@ async fn whatever_people_write_is_data() -> Result<()> {
         bed.webhook("/odd", &json!({ "headers": headers }).to_string()).await?;
     }
     let daemon = bed.lshookd.run().await?;
-    for evil in EVIL {
+    let healthy = async |count: usize| {
+        let arrived = async || {
+            let accepted = bed.receiver.accepted();
+            let healthy: Vec<_> = accepted.into_iter().filter(|request| request.path == "/healthy").collect();
+            Ok((healthy.len() >= count).then_some(healthy))
+        };
+        eventually("the healthy endpoint has it", Duration::from_secs(30), arrived).await
+    };
+    for (place, evil) in EVIL.into_iter().enumerate() {
         let data = json!({"text": evil, evil: 1});
         let rows = "select fixture.rows('task', $1::text::jsonb)";
         bed.sql.execute(rows, &[&json!({"project_id": 1, "data": data}).to_string()]).await?;
+        // One client's tasks in quick succession would be one event.
+        healthy(2 * place + 1).await?;
         bed.sql.execute("update project set title = $1", &[&evil]).await?;
+        healthy(2 * place + 2).await?;
     }
     // Each channel's payload is anybody's to choose.
     for channel in ["lshookd", "lshookd_lane"] {
@@ -50,12 +61,7 @@ async fn whatever_people_write_is_data() -> Result<()> {
             bed.sql.execute("select pg_notify($1, $2)", &[&channel, &evil]).await?;
         }
     }
-    let healthy = async || {
-        let accepted = bed.receiver.accepted();
-        let healthy: Vec<_> = accepted.into_iter().filter(|request| request.path == "/healthy").collect();
-        Ok((healthy.len() >= 2 * EVIL.len()).then_some(healthy))
-    };
-    let received = eventually("the healthy endpoint has it all", Duration::from_secs(30), healthy).await?;
+    let received = healthy(2 * EVIL.len()).await?;
     let mut created = received.iter().filter(|request| request.action() == "TASKS_CREATED");
     for evil in EVIL {
         let Some(request) = created.next() else { panic!("{evil:?} did not arrive") };
@@ -73,6 +79,7 @@ async fn whatever_people_write_is_data() -> Result<()> {
     };
     eventually("every row of webhook was tried", Duration::from_secs(20), every_row_was_tried).await?;
     let log = daemon.log();
+    assert!(!log.contains("starting over"), "{log}");
     assert!(!log.contains('\u{1b}') && !log.contains('\u{7}'), "{log:?}");
     assert!(log.lines().all(|line| line.starts_with("20")), "a line of the log is not ours");
     assert_eq!(bed.number("select count(*) from lshookd.capture_error").await?, 0);
