@@ -1,4 +1,5 @@
--- How many subscriptions Label Studio posts to itself.
+-- How many webhooks both Label Studio and lshookd deliver.
 select count(*) as active
 from webhook
-where is_active;
+where is_active
+  and id not in (select webhook_id from lshookd.adoption);

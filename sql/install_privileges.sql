@@ -7,7 +7,7 @@ select current_user::text as role,
              and not has_database_privilege(current_database(), 'create')
            union all
            select 'TRIGGER on table ' || wanted.name
-           from unnest(array['project', 'task', 'task_completion', 'labels_manager_labellink']) as wanted (name)
+           from unnest(array['project', 'task', 'task_completion', 'labels_manager_labellink', 'webhook']) as wanted (name)
            where not has_table_privilege(to_regclass(wanted.name), 'trigger')
            union all
            select 'SELECT on table ' || wanted.name

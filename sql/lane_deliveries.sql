@@ -1,16 +1,18 @@
 -- What waits in a lane, in order: a hundred deliveries at most, or as many as make up a
 -- megabyte, and at least one; a body that is larger than that alone is left out and fetched by
 -- itself. Each comes with the subscription as it is now and the secrets that sign for it, the
--- newest first.
+-- newest first, and whether it is served now: switched on, or adopted and not paused; what is
+-- still owed of a webhook that was given back is served as well.
 with waiting as (
     select delivery.id,
            delivery.message_id,
            delivery.attempts,
+           delivery.schedule_from,
            delivery.event_id,
            sum(coalesce(octet_length(event.body), 0)) over (order by delivery.id) as bytes,
            row_number() over (order by delivery.id) as place
     from (
-        select id, message_id, attempts, event_id
+        select id, message_id, attempts, schedule_from, event_id
         from lshookd.delivery
         where webhook_id = $1
           and project_id = $2
@@ -24,13 +26,20 @@ with waiting as (
 select waiting.id,
        waiting.message_id,
        waiting.attempts,
+       waiting.schedule_from,
        event.action,
        waiting.event_id,
        case when webhook.send_payload and octet_length(event.body) > 1000000 then octet_length(event.body) end as large,
        case when webhook.send_payload and octet_length(event.body) <= 1000000 then event.body end as body,
        webhook.url::text as url,
        webhook.headers,
-       webhook.is_active,
+       case
+           when webhook.id is null then null
+           when exists (select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = $1) then false
+           else webhook.is_active or exists (
+               select from lshookd.adoption where adoption.webhook_id = $1 and adoption.released_at is null
+           )
+       end as is_served,
        array(
            select secret.secret
            from lshookd.secret

@@ -18,6 +18,12 @@ grant usage on schema :"label_studio_schema" to :"owner", :"daemon";
 grant select on all tables in schema :"label_studio_schema" to :"owner", :"daemon";
 grant trigger on all tables in schema :"label_studio_schema" to :"owner";
 
+-- What the commands of the operator take, that write Label Studio's own webhooks.
+grant insert, update, delete
+on :"label_studio_schema".webhook, :"label_studio_schema".webhook_action
+to :"owner";
+grant usage on all sequences in schema :"label_studio_schema" to :"owner";
+
 -- What later versions of Label Studio bring along.
 alter default privileges for role :"label_studio_role" in schema :"label_studio_schema"
     grant select on tables to :"owner", :"daemon";

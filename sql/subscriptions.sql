@@ -1,9 +1,10 @@
--- The active webhooks that concern the given projects: their own, and those of their
--- organization where these are served ($3). The organization of a project that is deleted
+-- The webhooks that lshookd serves and that concern the given projects: their own, and those of
+-- their organization where these are served ($3). The organization of a project that is deleted
 -- comes with the event ($2), or is in the project's last image.
 select wanted.project_id as for_project,
        webhook.id::bigint as webhook,
        webhook.project_id is null as organization_wide,
+       adoption.released_at,
        webhook.send_payload,
        webhook.send_for_all_actions,
        array(
@@ -25,5 +26,9 @@ join webhook
          )
      )
  and (webhook.project_id = wanted.project_id or (webhook.project_id is null and $3::boolean))
-where webhook.is_active
+left join lshookd.adoption on adoption.webhook_id = webhook.id
+where case
+          when adoption.webhook_id is null then webhook.is_active
+          else adoption.released_at is not null or not webhook.is_active
+      end
 order by webhook.id;

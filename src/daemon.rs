@@ -6,6 +6,7 @@
 //! fails is opened anew.
 
 mod planner;
+mod service;
 
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::database::Session;
 use crate::install::{self, Fitness};
-use crate::settings::Settings;
+use crate::settings::{SettingError, Settings};
 use crate::{deliver, label_studio, retention};
+use service::Service;
 
 /// How often a daemon that stands by asks whether the lock is free.
 const STANDBY: Duration = Duration::from_secs(1);
@@ -40,31 +42,50 @@ enum Role {
     Retention = 4,
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT; on SIGHUP reads the settings again and starts over with them.
 ///
 /// # Errors
 /// When the first look at the database finds something that only the operator can mend. Later
-/// errors are logged and waited out.
-pub async fn run(settings: Settings) -> Result<()> {
-    let stop = CancellationToken::new();
-    let on_signal = stop.clone();
+/// errors are logged and waited out, and settings that cannot be used are not taken.
+pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, SettingError>) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-        on_signal.cancel();
-    });
+    let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let schema = look_around(&settings).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), database = settings.server.display(), schema, "lshookd runs");
-    tokio::join!(
-        supervise(Role::Planner, &settings, &stop),
-        supervise(Role::Deliverer, &settings, &stop),
-        supervise(Role::Retention, &settings, &stop),
-    );
+    let service = Service::start();
+    loop {
+        let stop = CancellationToken::new();
+        let told = async {
+            let fresh = loop {
+                tokio::select! {
+                    _ = terminate.recv() => break None,
+                    _ = interrupt.recv() => break None,
+                    _ = hangup.recv() => match reread() {
+                        Ok(fresh) => break Some(fresh),
+                        Err(error) => tracing::error!(%error, "the settings cannot be used; going on with the old ones"),
+                    },
+                }
+            };
+            match fresh {
+                Some(_) => service.reloads(),
+                None => service.stops(),
+            }
+            stop.cancel();
+            fresh
+        };
+        let (fresh, (), (), ()) = tokio::join!(
+            told,
+            supervise(Role::Planner, &settings, &service, &stop),
+            supervise(Role::Deliverer, &settings, &service, &stop),
+            supervise(Role::Retention, &settings, &service, &stop),
+        );
+        match fresh {
+            Some(fresh) => settings = fresh,
+            None => break,
+        }
+        tracing::info!("the settings were read again");
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -92,11 +113,11 @@ async fn look_around(settings: &Settings) -> Result<String> {
 }
 
 /// Keeps one part of the work going.
-async fn supervise(role: Role, settings: &Settings, stop: &CancellationToken) {
+async fn supervise(role: Role, settings: &Settings, service: &Service, stop: &CancellationToken) {
     let mut failures = 0;
     while !stop.is_cancelled() {
         let started = std::time::Instant::now();
-        let Err(error) = work(role, settings, stop).await else {
+        let Err(error) = work(role, settings, service, stop).await else {
             continue;
         };
         if stop.is_cancelled() {
@@ -112,15 +133,16 @@ async fn supervise(role: Role, settings: &Settings, stop: &CancellationToken) {
     }
 }
 
-async fn work(role: Role, settings: &Settings, stop: &CancellationToken) -> Result<()> {
+async fn work(role: Role, settings: &Settings, service: &Service, stop: &CancellationToken) -> Result<()> {
     let session = settings.server.connect().await?;
     label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
-    if !take_lock(&session, role, stop).await? {
+    service.is_ready(role);
+    if !take_lock(&session, role, service, stop).await? {
         return Ok(());
     }
     tracing::debug!(?role, "at work");
     match role {
-        Role::Planner => planner::run(session, settings, stop).await,
+        Role::Planner => planner::run(session, settings, stop, || service.is_alive(role)).await,
         Role::Deliverer => deliver::run(session, settings, stop).await,
         Role::Retention => retention::run(session, settings.retention, stop).await,
     }
@@ -128,7 +150,7 @@ async fn work(role: Role, settings: &Settings, stop: &CancellationToken) -> Resu
 
 /// Waits for the lock of a role; `false` when the daemon stops first. It is asked for again and
 /// again: a statement that waits would hold back vacuum.
-async fn take_lock(session: &Session, role: Role, stop: &CancellationToken) -> Result<bool> {
+async fn take_lock(session: &Session, role: Role, service: &Service, stop: &CancellationToken) -> Result<bool> {
     let mut standing_by = false;
     while !stop.is_cancelled() {
         let row = session.client.query_one(include_str!("../sql/take_role.sql"), &[&(role as i32)]).await?;
@@ -139,6 +161,7 @@ async fn take_lock(session: &Session, role: Role, stop: &CancellationToken) -> R
             tracing::info!(?role, "another daemon is at work; standing by");
             standing_by = true;
         }
+        service.is_alive(role);
         tokio::select! {
             () = sleep(STANDBY) => {}
             () = stop.cancelled() => {}

@@ -30,6 +30,7 @@ use egress::Gate;
 use lane::Lane;
 use record::Recorder;
 use request::Sender;
+pub use request::{Answer, Message};
 
 /// Most lanes that are worked on at once; the others stay due.
 const MOST_LANES: usize = 2048;
@@ -145,23 +146,51 @@ pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken
     outcome
 }
 
+/// Sends one message beside all lanes, and records nothing.
+///
+/// # Errors
+/// When a certificate of the settings cannot be used.
+pub async fn send_at_once(settings: &Settings, message: &Message) -> Result<Answer> {
+    let gate = Arc::new(Gate::new(&settings.egress));
+    let clients = Clients::new(&settings.trust, settings.timeout, &gate)?;
+    Ok(Sender::new(clients, gate, settings.timeout).send(message).await)
+}
+
 /// Names the active webhooks that will get nothing, as names resolve now; does not wait for them.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn report_refused(client: &Client, egress: &Egress) -> Result<()> {
+    let endpoints = served_endpoints(client).await?;
     let gate = Gate::new(egress);
-    let rows = client.query(include_str!("../sql/active_endpoints.sql"), &[]).await;
-    let rows = rows.context("reading Label Studio's webhook table")?;
     tokio::spawn(async move {
-        for row in rows {
-            if let Some(refusal) = gate.refusal(row.get("url")).await {
-                let webhook: i64 = row.get("webhook");
-                tracing::warn!(webhook, reason = %refusal, "the endpoint of this webhook is refused");
-            }
+        for (webhook, reason) in refused(&gate, endpoints).await {
+            tracing::warn!(webhook, reason, "the endpoint of this webhook is refused");
         }
     });
     Ok(())
+}
+
+/// The webhooks that will get nothing, as names resolve now, each with the reason.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn refused_webhooks(client: &Client, egress: &Egress) -> Result<Vec<(i64, String)>> {
+    Ok(refused(&Gate::new(egress), served_endpoints(client).await?).await)
+}
+
+async fn served_endpoints(client: &Client) -> Result<Vec<(i64, String)>> {
+    let rows = client.query(include_str!("../sql/active_endpoints.sql"), &[]).await;
+    let rows = rows.context("reading Label Studio's webhook table")?;
+    Ok(rows.iter().map(|row| (row.get("webhook"), row.get("url"))).collect())
+}
+
+async fn refused(gate: &Gate, endpoints: Vec<(i64, String)>) -> Vec<(i64, String)> {
+    let mut refused = Vec::new();
+    for (webhook, url) in endpoints {
+        refused.extend(gate.refusal(&url).await.map(|refusal| (webhook, refusal.to_string())));
+    }
+    refused
 }
 
 /// The lanes that are due and not being worked on, each with its URL; and how long until the

@@ -1,6 +1,7 @@
 //! Events: Label Studio's webhook actions, with the objects each is about.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::SystemTime;
 
 /// Label Studio's webhook actions (`WebhookAction.ACTIONS` in its `webhooks/models.py`).
@@ -21,6 +22,22 @@ pub enum Action {
 }
 
 impl Action {
+    /// All of them.
+    pub const ALL: [Action; 12] = [
+        Action::ProjectCreated,
+        Action::ProjectUpdated,
+        Action::ProjectDeleted,
+        Action::TasksCreated,
+        Action::TasksDeleted,
+        Action::AnnotationCreated,
+        Action::AnnotationsCreated,
+        Action::AnnotationUpdated,
+        Action::AnnotationsDeleted,
+        Action::LabelLinkCreated,
+        Action::LabelLinkUpdated,
+        Action::LabelLinkDeleted,
+    ];
+
     /// The name that Label Studio gives it.
     pub fn name(self) -> &'static str {
         match self {
@@ -44,6 +61,32 @@ impl Action {
         matches!(self, Action::AnnotationCreated | Action::AnnotationsCreated | Action::AnnotationUpdated)
     }
 
+    /// What it is about: project, task, annotation or label_link.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Action::ProjectCreated | Action::ProjectUpdated | Action::ProjectDeleted => "project",
+            Action::TasksCreated | Action::TasksDeleted => "task",
+            Action::AnnotationCreated
+            | Action::AnnotationsCreated
+            | Action::AnnotationUpdated
+            | Action::AnnotationsDeleted => "annotation",
+            Action::LabelLinkCreated | Action::LabelLinkUpdated | Action::LabelLinkDeleted => "label_link",
+        }
+    }
+
+    /// Whether it tells of something that came into being.
+    pub fn is_a_creation(self) -> bool {
+        self.name().ends_with("_CREATED")
+    }
+
+    /// Whether one event may be about several objects.
+    pub fn is_about_several(self) -> bool {
+        matches!(
+            self,
+            Action::TasksCreated | Action::TasksDeleted | Action::AnnotationsCreated | Action::AnnotationsDeleted
+        )
+    }
+
     /// Whether it goes to webhooks without a project alone.
     pub fn organization_only(self) -> bool {
         matches!(self, Action::ProjectCreated | Action::ProjectDeleted)
@@ -53,6 +96,18 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for Action {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Action, String> {
+        let known = || Action::ALL.map(Action::name).join(", ");
+        Action::ALL
+            .into_iter()
+            .find(|action| action.name().eq_ignore_ascii_case(name))
+            .ok_or_else(|| format!("Label Studio has no such action; it has {}", known()))
     }
 }
 

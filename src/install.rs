@@ -34,6 +34,7 @@ const TRIGGERS: &[(&str, &str, &str)] = &[
     ("lshookd_project_insert", "project", include_str!("../sql/trigger/project_insert.sql")),
     ("lshookd_project_update", "project", include_str!("../sql/trigger/project_update.sql")),
     ("lshookd_project_delete", "project", include_str!("../sql/trigger/project_delete.sql")),
+    ("lshookd_webhook_update", "webhook", include_str!("../sql/trigger/webhook_update.sql")),
     ("lshookd_label_link_insert", "labels_manager_labellink", include_str!("../sql/trigger/label_link_insert.sql")),
     ("lshookd_label_link_update", "labels_manager_labellink", include_str!("../sql/trigger/label_link_update.sql")),
     ("lshookd_label_link_delete", "labels_manager_labellink", include_str!("../sql/trigger/label_link_delete.sql")),

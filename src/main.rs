@@ -5,12 +5,13 @@
 //! [`listen`] ▶ [`change`] ▶ [`gather`] ▶ [`plan`] ▶ [`render`] ▶ [`queue`] ▶ [`deliver`]
 //!
 //! [`daemon`] ties the stages together; [`retention`] deletes what was sent long ago;
-//! [`install`] and [`uninstall`] put the triggers in place and take them away; [`cli`] and
-//! [`settings`] face the operator.
+//! [`install`] and [`uninstall`] put the triggers in place and take them away; [`cli`],
+//! [`command`] and [`settings`] face the operator.
 
 mod catalog;
 mod change;
 mod cli;
+mod command;
 mod daemon;
 mod database;
 mod deliver;

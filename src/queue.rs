@@ -11,7 +11,7 @@ use crate::event::{Action, Event};
 pub struct Addressed<'a> {
     /// The event.
     pub event: &'a Event,
-    /// The webhooks, by id; never empty.
+    /// The webhooks, by id; none where somebody only listens.
     pub recipients: Vec<i64>,
     /// The JSON body; `None` if every recipient wants the action's name alone.
     pub body: Option<String>,
@@ -62,8 +62,9 @@ async fn store_together(client: &impl GenericClient, events: &[Addressed<'_>]) -
         events.iter().map(|addressed| i32::try_from(addressed.event.objects.len()).unwrap_or(i32::MAX)).collect();
     let moments: Vec<SystemTime> = events.iter().map(|addressed| addressed.event.occurred_at).collect();
     let bodies: Vec<Option<&str>> = events.iter().map(|addressed| addressed.body.as_deref()).collect();
+    let only_heard: Vec<bool> = events.iter().map(|addressed| addressed.recipients.is_empty()).collect();
     let stored = client
-        .query(include_str!("../sql/store_events.sql"), &[&actions, &projects, &counts, &moments, &bodies])
+        .query(include_str!("../sql/store_events.sql"), &[&actions, &projects, &counts, &moments, &bodies, &only_heard])
         .await
         .context("storing events")?;
     let mut event_ids: Vec<i64> = Vec::new();

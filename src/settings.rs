@@ -79,6 +79,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Whether its value may not be shown.
+    fn is_secret(&self) -> bool {
+        matches!(self.key, "postgre_password" | "database_url" | "admin_password")
+    }
+
     /// Its variables, the first that is set winning.
     fn variables(&self) -> Vec<String> {
         let name = self.key.to_uppercase();

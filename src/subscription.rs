@@ -1,20 +1,24 @@
 //! Subscriptions: who receives an event, by the rows of Label Studio's `webhook` table as they
-//! are at this moment (`get_active_webhooks` in Label Studio's `webhooks/utils.py`).
+//! are at this moment (`get_active_webhooks` in Label Studio's `webhooks/utils.py`), and by what
+//! lshookd has adopted of them.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
 use crate::event::{Action, Event};
 
-/// An active webhook that concerns a project.
+/// A webhook that lshookd serves and that concerns a project.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscription {
     /// `webhook.id`
     pub webhook: i64,
     /// Whether it belongs to the organization and not to one project.
     pub organization_wide: bool,
+    /// Since when Label Studio alone delivers it again, where it was given back.
+    pub released_at: Option<SystemTime>,
     /// Whether it wants objects, or the action's name alone.
     pub send_payload: bool,
     /// Whether it wants every action.
@@ -51,6 +55,7 @@ impl Subscriptions {
             by_project.entry(row.get("for_project")).or_default().push(Subscription {
                 webhook: row.get("webhook"),
                 organization_wide: row.get("organization_wide"),
+                released_at: row.get("released_at"),
                 send_payload: row.get("send_payload"),
                 all_actions: row.get("send_for_all_actions"),
                 actions: row.get("actions"),
@@ -62,11 +67,15 @@ impl Subscriptions {
     /// Those that receive an event, in the order of their ids.
     pub fn of(&self, event: &Event) -> impl Iterator<Item = &Subscription> {
         let all = self.0.get(&event.project).map(Vec::as_slice).unwrap_or_default();
-        all.iter().filter(|subscription| subscription.wants(event.action))
+        all.iter().filter(|subscription| subscription.wants(event.action) && subscription.is_owed(event.occurred_at))
     }
 }
 
 impl Subscription {
+    fn is_owed(&self, occurred_at: SystemTime) -> bool {
+        self.released_at.is_none_or(|released_at| occurred_at < released_at)
+    }
+
     fn wants(&self, action: Action) -> bool {
         (self.organization_wide || !action.organization_only())
             && (self.all_actions || self.actions.iter().any(|wanted| wanted == action.name()))
@@ -79,7 +88,7 @@ mod tests {
 
     fn subscription(organization_wide: bool, all_actions: bool, actions: &[&str]) -> Subscription {
         let actions = actions.iter().map(|action| (*action).to_owned()).collect();
-        Subscription { webhook: 1, organization_wide, send_payload: true, all_actions, actions }
+        Subscription { webhook: 1, organization_wide, released_at: None, send_payload: true, all_actions, actions }
     }
 
     #[test]
@@ -88,6 +97,16 @@ mod tests {
         assert!(!subscription(false, true, &[]).wants(Action::ProjectCreated));
         assert!(!subscription(false, false, &["PROJECT_DELETED"]).wants(Action::ProjectDeleted));
         assert!(subscription(false, true, &[]).wants(Action::ProjectUpdated));
+    }
+
+    #[test]
+    fn what_occurred_before_a_webhook_was_given_back_is_still_owed() {
+        let now = SystemTime::now();
+        let second = std::time::Duration::from_secs(1);
+        let released = Subscription { released_at: Some(now), ..subscription(false, true, &[]) };
+        assert!(released.is_owed(now - second));
+        assert!(!released.is_owed(now + second));
+        assert!(subscription(false, true, &[]).is_owed(now));
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! Uninstalling: our schema, and with it everything of ours, triggers included.
+//! Uninstalling: adopted webhooks go back to Label Studio, then our schema goes, and with it
+//! everything of ours, triggers included.
 
 use anyhow::{Result, bail};
 
+use crate::command::adopt::{give_back, listed};
 use crate::database::Server;
-use crate::install::with_patience;
+use crate::install::{self, Fitness, with_patience};
 use crate::label_studio;
 
 /// Removes lshookd from the database; without `confirmed` only says what would be lost.
@@ -31,6 +33,13 @@ pub async fn run(server: &Server, schema: Option<&str>, confirmed: bool) -> Resu
     );
     if !confirmed {
         bail!("uninstalling would lose {losses}; nothing was changed; add --yes to go ahead");
+    }
+    // An older installation has adopted nothing.
+    if install::fitness(client).await? != Fitness::Outdated {
+        let released = give_back(client, None).await?;
+        if !released.is_empty() {
+            println!("Label Studio delivers webhook {} again.", listed(&released));
+        }
     }
     with_patience("drop schema lshookd", async || {
         let transaction = client.transaction().await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::WrongType;
-use tokio_postgres::{Client, IsolationLevel};
+use tokio_postgres::{Client, GenericClient, IsolationLevel};
 use tokio_util::sync::CancellationToken;
 
 use crate::change;
@@ -35,15 +35,21 @@ const PULSE: Duration = Duration::from_millis(10);
 /// And as much longer for each change that waits: the more there is to look through, the rarer.
 const EACH_WAITING: Duration = Duration::from_micros(20);
 
-/// Plans until `stop`.
+/// Plans until `stop`, and says so each time it comes round.
 ///
 /// # Errors
 /// When the connection is lost, or a statement fails: nothing is lost, the changes are still there.
-pub async fn run(mut session: Session, settings: &Settings, stop: &CancellationToken) -> Result<()> {
+pub async fn run(
+    mut session: Session,
+    settings: &Settings,
+    stop: &CancellationToken,
+    is_alive: impl Fn(),
+) -> Result<()> {
     listen::start(&session).await?;
     let mut renderer = Renderer::default();
     let mut errors_seen = 0;
     while !stop.is_cancelled() {
+        is_alive();
         // Asked before the changes are read; see `gather::activity`.
         let activity = gather::activity(&session.client).await?;
         let pending = change::pending(&session.client, WINDOW).await?;
@@ -63,6 +69,7 @@ pub async fn run(mut session: Session, settings: &Settings, stop: &CancellationT
             if stop.is_cancelled() {
                 break;
             }
+            is_alive();
             commit_or_set_aside(&mut session.client, &mut renderer, batch, settings).await?;
         }
         session.client.execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
@@ -197,12 +204,14 @@ async fn commit(
         .context("beginning the planner's transaction")?;
     change::consume(&transaction, &seqs).await?;
     let subscriptions = Subscriptions::read(&transaction, &events, organization_webhooks).await?;
+    let unwanted = |event: &&Event| subscriptions.of(event).next().is_none();
+    let heard = events.iter().any(unwanted) && is_listened_to(&transaction).await?;
     let addressed: Vec<(&Event, Vec<i64>, bool)> = events
         .into_iter()
         .filter_map(|event| {
             let recipients: Vec<i64> = subscriptions.of(event).map(|subscription| subscription.webhook).collect();
-            let wants_payload = subscriptions.of(event).any(|subscription| subscription.send_payload);
-            (!recipients.is_empty()).then_some((event, recipients, wants_payload))
+            let wants_payload = heard || subscriptions.of(event).any(|subscription| subscription.send_payload);
+            (heard || !recipients.is_empty()).then_some((event, recipients, wants_payload))
         })
         .collect();
     let with_payload: Vec<&Event> =
@@ -222,6 +231,12 @@ async fn commit(
     let projects: HashSet<i64> = ready.iter().map(|addressed| addressed.event.project).collect();
     tracing::debug!(changes = seqs.len(), events = ready.len(), projects = projects.len(), "planned");
     Ok(())
+}
+
+/// Whether somebody wants to see events that nobody subscribes to.
+async fn is_listened_to(client: &impl GenericClient) -> Result<bool> {
+    let row = client.query_one(include_str!("../../sql/is_listened_to.sql"), &[]).await;
+    Ok(row.context("reading lshookd.listener")?.get("listened_to"))
 }
 
 /// Says once of every error inside capture that it happened. Returns how many there are.

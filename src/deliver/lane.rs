@@ -29,6 +29,8 @@ pub struct Lane {
 struct Delivery {
     id: i64,
     attempts: i32,
+    /// How many of these count no more, for it was sent again since.
+    schedule_from: i32,
     action: String,
     event: i64,
     /// Kilobytes of the body, where that is too large to be in the message yet.
@@ -40,7 +42,7 @@ struct Delivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Served,
-    SwitchedOff,
+    Held,
     Deleted,
 }
 
@@ -67,7 +69,7 @@ impl Lane {
             }
             match standing {
                 Standing::Served => {}
-                Standing::SwitchedOff => return self.hold(shared).await,
+                Standing::Held => return self.hold(shared).await,
                 Standing::Deleted => return self.cancel(shared).await,
             }
             for delivery in deliveries {
@@ -96,7 +98,7 @@ impl Lane {
             () = async { shared.stop.cancelled().await; tokio::time::sleep(super::FAREWELL).await } => return Ok(false),
         };
         let number = delivery.attempts + 1;
-        let verdict = verdict(&answer, &shared.retry_schedule, number);
+        let verdict = verdict(&answer, &shared.retry_schedule, number - delivery.schedule_from);
         self.log(&delivery, number, &answer, verdict);
         shared.recorder.record(Attempt { delivery: delivery.id, number, answer, verdict }).await?;
         if matches!(verdict, Verdict::Retry(_)) {
@@ -135,9 +137,9 @@ impl Lane {
             .query(include_str!("../../sql/lane_deliveries.sql"), &[&self.webhook, &self.project, &after])
             .await
             .context("reading lshookd.delivery")?;
-        let standing = match rows.first().map(|row| row.get::<_, Option<bool>>("is_active")) {
+        let standing = match rows.first().map(|row| row.get::<_, Option<bool>>("is_served")) {
             Some(None) => Standing::Deleted,
-            Some(Some(false)) => Standing::SwitchedOff,
+            Some(Some(false)) => Standing::Held,
             Some(Some(true)) | None => Standing::Served,
         };
         Ok((standing, rows.iter().map(Delivery::from_row).collect()))
@@ -150,7 +152,7 @@ impl Lane {
         Ok(row.get("closed"))
     }
 
-    /// The subscription is switched off: its deliveries wait until it is on again.
+    /// The subscription is switched off or paused: its deliveries wait until it is on again.
     async fn hold(self, shared: &Shared) -> Result<()> {
         let pause = shared.hold.as_secs_f64();
         shared.client.execute(include_str!("../../sql/hold_lane.sql"), &[&self.webhook, &self.project, &pause]).await?;
@@ -185,6 +187,7 @@ impl Delivery {
             large: large.map(|bytes| bytes.unsigned_abs() / 1024),
             id: row.get("id"),
             attempts: row.get("attempts"),
+            schedule_from: row.get("schedule_from"),
             message: Message {
                 url: row.get::<_, Option<String>>("url").unwrap_or_default(),
                 headers: row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default(),

@@ -33,7 +33,7 @@ impl FromArgMatches for Flags {
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
         command.next_help_heading("Settings").args(SETTINGS.iter().map(|setting| {
-            let default = setting.default.filter(|text| !text.is_empty() && !setting.key.contains("password"));
+            let default = setting.default.filter(|text| !text.is_empty() && !setting.is_secret());
             let default = default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
             let variable = setting.variables().pop().unwrap_or_default();
             Arg::new(setting.key)
@@ -119,6 +119,15 @@ impl Sources {
             }
         }
         Ok(Sources { values })
+    }
+
+    /// Every setting that has a value, as people may see it, and where it came from.
+    pub fn listed(&self) -> impl Iterator<Item = (&'static str, &str, &str)> {
+        SETTINGS.iter().filter_map(|setting| {
+            let (value, origin) = self.values.get(setting.key)?;
+            let value = if setting.is_secret() { "(hidden)" } else { value.as_str() };
+            Some((setting.key, value, origin.as_deref().unwrap_or("default")))
+        })
     }
 
     /// Whether nobody set it.

@@ -195,6 +195,21 @@ async fn no_secret_is_ever_printed() -> Result<()> {
     bed.sql.batch_execute("update project set title = 'Fish'").await?;
     assert_eq!(bed.receiver.expect(1).await?[0].header("authorization"), "Bearer open-sesame");
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    for arguments in [
+        &["check"][..],
+        &["check", "--json"],
+        &["status"],
+        &["subscriptions"],
+        &["subscriptions", "--json"],
+        &["deliveries"],
+        &["deliveries", "1"],
+        &["deliveries", "1", "--json"],
+        &["test", "1"],
+        &["test", "3"],
+    ] {
+        let output = lshookd.command(arguments).await?;
+        printed += &String::from_utf8_lossy(&[output.stdout, output.stderr].concat());
+    }
     printed += &std::fs::read_to_string(format!("/proc/{}/cmdline", daemon.pid()))?;
     printed += &daemon.log();
     let recorded = "select coalesce(json_agg(attempt)::text, '') from lshookd.attempt";

@@ -95,10 +95,21 @@ pub async fn balance(
     sleep(Duration::from_millis(500)).await;
     let account = account(&bed.receiver.accepted(), &written);
     println!("{name:<58} {account}");
-    outcome?;
+    if let Err(error) = outcome {
+        return Err(error.context(format!("{name}: {account:?}; {}", explain(bed, &written).await?)));
+    }
     ensure!(account.phantom == 0 && account.out_of_order == 0, "{name}: {account:?}");
     ensure!(account.longest <= patience + Duration::from_secs(2), "{name}: a write took {:?}", account.longest);
     Ok(account)
+}
+
+/// Where the events that are missing may have stayed, for the report of a failure.
+async fn explain(bed: &Bed, written: &[Written]) -> Result<String> {
+    let client = connect(&bed.database).await?;
+    let committed: Vec<i64> = written.iter().flat_map(|written| &written.committed).copied().collect();
+    let arrived: Vec<i64> = bed.receiver.accepted().iter().flat_map(|request| request.ids("annotation")).collect();
+    let row = client.query_one(include_str!("../sql/missing.sql"), &[&committed, &arrived]).await?;
+    Ok(row.get("report"))
 }
 
 /// Writes annotations of one task, and rolls every fifth back, until it is over.

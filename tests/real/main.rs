@@ -11,6 +11,7 @@ mod faults;
 mod hostile;
 mod label_studio;
 mod ledger;
+mod operator;
 mod replication;
 mod tls;
 mod upgrade;

@@ -82,6 +82,8 @@ impl Lshookd {
     pub async fn command(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new(&self.binary);
         command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        // A command that is waited for no longer is not left behind.
+        command.kill_on_drop(true);
         command.output().await.with_context(|| format!("running {}", self.binary.display()))
     }
 
@@ -92,6 +94,13 @@ impl Lshookd {
             bail!("lshookd {arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Starts a command that goes on until it is killed, with what it prints in a file.
+    pub fn follow(&self, arguments: &[&str], output: std::fs::File) -> Result<tokio::process::Child> {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Ok(command.stdout(output).kill_on_drop(true).spawn()?)
     }
 
     /// Starts the daemon, and waits until it plans.

@@ -1,0 +1,3 @@
+-- The newest event.
+select coalesce(max(id), 0) as id
+from lshookd.event;

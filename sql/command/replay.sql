@@ -1,0 +1,2 @@
+-- Sends deliveries again.
+select lshookd.replay($1::bigint[]) as replayed;

@@ -1,0 +1,2 @@
+-- Gives a webhook a new signing secret.
+select lshookd.rotate_secret($1) as secret;

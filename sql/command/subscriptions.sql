@@ -1,0 +1,48 @@
+-- Label Studio's webhooks, and who delivers them.
+select row_to_json(listed) as row
+from (
+    select webhook.id::bigint as id,
+           webhook.url::text as url,
+           webhook.project_id::bigint as project_id,
+           project.title::text as project,
+           webhook.organization_id::bigint as organization_id,
+           case
+               when webhook.send_for_all_actions then null
+               else array(
+                   select webhook_action.action::text
+                   from webhook_action
+                   where webhook_action.webhook_id = webhook.id
+                   order by webhook_action.action
+               )
+           end as actions,
+           webhook.send_payload,
+           case
+               when adoption.webhook_id is null and webhook.is_active then 'both'
+               when adoption.webhook_id is null then 'nobody'
+               when adoption.released_at is null and not webhook.is_active then 'lshookd'
+               when webhook.is_active then 'label studio'
+               else 'nobody'
+           end as delivered_by,
+           exists (
+               select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = webhook.id
+           ) as paused,
+           coalesce(status.pending, 0) as pending,
+           coalesce(status.dead, 0) as dead,
+           coalesce(status.delivered, 0) as delivered,
+           status.oldest_pending_at,
+           status.last_delivered_at,
+           failing.last_error
+    from webhook
+    left join project on project.id = webhook.project_id
+    left join lshookd.adoption on adoption.webhook_id = webhook.id
+    left join lshookd.delivery_status as status on status.webhook_id = webhook.id
+    left join lateral (
+        select failing_lane.last_error
+        from lshookd.failing_lane
+        where failing_lane.webhook_id = webhook.id
+        order by failing_lane.last_attempt_at desc
+        limit 1
+    ) as failing on true
+    where $1::bigint[] is null or webhook.id = any ($1::bigint[])
+    order by webhook.id
+) as listed;

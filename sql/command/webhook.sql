@@ -1,0 +1,7 @@
+-- One webhook, for a request to it.
+select webhook.url::text as url,
+       webhook.headers,
+       webhook.send_payload,
+       webhook.project_id::bigint as project_id
+from webhook
+where webhook.id = $1::bigint;

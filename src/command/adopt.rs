@@ -1,0 +1,66 @@
+//! `adopt` and `release`: whether Label Studio or lshookd delivers a webhook.
+
+use anyhow::Result;
+use serde_json::json;
+use tokio_postgres::Client;
+
+use super::{Chosen, Output, explain_write};
+
+/// Takes webhooks over from Label Studio, in one transaction; those adopted.
+///
+/// # Errors
+/// When one is unknown, or Label Studio's table may not be written.
+pub async fn adopt(client: &mut Client, chosen: &Chosen, output: Output) -> Result<()> {
+    let ids = chosen.known(client).await?;
+    let transaction = client.transaction().await?;
+    let rows = transaction.query(include_str!("../../sql/command/adopt.sql"), &[&ids]).await.map_err(explain_write)?;
+    let mut adopted: Vec<i64> = rows.iter().map(|row| row.get("webhook_id")).collect();
+    transaction.execute(include_str!("../../sql/command/go_on.sql"), &[&adopted]).await?;
+    transaction.commit().await?;
+    adopted.sort_unstable();
+    let sentence = match adopted.as_slice() {
+        [] => "Label Studio delivers no webhook; there is nothing to adopt.".to_owned(),
+        adopted => {
+            format!("lshookd alone delivers webhook {} now; Label Studio shows it as inactive.", listed(adopted))
+        }
+    };
+    output.say(&sentence, &json!({ "adopted": adopted }));
+    Ok(())
+}
+
+/// Gives webhooks back to Label Studio.
+///
+/// # Errors
+/// When one is unknown, or Label Studio's table may not be written.
+pub async fn release(client: &mut Client, chosen: &Chosen, output: Output) -> Result<()> {
+    let ids = chosen.known(client).await?;
+    let released = give_back(client, ids).await?;
+    let sentence = match released.as_slice() {
+        [] => "lshookd has not adopted any of these; there is nothing to release.".to_owned(),
+        released => {
+            format!("Label Studio delivers webhook {} again; lshookd sends what occurred before.", listed(released))
+        }
+    };
+    output.say(&sentence, &json!({ "released": released }));
+    Ok(())
+}
+
+/// Gives webhooks back, or with `None` all of them; those given back.
+///
+/// # Errors
+/// When Label Studio's table may not be written.
+pub async fn give_back(client: &mut Client, ids: Option<&[i64]>) -> Result<Vec<i64>> {
+    let transaction = client.transaction().await?;
+    let rows =
+        transaction.query(include_str!("../../sql/command/release.sql"), &[&ids]).await.map_err(explain_write)?;
+    let mut released: Vec<i64> = rows.iter().map(|row| row.get("webhook_id")).collect();
+    transaction.execute(include_str!("../../sql/command/note_release.sql"), &[&released]).await?;
+    transaction.commit().await?;
+    released.sort_unstable();
+    Ok(released)
+}
+
+/// Numbers in a sentence.
+pub fn listed(ids: &[i64]) -> String {
+    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,113 @@
+//! `status`: what waits, what fails, who is at work.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+use super::Output;
+use super::output::{rows, table};
+
+/// Pause between two looks.
+const EVERY: Duration = Duration::from_secs(2);
+
+const FAILING: &[(&str, &str)] = &[
+    ("webhook_id", "WEBHOOK"),
+    ("project_id", "PROJECT"),
+    ("delivery_id", "DELIVERY"),
+    ("attempts", "ATTEMPTS"),
+    ("due_at", "TRIED AGAIN"),
+    ("last_status", "STATUS"),
+    ("last_error", "ERROR"),
+];
+
+/// Shows it once, or with `watch` again and again.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn run(client: &Client, watch: bool, output: Output) -> Result<()> {
+    loop {
+        let status = read(client).await?;
+        if watch && std::io::stdout().is_terminal() && !output.json {
+            print!("\x1b[2J\x1b[H");
+        }
+        match output.json {
+            true => println!("{status}"),
+            false => print(&status),
+        }
+        if !watch {
+            return Ok(());
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// The state of the whole, as one JSON object.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn read(client: &Client) -> Result<Value> {
+    let mut status = rows(client, include_str!("../../sql/command/status.sql"), &[]).await?.swap_remove(0);
+    let daemons = client.query(include_str!("../../sql/command/daemons.sql"), &[]).await?;
+    let at_work: Vec<Value> = daemons
+        .iter()
+        .map(|row| {
+            json!({
+                "role": role(row.get("role")),
+                "pid": row.get::<_, Option<i32>>("pid"),
+                "address": row.get::<_, Option<String>>("address"),
+                "since": row.get::<_, Option<Timestamp>>("since").map(|since| since.to_string()),
+            })
+        })
+        .collect();
+    status["at_work"] = Value::Array(at_work);
+    Ok(status)
+}
+
+/// The name of the role behind an advisory lock.
+fn role(number: i32) -> &'static str {
+    match number {
+        2 => "planner",
+        3 => "deliverer",
+        _ => "retention",
+    }
+}
+
+fn print(status: &Value) {
+    let seconds = |key: &str| status[key].as_f64().unwrap_or_default();
+    let names: Vec<&str> =
+        status["at_work"].as_array().into_iter().flatten().filter_map(|daemon| daemon["role"].as_str()).collect();
+    println!("at work      {}", if names.is_empty() { "nobody: no daemon runs".to_owned() } else { names.join(", ") });
+    println!(
+        "to plan      {} changes, the oldest for {:.1} s",
+        status["changes_waiting"],
+        seconds("oldest_change_seconds")
+    );
+    println!(
+        "to deliver   {} deliveries, the oldest for {:.1} s",
+        status["deliveries_pending"],
+        seconds("oldest_delivery_seconds")
+    );
+    println!("delivered    {} in the last minute", status["delivered_last_minute"]);
+    println!("dead         {}", status["dead"]);
+    println!(
+        "lanes        {}, of these {} due and {} failing",
+        status["lanes"], status["lanes_due"], status["lanes_failing"]
+    );
+    if status["all_paused"] == true {
+        println!("paused       all webhooks");
+    } else if let Some(paused) = status["paused"].as_array().filter(|paused| !paused.is_empty()) {
+        println!("paused       webhook {}", paused.iter().map(Value::to_string).collect::<Vec<_>>().join(", "));
+    }
+    for (key, name) in [("set_aside", "set aside"), ("capture_errors", "not captured")] {
+        if status[key] != 0 {
+            println!("{name:<12} {} changes; see `lshookd check`", status[key]);
+        }
+    }
+    if let Some(failing) = status["failing"].as_array().filter(|failing| !failing.is_empty()) {
+        println!("\n{}", table(failing, FAILING));
+    }
+}

@@ -1,0 +1,79 @@
+//! What systemd is told: ready, reloading, stopping, and that the planner makes progress
+//! (sd_notify(3)). Without systemd nothing happens.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+
+use super::Role;
+
+/// The service manager.
+pub struct Service {
+    ready: [AtomicBool; 2],
+    watchdog: Option<Watchdog>,
+}
+
+/// What the service manager waits for, lest it restarts us.
+struct Watchdog {
+    every: Duration,
+    last: std::sync::Mutex<Option<Instant>>,
+}
+
+impl Service {
+    /// Asks the environment whether a service manager wants to know.
+    pub fn start() -> Service {
+        let watchdog =
+            sd_notify::watchdog_enabled().map(|limit| Watchdog { every: limit / 4, last: std::sync::Mutex::new(None) });
+        Service { ready: Default::default(), watchdog }
+    }
+
+    /// A role has its session; with the planner's and the deliverer's the service is ready, be it
+    /// to stand by.
+    pub fn is_ready(&self, role: Role) {
+        let place = match role {
+            Role::Planner => 0,
+            Role::Deliverer => 1,
+            Role::Retention => return,
+        };
+        let was = self.ready[place].swap(true, Ordering::SeqCst);
+        if !was && self.ready.iter().all(|ready| ready.load(Ordering::SeqCst)) {
+            tell(&[NotifyState::Ready, NotifyState::Status("at work or standing by")]);
+        }
+        self.is_alive(role);
+    }
+
+    /// The planner has come round once more: what keeps the watchdog quiet.
+    pub fn is_alive(&self, role: Role) {
+        let Some(watchdog) = self.watchdog.as_ref().filter(|_| role == Role::Planner) else {
+            return;
+        };
+        let mut last = watchdog.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= watchdog.every) {
+            *last = Some(Instant::now());
+            tell(&[NotifyState::Watchdog]);
+        }
+    }
+
+    /// The settings are read again; ready follows when the sessions are back.
+    pub fn reloads(&self) {
+        for ready in &self.ready {
+            ready.store(false, Ordering::SeqCst);
+        }
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Err(error) => tracing::debug!(%error, "no monotonic clock to tell systemd"),
+        }
+    }
+
+    /// The end has begun.
+    pub fn stops(&self) {
+        tell(&[NotifyState::Stopping]);
+    }
+}
+
+fn tell(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd could not be told");
+    }
+}
