@@ -9,7 +9,7 @@ pub mod backfill;
 pub mod check;
 pub mod deliveries;
 pub mod listen;
-mod output;
+pub mod output;
 pub mod pause;
 pub mod replay;
 pub mod secret;

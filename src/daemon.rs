@@ -8,6 +8,7 @@
 mod planner;
 mod service;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -17,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::database::Session;
 use crate::install::{self, Fitness};
+use crate::metrics::Metrics;
 use crate::settings::{SettingError, Settings};
-use crate::{deliver, label_studio, retention};
-use service::Service;
+use crate::{admin, deliver, label_studio, retention};
+pub use service::Service;
 
 /// How often a daemon that stands by asks whether the lock is free.
 const STANDBY: Duration = Duration::from_secs(1);
@@ -36,10 +38,20 @@ const RECONNECT: [Duration; 6] = [
 
 /// One part of the work, and the number of the advisory lock that goes with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub enum Role {
     Planner = 2,
     Deliverer = 3,
     Retention = 4,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Planner => "planner",
+            Role::Deliverer => "deliverer",
+            Role::Retention => "retention",
+        }
+    }
 }
 
 /// Runs until SIGTERM or SIGINT; on SIGHUP reads the settings again and starts over with them.
@@ -53,7 +65,8 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
     let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let schema = look_around(&settings).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), database = settings.server.display(), schema, "lshookd runs");
-    let service = Service::start();
+    let service = Arc::new(Service::start());
+    let metrics = Metrics::default();
     loop {
         let stop = CancellationToken::new();
         let told = async {
@@ -74,11 +87,12 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             stop.cancel();
             fresh
         };
-        let (fresh, (), (), ()) = tokio::join!(
+        let (fresh, (), (), (), ()) = tokio::join!(
             told,
-            supervise(Role::Planner, &settings, &service, &stop),
-            supervise(Role::Deliverer, &settings, &service, &stop),
-            supervise(Role::Retention, &settings, &service, &stop),
+            supervise(Role::Planner, &settings, &service, &metrics, &stop),
+            supervise(Role::Deliverer, &settings, &service, &metrics, &stop),
+            supervise(Role::Retention, &settings, &service, &metrics, &stop),
+            admin::serve(&settings, &metrics, &service, &stop),
         );
         match fresh {
             Some(fresh) => settings = fresh,
@@ -113,16 +127,18 @@ async fn look_around(settings: &Settings) -> Result<String> {
 }
 
 /// Keeps one part of the work going.
-async fn supervise(role: Role, settings: &Settings, service: &Service, stop: &CancellationToken) {
+async fn supervise(role: Role, settings: &Settings, service: &Service, metrics: &Metrics, stop: &CancellationToken) {
     let mut failures = 0;
     while !stop.is_cancelled() {
         let started = std::time::Instant::now();
-        let Err(error) = work(role, settings, service, stop).await else {
+        let Err(error) = work(role, settings, service, metrics, stop).await else {
             continue;
         };
         if stop.is_cancelled() {
             return;
         }
+        service.is_away(role);
+        metrics.interrupted(role.name());
         failures = if started.elapsed() > Duration::from_secs(30) { 0 } else { failures + 1 };
         let pause = RECONNECT[failures.min(RECONNECT.len() - 1)];
         tracing::warn!(?role, error = format!("{error:#}"), pause = ?pause, "interrupted; starting over");
@@ -133,7 +149,13 @@ async fn supervise(role: Role, settings: &Settings, service: &Service, stop: &Ca
     }
 }
 
-async fn work(role: Role, settings: &Settings, service: &Service, stop: &CancellationToken) -> Result<()> {
+async fn work(
+    role: Role,
+    settings: &Settings,
+    service: &Service,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+) -> Result<()> {
     let session = settings.server.connect().await?;
     label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
     service.is_ready(role);
@@ -142,8 +164,8 @@ async fn work(role: Role, settings: &Settings, service: &Service, stop: &Cancell
     }
     tracing::debug!(?role, "at work");
     match role {
-        Role::Planner => planner::run(session, settings, stop, || service.is_alive(role)).await,
-        Role::Deliverer => deliver::run(session, settings, stop).await,
+        Role::Planner => planner::run(session, settings, metrics, stop, || service.is_alive(role)).await,
+        Role::Deliverer => deliver::run(session, settings, metrics, stop).await,
         Role::Retention => retention::run(session, settings.retention, stop).await,
     }
 }

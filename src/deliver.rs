@@ -24,6 +24,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Session;
+use crate::metrics::Metrics;
 use crate::settings::{Egress, Settings};
 use client::Clients;
 use egress::Gate;
@@ -57,6 +58,7 @@ struct Shared {
     overall: Arc<Semaphore>,
     hosts: Hosts,
     large_bodies: Semaphore,
+    metrics: Metrics,
     stop: CancellationToken,
 }
 
@@ -78,7 +80,7 @@ impl Hosts {
 ///
 /// # Errors
 /// When the connection is lost: what was in flight is then sent again.
-pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken) -> Result<()> {
+pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop: &CancellationToken) -> Result<()> {
     let Session { client, mut notifications } = session;
     client.batch_execute(include_str!("../sql/listen_lanes.sql")).await?;
     let gate = Arc::new(Gate::new(&settings.egress));
@@ -92,6 +94,7 @@ pub async fn run(session: Session, settings: &Settings, stop: &CancellationToken
         overall: Arc::new(Semaphore::new(settings.concurrency)),
         hosts: Hosts { each: settings.concurrency_per_host, permits: Mutex::default() },
         large_bodies: Semaphore::new(LARGE_BODIES as usize),
+        metrics: metrics.clone(),
         stop: stop.child_token(),
     });
     let mut lanes: JoinSet<Result<Lane>> = JoinSet::new();

@@ -5,9 +5,10 @@
 //! [`listen`] ▶ [`change`] ▶ [`gather`] ▶ [`plan`] ▶ [`render`] ▶ [`queue`] ▶ [`deliver`]
 //!
 //! [`daemon`] ties the stages together; [`retention`] deletes what was sent long ago;
-//! [`install`] and [`uninstall`] put the triggers in place and take them away; [`cli`],
+//! [`admin`] shows what goes on, [`metrics`] counts it; [`install`] and [`uninstall`] put the triggers in place and take them away; [`cli`],
 //! [`command`] and [`settings`] face the operator.
 
+mod admin;
 mod catalog;
 mod change;
 mod cli;
@@ -20,6 +21,7 @@ mod gather;
 mod install;
 mod label_studio;
 mod listen;
+mod metrics;
 mod plan;
 mod queue;
 mod render;

@@ -5,6 +5,7 @@
 //! read as Label Studio reads them: `LABEL_STUDIO_X`, then `HEARTEX_X`, then `X`
 //! (`get_env` in its `core/utils/params.py`), so that its environment file can be reused.
 
+mod admin;
 mod certificate;
 mod connection;
 mod sources;
@@ -16,6 +17,8 @@ use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 
 use crate::database::Server;
+pub use admin::Admin;
+use admin::admin;
 use certificate::identity;
 pub use certificate::{Identity, certificates};
 pub use sources::{Flags, Sources};
@@ -129,6 +132,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("retention", Variable::Own, Some("30d"), "How long deliveries are kept that ended well or were cancelled; 0 keeps them for ever, as dead ones are"),
     setting("concurrency", Variable::Own, Some("128"), "Most requests in flight at once"),
     setting("concurrency_per_host", Variable::Own, Some("32"), "Most requests in flight to one host at once"),
+    setting("admin_listen", Variable::Own, Some("127.0.0.1:9187"), "Where metrics, health and the page are served: an address, unix: and the path of a socket, or off"),
+    setting("admin_write", Variable::Own, Some("false"), "Whether the page may replay, pause and send tests"),
+    setting("admin_password", Variable::Own, None, "Password of the page and the metrics, by any user name; needed where admin_listen is no loopback address"),
+    setting("admin_password_file", Variable::Own, None, "File that holds it, in place of admin_password"),
+    setting("admin_header", Variable::Own, None, "Header by which a reverse proxy says who is logged in, in place of a password; nobody but the proxy may reach the listener then"),
     setting("log_format", Variable::Own, Some("text"), "Form of the log: text or json"),
     setting("log_level", Variable::Own, Some("info"), "What to log, as RUST_LOG has it; RUST_LOG itself wins over the default"),
 ];
@@ -162,6 +170,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Requests in flight at once to one host.
     pub concurrency_per_host: usize,
+    /// Metrics, health and the page.
+    pub admin: Admin,
 }
 
 /// How long one request may take.
@@ -270,12 +280,15 @@ impl Settings {
             },
             poll: sources.parse("poll", |text| match duration(text)? {
                 Duration::ZERO => Err("must be more than 0".to_owned()),
+                // Once a minute the watchdog wants to see the planner.
+                poll if poll > Duration::from_secs(60) => Err("must be a minute at most".to_owned()),
                 poll => Ok(poll),
             })?,
             retry_schedule: sources.parse("retry_schedule", |text| list(text, duration))?,
             retention: sources.parse("retention", duration)?,
             concurrency: sources.parse("concurrency", positive)?,
             concurrency_per_host: sources.parse("concurrency_per_host", positive)?,
+            admin: admin(sources)?,
         })
     }
 }

@@ -1,4 +1,13 @@
--- Label Studio's webhooks, and who delivers them.
+-- Label Studio's webhooks, and who delivers them. What was delivered is counted for the last hour,
+-- for there may be millions.
+with recent as (
+    select delivery.webhook_id, count(*) as delivered
+    from lshookd.attempt
+    join lshookd.delivery on delivery.id = attempt.delivery_id
+    where attempt.started_at > clock_timestamp() - interval '1 hour'
+      and attempt.error is null
+    group by delivery.webhook_id
+)
 select row_to_json(listed) as row
 from (
     select webhook.id::bigint as id,
@@ -26,16 +35,29 @@ from (
            exists (
                select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = webhook.id
            ) as paused,
-           coalesce(status.pending, 0) as pending,
-           coalesce(status.dead, 0) as dead,
-           coalesce(status.delivered, 0) as delivered,
-           status.oldest_pending_at,
-           status.last_delivered_at,
+           (
+               select count(*)
+               from lshookd.delivery
+               where delivery.webhook_id = webhook.id and delivery.state = 'pending'
+           ) as pending,
+           (
+               select count(*)
+               from lshookd.delivery
+               where delivery.webhook_id = webhook.id and delivery.state = 'dead'
+           ) as dead,
+           coalesce(recent.delivered, 0) as delivered_last_hour,
+           (
+               select delivery.ended_at
+               from lshookd.delivery
+               where delivery.webhook_id = webhook.id and delivery.state = 'delivered'
+               order by delivery.id desc
+               limit 1
+           ) as last_delivered_at,
            failing.last_error
     from webhook
     left join project on project.id = webhook.project_id
     left join lshookd.adoption on adoption.webhook_id = webhook.id
-    left join lshookd.delivery_status as status on status.webhook_id = webhook.id
+    left join recent on recent.webhook_id = webhook.id
     left join lateral (
         select failing_lane.last_error
         from lshookd.failing_lane

@@ -13,8 +13,7 @@ use super::{Chosen, Output};
 /// When one is unknown, or the database refuses.
 pub async fn pause(client: &Client, chosen: &Chosen, output: Output) -> Result<()> {
     let ids = chosen.known(client).await?;
-    let held: Vec<Option<i64>> = ids.map_or_else(|| vec![None], |ids| ids.iter().copied().map(Some).collect());
-    client.execute(include_str!("../../sql/command/pause.sql"), &[&held]).await?;
+    hold(client, ids).await?;
     output.say(
         &format!("Deliveries of {} wait until `lshookd resume`; events go on being recorded.", named(ids)),
         &json!({ "paused": ids, "all": ids.is_none() }),
@@ -28,9 +27,28 @@ pub async fn pause(client: &Client, chosen: &Chosen, output: Output) -> Result<(
 /// When one is unknown, or the database refuses.
 pub async fn resume(client: &Client, chosen: &Chosen, output: Output) -> Result<()> {
     let ids = chosen.known(client).await?;
+    let_go(client, ids).await?;
+    output.say(&format!("Deliveries of {} go on.", named(ids)), &json!({ "resumed": ids, "all": ids.is_none() }));
+    Ok(())
+}
+
+/// Holds the deliveries of some webhooks, or with `None` of all.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn hold(client: &Client, ids: Option<&[i64]>) -> Result<()> {
+    let held: Vec<Option<i64>> = ids.map_or_else(|| vec![None], |ids| ids.iter().copied().map(Some).collect());
+    client.execute(include_str!("../../sql/command/pause.sql"), &[&held]).await?;
+    Ok(())
+}
+
+/// Lets the deliveries of some webhooks go on, or with `None` of all.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn let_go(client: &Client, ids: Option<&[i64]>) -> Result<()> {
     client.execute(include_str!("../../sql/command/resume.sql"), &[&ids]).await?;
     client.execute(include_str!("../../sql/command/go_on.sql"), &[&ids]).await?;
-    output.say(&format!("Deliveries of {} go on.", named(ids)), &json!({ "resumed": ids, "all": ids.is_none() }));
     Ok(())
 }
 

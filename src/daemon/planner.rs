@@ -14,6 +14,7 @@ use crate::database::Session;
 use crate::event::Event;
 use crate::gather::{self, Unit};
 use crate::listen;
+use crate::metrics::Metrics;
 use crate::plan;
 use crate::queue::{self, Addressed, BodyTooLarge};
 use crate::render::Renderer;
@@ -42,6 +43,7 @@ const EACH_WAITING: Duration = Duration::from_micros(20);
 pub async fn run(
     mut session: Session,
     settings: &Settings,
+    metrics: &Metrics,
     stop: &CancellationToken,
     is_alive: impl Fn(),
 ) -> Result<()> {
@@ -70,7 +72,7 @@ pub async fn run(
                 break;
             }
             is_alive();
-            commit_or_set_aside(&mut session.client, &mut renderer, batch, settings).await?;
+            commit_or_set_aside(&mut session.client, &mut renderer, batch, settings, metrics).await?;
         }
         session.client.execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
     }
@@ -120,12 +122,17 @@ async fn commit_or_set_aside(
     renderer: &mut Renderer,
     batch: Vec<Planned>,
     settings: &Settings,
+    metrics: &Metrics,
 ) -> Result<()> {
     let mut batches = VecDeque::from([batch]);
     let mut collisions = 0;
     while let Some(mut batch) = batches.pop_front() {
-        let Err(error) = commit(client, renderer, &batch, settings.organization_webhooks).await else {
-            continue;
+        let error = match commit(client, renderer, &batch, settings.organization_webhooks).await {
+            Ok((changes, events)) => {
+                metrics.planned(changes, events);
+                continue;
+            }
+            Err(error) => error,
         };
         if is_a_collision(&error) && collisions < MOST_COLLISIONS {
             collisions += 1;
@@ -187,13 +194,14 @@ fn is_the_datas_fault(client: &Client, error: &anyhow::Error) -> bool {
 }
 
 /// Takes the changes of a batch and stores its events, all at once or not at all. The rows are
-/// read in the same snapshot, so that no payload is older than its change.
+/// read in the same snapshot, so that no payload is older than its change. How many changes became
+/// how many events.
 async fn commit(
     client: &mut Client,
     renderer: &mut Renderer,
     batch: &[Planned],
     organization_webhooks: bool,
-) -> Result<()> {
+) -> Result<(usize, usize)> {
     let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
     let events: Vec<&Event> = batch.iter().flat_map(|planned| &planned.events).collect();
     let transaction = client
@@ -230,7 +238,7 @@ async fn commit(
     transaction.commit().await.context("committing the planner's transaction")?;
     let projects: HashSet<i64> = ready.iter().map(|addressed| addressed.event.project).collect();
     tracing::debug!(changes = seqs.len(), events = ready.len(), projects = projects.len(), "planned");
-    Ok(())
+    Ok((seqs.len(), ready.len()))
 }
 
 /// Whether somebody wants to see events that nobody subscribes to.

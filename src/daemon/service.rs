@@ -31,14 +31,25 @@ impl Service {
     /// A role has its session; with the planner's and the deliverer's the service is ready, be it
     /// to stand by.
     pub fn is_ready(&self, role: Role) {
-        let place = match role {
-            Role::Planner => 0,
-            Role::Deliverer => 1,
-            Role::Retention => return,
+        let Some(place) = place(role) else {
+            return;
         };
         let was = self.ready[place].swap(true, Ordering::SeqCst);
-        if !was && self.ready.iter().all(|ready| ready.load(Ordering::SeqCst)) {
+        if !was && self.is_ready_now() {
             tell(&[NotifyState::Ready, NotifyState::Status("at work or standing by")]);
+        }
+        self.is_alive(role);
+    }
+
+    /// Whether the planner and the deliverer have their sessions.
+    pub fn is_ready_now(&self) -> bool {
+        self.ready.iter().all(|ready| ready.load(Ordering::SeqCst))
+    }
+
+    /// A role has lost its session.
+    pub fn is_away(&self, role: Role) {
+        if let Some(place) = place(role) {
+            self.ready[place].store(false, Ordering::SeqCst);
         }
         self.is_alive(role);
     }
@@ -69,6 +80,15 @@ impl Service {
     /// The end has begun.
     pub fn stops(&self) {
         tell(&[NotifyState::Stopping]);
+    }
+}
+
+/// The place of a role that readiness takes.
+fn place(role: Role) -> Option<usize> {
+    match role {
+        Role::Planner => Some(0),
+        Role::Deliverer => Some(1),
+        Role::Retention => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A lane: the ordered queue of one subscription in one project.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -33,6 +33,8 @@ struct Delivery {
     schedule_from: i32,
     action: String,
     event: i64,
+    /// By PostgreSQL's clock.
+    occurred_at: SystemTime,
     /// Kilobytes of the body, where that is too large to be in the message yet.
     large: Option<u32>,
     message: Message,
@@ -100,6 +102,8 @@ impl Lane {
         let number = delivery.attempts + 1;
         let verdict = verdict(&answer, &shared.retry_schedule, number - delivery.schedule_from);
         self.log(&delivery, number, &answer, verdict);
+        let lag = SystemTime::now().duration_since(delivery.occurred_at).unwrap_or_default();
+        shared.metrics.attempted(verdict.outcome(), answer.duration, lag);
         shared.recorder.record(Attempt { delivery: delivery.id, number, answer, verdict }).await?;
         if matches!(verdict, Verdict::Retry(_)) {
             shared.recorder.flush().await?;
@@ -184,6 +188,7 @@ impl Delivery {
         let large: Option<i32> = row.get("large");
         Delivery {
             event: row.get("event_id"),
+            occurred_at: row.get("occurred_at"),
             large: large.map(|bytes| bytes.unsigned_abs() / 1024),
             id: row.get("id"),
             attempts: row.get("attempts"),

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Client;
 
 use super::request::Answer;
+use crate::metrics::Outcome;
 
 /// Most attempts in one batch.
 const BATCH: usize = 500;
@@ -129,6 +130,15 @@ async fn write(client: &Client, attempts: &[Attempt]) -> Result<()> {
 }
 
 impl Verdict {
+    /// For the metrics.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Verdict::Delivered => Outcome::Delivered,
+            Verdict::Retry(_) => Outcome::Retried,
+            Verdict::Dead => Outcome::Dead,
+        }
+    }
+
     fn state(self) -> &'static str {
         match self {
             Verdict::Delivered => "delivered",

@@ -1,5 +1,6 @@
 //! The specification of lshookd, against real parts: PostgreSQL, Label Studio, HTTP.
 
+mod admin;
 mod bed;
 mod capture;
 mod commands;

@@ -164,7 +164,7 @@ async fn a_subscription_is_made_looked_at_and_deleted() -> Result<()> {
     assert_eq!(listed.as_array().map(Vec::len), Some(2));
     assert_eq!(listed[0]["delivered_by"], "lshookd");
     assert_eq!(listed[0]["actions"], json!(["PROJECT_UPDATED"]));
-    assert_eq!(listed[0]["delivered"], 1);
+    assert_eq!(listed[0]["delivered_last_hour"], 1);
     assert_eq!(listed[1]["id"], everything["id"]);
     let table = bed.lshookd.succeed(&["subscriptions"]).await?;
     assert!(table.contains("/made") && !table.contains("hidden") && !table.contains('\u{1b}'), "{table}");

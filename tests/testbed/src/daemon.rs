@@ -36,6 +36,7 @@ impl Lshookd {
         for (name, value) in [
             ("SSRF_PROTECTION_ENABLED", "false"),
             ("LSHOOKD_POLL", "1s"),
+            ("LSHOOKD_ADMIN_LISTEN", "off"),
             ("LSHOOKD_RETRY_SCHEDULE", "200ms,500ms,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s"),
             ("LSHOOKD_LOG_LEVEL", "lshookd=debug"),
         ] {

@@ -1,0 +1,210 @@
+//! The admin listener: metrics, health, and a page, for those who look after the daemon.
+//!
+//! Promises: it listens on the loopback interface unless the operator says otherwise, and to
+//! others it answers only who knows the password or comes through the operator's own proxy; it
+//! changes nothing unless `admin_write` is set; no request of another site's page gets through;
+//! deliveries go on whether it can listen or not. Relies on a session of its own, opened when
+//! somebody looks.
+
+mod access;
+mod metrics;
+mod page;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{connect, status};
+use crate::daemon::Service;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use access::Token;
+
+/// How long a question to the database may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often the backlog is noted, and how often it was at most.
+const NOTE: Duration = Duration::from_secs(60);
+const NOTES: usize = 24 * 60;
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// On an address.
+    Tcp(SocketAddr),
+    /// On a Unix socket, which belongs to the daemon's user alone.
+    Unix(PathBuf),
+}
+
+impl Listen {
+    /// Whether others than this machine's users can reach it.
+    pub fn is_public(&self) -> bool {
+        matches!(self, Listen::Tcp(address) if !address.ip().is_loopback())
+    }
+}
+
+/// What every request can look at.
+struct Admin {
+    settings: Settings,
+    metrics: Metrics,
+    service: Arc<Service>,
+    token: Token,
+    session: tokio::sync::Mutex<Option<Arc<Client>>>,
+    backlog: Mutex<VecDeque<(Timestamp, i64)>>,
+}
+
+impl Admin {
+    /// The session, opened anew where it is gone.
+    async fn client(&self) -> Result<Arc<Client>> {
+        let mut session = self.session.lock().await;
+        if let Some(client) = session.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(Arc::clone(client));
+        }
+        let client =
+            Arc::new(timeout(PATIENCE, connect(&self.settings)).await.context("PostgreSQL is silent").flatten()?);
+        *session = Some(Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// Asks the database something.
+    async fn ask<T>(&self, question: impl AsyncFnOnce(&Client) -> Result<T>) -> Result<T> {
+        let client = self.client().await?;
+        timeout(PATIENCE, question(&client)).await.context("PostgreSQL is silent").flatten()
+    }
+
+    /// What `status` shows; and the backlog is noted, for the chart.
+    async fn status(&self) -> Result<Value> {
+        self.ask(async |client| status::read(client).await).await
+    }
+
+    fn note_backlog(&self, status: &Value) {
+        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        backlog.push_back((Timestamp::now(), status["deliveries_pending"].as_i64().unwrap_or_default()));
+        if backlog.len() > NOTES {
+            backlog.pop_front();
+        }
+    }
+}
+
+/// An error that becomes an answer.
+struct Failure(anyhow::Error);
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(error.into())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        tracing::warn!(error = format!("{:#}", self.0), "a request to the admin listener failed");
+        (StatusCode::SERVICE_UNAVAILABLE, format!("{:#}\n", self.0)).into_response()
+    }
+}
+
+/// Serves until `stop`. Where it cannot listen it says so, and the daemon goes on without.
+pub async fn serve(settings: &Settings, metrics: &Metrics, service: &Arc<Service>, stop: &CancellationToken) {
+    let listen = settings.admin.listen.clone();
+    if listen == Listen::Off {
+        return;
+    }
+    let admin = Arc::new(Admin {
+        settings: settings.clone(),
+        metrics: metrics.clone(),
+        service: Arc::clone(service),
+        token: Token::new(),
+        session: tokio::sync::Mutex::default(),
+        backlog: Mutex::default(),
+    });
+    let outcome = tokio::select! {
+        outcome = listen_on(&listen, routes(Arc::clone(&admin)), stop) => outcome,
+        () = note(&admin) => Ok(()),
+        () = stop.cancelled() => Ok(()),
+    };
+    if let Listen::Unix(path) = &listen {
+        let _ = std::fs::remove_file(path);
+    }
+    if let Err(error) = outcome {
+        tracing::error!(
+            error = format!("{error:#}"),
+            "no metrics and no page (setting admin_listen); deliveries go on"
+        );
+    }
+}
+
+async fn listen_on(listen: &Listen, routes: Router, stop: &CancellationToken) -> Result<()> {
+    let stopped = stop.clone().cancelled_owned();
+    match listen {
+        Listen::Off => {}
+        Listen::Tcp(address) => {
+            let listener =
+                tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+            tracing::info!(address = %listener.local_addr()?, "metrics and page");
+            axum::serve(listener, routes).with_graceful_shutdown(stopped).await?;
+        }
+        Listen::Unix(path) => {
+            // What a daemon left behind that was killed.
+            let _ = std::fs::remove_file(path);
+            let listener =
+                tokio::net::UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))?;
+            tracing::info!(socket = %path.display(), "metrics and page");
+            axum::serve(listener, routes).with_graceful_shutdown(stopped).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes the backlog every minute.
+async fn note(admin: &Admin) {
+    loop {
+        match admin.status().await {
+            Ok(status) => admin.note_backlog(&status),
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "the backlog could not be noted"),
+        }
+        sleep(NOTE).await;
+    }
+}
+
+fn routes(admin: Arc<Admin>) -> Router {
+    let guarded = Router::new()
+        .route("/metrics", get(metrics::show))
+        .route("/", get(page::overview))
+        .route("/deliveries", get(page::deliveries))
+        .route("/deliveries/{id}", get(page::delivery))
+        .route("/style.css", get(page::style))
+        .route("/page.js", get(page::script))
+        .route("/deliveries/{id}/replay", post(page::replay))
+        .route("/subscriptions/{id}/{action}", post(page::act))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&admin), access::guard));
+    Router::new()
+        .route("/healthz", get(async || "alive\n"))
+        .route("/readyz", get(readiness))
+        .merge(guarded)
+        .with_state(admin)
+}
+
+/// Whether it is at work or stands by, with sessions in the database.
+async fn readiness(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.service.is_ready_now() {
+        true => "ready\n".into_response(),
+        false => {
+            (StatusCode::SERVICE_UNAVAILABLE, "PostgreSQL is away, or this daemon has just begun\n").into_response()
+        }
+    }
+}

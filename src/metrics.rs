@@ -1,0 +1,143 @@
+//! Metrics: what this daemon has counted since it started, for Prometheus.
+//!
+//! Labels are bounded: no webhook, project or host is ever one. What the database knows (backlog,
+//! dead letters) is asked when somebody looks; see [`admin`](crate::admin).
+
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Upper bounds of seconds, from a quick answer to an endpoint that was away for a day.
+const SECONDS: [f64; 14] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3600.0, 86400.0];
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The endpoint took it.
+    Delivered,
+    /// It will be tried again.
+    Retried,
+    /// It was given up.
+    Dead,
+}
+
+impl EncodeLabelValue for Outcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let name = match self {
+            Outcome::Delivered => "delivered",
+            Outcome::Retried => "retried",
+            Outcome::Dead => "dead",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByOutcome {
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByRole {
+    role: &'static str,
+}
+
+/// The counters.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    attempts: Family<ByOutcome, Counter>,
+    answer_time: Histogram,
+    lag: Histogram,
+    changes: Counter,
+    events: Counter,
+    interruptions: Family<ByRole, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics {
+            attempts: Family::default(),
+            answer_time: Histogram::new(SECONDS),
+            lag: Histogram::new(SECONDS),
+            changes: Counter::default(),
+            events: Counter::default(),
+            interruptions: Family::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// An attempt ended, after so long; `lag` is the time since its event occurred.
+    pub fn attempted(&self, outcome: Outcome, answer_time: Duration, lag: Duration) {
+        if outcome == Outcome::Delivered {
+            self.lag.observe(lag.as_secs_f64());
+        }
+        self.answer_time.observe(answer_time.as_secs_f64());
+        self.attempts.get_or_create(&ByOutcome { outcome }).inc();
+    }
+
+    /// So many changes became so many events.
+    pub fn planned(&self, changes: usize, events: usize) {
+        self.changes.inc_by(changes as u64);
+        self.events.inc_by(events as u64);
+    }
+
+    /// A role lost its session, or its work failed.
+    pub fn interrupted(&self, role: &'static str) {
+        self.interruptions.get_or_create(&ByRole { role }).inc();
+    }
+
+    /// A registry that shows them.
+    pub fn registry(&self) -> Registry {
+        let mut registry = Registry::with_prefix("lshookd");
+        registry.register("attempts", "Requests that ended, by what came of them", self.attempts.clone());
+        registry.register_with_unit(
+            "answer_time",
+            "Time from the beginning of a request to its answer",
+            Unit::Seconds,
+            self.answer_time.clone(),
+        );
+        registry.register_with_unit(
+            "delivery_lag",
+            "Time from the commit of a change to its delivery",
+            Unit::Seconds,
+            self.lag.clone(),
+        );
+        registry.register("changes_planned", "Changes that were made into events, or into none", self.changes.clone());
+        registry.register("events_planned", "Events that were stored", self.events.clone());
+        registry.register(
+            "interruptions",
+            "Times that a part of the work was cut short and started over",
+            self.interruptions.clone(),
+        );
+        registry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_shown_in_prometheus_conventions() {
+        let metrics = Metrics::default();
+        metrics.attempted(Outcome::Delivered, Duration::from_millis(30), Duration::from_secs(3));
+        metrics.attempted(Outcome::Dead, Duration::from_millis(30), Duration::from_secs(3));
+        metrics.interrupted("planner");
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
+        for line in [
+            "lshookd_attempts_total{outcome=\"delivered\"} 1",
+            "lshookd_answer_time_seconds_bucket{le=\"0.05\"} 2",
+            "lshookd_delivery_lag_seconds_count 1",
+            "lshookd_interruptions_total{role=\"planner\"} 1",
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The admin listener: metrics, health, the page.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use lshookd_testbed::daemon::Daemon;
+use lshookd_testbed::eventually;
+use lshookd_testbed::free_port;
+use lshookd_testbed::receiver::Reply;
+use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode};
+
+use crate::bed::Bed;
+
+/// A bed with a daemon whose listener is at the address, set as given.
+async fn watched(label: &str, settings: &[(&str, &str)]) -> Result<(Bed, Daemon, String)> {
+    let mut bed = Bed::lay(label).await?;
+    bed.webhook("/project", "{}").await?;
+    let address = format!("127.0.0.1:{}", free_port()?);
+    bed.lshookd = bed.lshookd.with("LSHOOKD_ADMIN_LISTEN", &address);
+    for (name, value) in settings {
+        bed.lshookd = bed.lshookd.with(name, value);
+    }
+    let daemon = bed.lshookd.run().await?;
+    let base = format!("http://{address}");
+    let ready = async || {
+        let answer = client().get(format!("{base}/readyz")).send().await;
+        Ok(answer.is_ok_and(|answer| answer.status() == StatusCode::OK).then_some(()))
+    };
+    eventually("the daemon is ready", Duration::from_secs(20), ready).await?;
+    Ok((bed, daemon, base))
+}
+
+fn builder() -> ClientBuilder {
+    // Another test may have done so.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy()
+}
+
+fn client() -> Client {
+    builder().build().expect("a client")
+}
+
+async fn text(request: RequestBuilder) -> Result<(StatusCode, String)> {
+    let answer = request.send().await?;
+    Ok((answer.status(), answer.text().await?))
+}
+
+async fn get(base: &str, path: &str) -> Result<(StatusCode, String)> {
+    text(client().get(format!("{base}{path}"))).await
+}
+
+/// The value of a metric's line.
+fn metric(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
+    let (bed, daemon, base) = watched("metrics", &[]).await?;
+    let webhook = bed.webhook("/gone", "{}").await?;
+    bed.receiver.answer("/gone", Reply::status(410));
+    bed.run("update project set title = 'a'").await?;
+    bed.receiver.expect(1).await?;
+    let counted = async || {
+        let (_, text) = get(&base, "/metrics").await?;
+        let dead = metric(&text, "lshookd_deliveries_dead") == Some(1.0);
+        Ok((dead && text.contains("lshookd_attempts_total{outcome=\"dead\"} 1")).then_some(text))
+    };
+    let text = eventually("the dead one is counted", Duration::from_secs(10), counted).await?;
+    for line in [
+        "lshookd_attempts_total{outcome=\"delivered\"} 1",
+        "lshookd_delivery_lag_seconds_count 1",
+        "lshookd_answer_time_seconds_count 2",
+        "lshookd_events_planned_total 1",
+        "lshookd_database_up 1",
+        "lshookd_at_work{role=\"planner\"} 1",
+        "lshookd_capture_errors 0",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|has| has.starts_with(line)), "{line} is not in {text}");
+    }
+    assert!(!text.contains("/gone") && !text.contains(&format!("\"{webhook}\"")), "labels are bounded");
+    assert_eq!(get(&base, "/healthz").await?.0, StatusCode::OK);
+
+    // SIGHUP: the settings again, the counters as they were, ready once more.
+    daemon.signal("HUP")?;
+    let again = async || Ok(daemon.log().contains("the settings were read again").then_some(()));
+    eventually("the settings are read again", Duration::from_secs(10), again).await?;
+    let ready =
+        async || Ok(get(&base, "/readyz").await.is_ok_and(|(status, _)| status == StatusCode::OK).then_some(()));
+    eventually("it is ready again", Duration::from_secs(10), ready).await?;
+    bed.run("update project set title = 'b'").await?;
+    bed.receiver.expect(2).await?;
+    let (_, text) = get(&base, "/metrics").await?;
+    assert!(text.contains("lshookd_attempts_total{outcome=\"delivered\"} 2"), "{text}");
+
+    // While the database is away: alive, not ready, and it says so.
+    bed.run(&format!("revoke connect on database {} from public", bed.database.name)).await?;
+    let query = "select pg_terminate_backend(pid) from pg_stat_activity
+                 where application_name = 'lshookd' and datname = current_database()";
+    bed.run(query).await?;
+    let away = async || Ok((get(&base, "/readyz").await?.0 == StatusCode::SERVICE_UNAVAILABLE).then_some(()));
+    eventually("it is not ready", Duration::from_secs(10), away).await?;
+    assert_eq!(get(&base, "/healthz").await?.0, StatusCode::OK);
+    assert!(get(&base, "/metrics").await?.1.contains("lshookd_database_up 0"));
+    bed.run(&format!("grant connect on database {} to public", bed.database.name)).await?;
+    eventually("it is ready again", Duration::from_secs(20), ready).await?;
+    daemon.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_everything_and_changes_nothing_unless_it_may() -> Result<()> {
+    let (bed, daemon, base) = watched("page", &[]).await?;
+    bed.run(
+        r#"update webhook set url = replace(url, 'http://', 'http://user:hidden@'), headers = '{"X-Key": "hidden"}'"#,
+    )
+    .await?;
+    bed.run("update project set title = '<script>alert(1)</script>'").await?;
+    bed.receiver.expect(1).await?;
+    let (status, overview) = get(&base, "/").await?;
+    assert_eq!(status, StatusCode::OK);
+    assert!(overview.contains("/project") && overview.contains("delivered by <b>both</b>"), "{overview}");
+    assert!(!overview.contains("hidden") && !overview.contains("<script>alert") && !overview.contains("<button"));
+    let (_, list) = get(&base, "/deliveries?state=delivered&action=PROJECT_UPDATED&subscription=1").await?;
+    assert!(list.contains("href=\"/deliveries/1\""), "{list}");
+    assert!(!get(&base, "/deliveries?state=dead").await?.1.contains("href=\"/deliveries/1\""));
+    assert_eq!(get(&base, "/deliveries?subscription=x").await?.0, StatusCode::BAD_REQUEST);
+    let (_, one) = get(&base, "/deliveries/1").await?;
+    assert!(one.contains("X-Key: (hidden)") && one.contains("&lt;script&gt;alert"), "{one}");
+    assert!(!one.contains("user:hidden"));
+    assert_eq!(get(&base, "/deliveries/99").await?.0, StatusCode::NOT_FOUND);
+
+    // It may not write; and a foreign name that resolves here may not even look.
+    let post = |path: &str| client().post(format!("{base}{path}")).form(&[("token", "x")]);
+    assert_eq!(text(post("/deliveries/1/replay")).await?.0, StatusCode::FORBIDDEN);
+    let foreign = client().get(format!("{base}/")).header("host", "evil.example");
+    assert_eq!(text(foreign).await?.0, StatusCode::FORBIDDEN);
+    daemon.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_may_replay_pause_and_test_where_that_is_allowed() -> Result<()> {
+    let settings = [("LSHOOKD_ADMIN_WRITE", "true"), ("LSHOOKD_ADMIN_PASSWORD", "sesame")];
+    let (bed, daemon, base) = watched("buttons", &settings).await?;
+    bed.run("update project set title = 'a'").await?;
+    bed.receiver.expect(1).await?;
+    assert_eq!(get(&base, "/").await?.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(get(&base, "/metrics").await?.0, StatusCode::UNAUTHORIZED);
+    let client = client();
+    let (_, page) = text(client.get(format!("{base}/")).basic_auth("me", Some("sesame"))).await?;
+    let token = page.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let token = token.context("no token on the page")?.to_owned();
+    let post = |path: &str, token: &str, site: &str| {
+        let request = client.post(format!("{base}{path}")).basic_auth("me", Some("sesame"));
+        request.form(&[("token", token)]).header("sec-fetch-site", site.to_owned())
+    };
+    assert_eq!(text(post("/deliveries/1/replay", "guessed", "same-origin")).await?.0, StatusCode::FORBIDDEN);
+    assert_eq!(text(post("/deliveries/1/replay", &token, "cross-site")).await?.0, StatusCode::FORBIDDEN);
+    assert_eq!(bed.receiver.accepted().len(), 1);
+    text(post("/deliveries/1/replay", &token, "same-origin")).await?;
+    assert_eq!(bed.receiver.expect(2).await?.len(), 2);
+
+    text(post("/subscriptions/1/pause", &token, "same-origin")).await?;
+    assert_eq!(bed.number("select count(*) from lshookd.pause").await?, 1);
+    text(post("/subscriptions/1/resume", &token, "same-origin")).await?;
+    assert_eq!(bed.number("select count(*) from lshookd.pause").await?, 0);
+    let (_, said) = text(post("/subscriptions/1/test", &token, "same-origin")).await?;
+    assert!(said.contains("answer 200"), "{said}");
+    assert_eq!(bed.receiver.accepted().len(), 3);
+    assert!(!daemon.log().contains("sesame"));
+    daemon.stop().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_may_be_a_socket_and_a_taken_port_holds_nothing_up() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("admin");
+    let bed = Bed::lay("socket").await?;
+    let lshookd = bed.lshookd.clone().with("LSHOOKD_ADMIN_LISTEN", &format!("unix:{}", socket.display()));
+    let daemon = lshookd.run().await?;
+    let there = async || Ok(socket.exists().then_some(()));
+    eventually("the socket is there", Duration::from_secs(10), there).await?;
+    let client = builder().unix_socket(socket.clone()).build()?;
+    assert_eq!(text(client.get("http://localhost/healthz")).await?, (StatusCode::OK, "alive\n".to_owned()));
+    daemon.stop().await?;
+    assert!(!socket.exists());
+
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let daemon = bed.lshookd.with("LSHOOKD_ADMIN_LISTEN", &taken.local_addr()?.to_string()).run().await?;
+    bed.sql.batch_execute("update webhook set is_active = true").await?;
+    assert!(daemon.log().contains("setting admin_listen"), "{}", daemon.log());
+    daemon.stop().await?;
+    Ok(())
+}
