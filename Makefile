@@ -4,7 +4,7 @@
 LABEL_STUDIO ?= 1.23.2
 export LSHOOKD_TEST_LABEL_STUDIO = $(LABEL_STUDIO)
 
-.PHONY: demo test test-faults test-matrix lint clean
+.PHONY: demo test test-faults test-matrix test-package deb lint clean
 
 ## Show it: the real Label Studio, lshookd beside it, and what each sends. KEEP=1 leaves it running.
 demo:
@@ -26,6 +26,23 @@ test-faults:
 ## What is compared with the real Label Studio, on several of its versions and of PostgreSQL's.
 test-matrix:
 	@tests/matrix.sh
+
+## A Debian package, in target/debian.
+deb:
+	@command -v cargo-deb >/dev/null || { echo "==> installing cargo-deb"; cargo install --quiet --locked cargo-deb; }
+	@echo "==> building"
+	@cargo build --quiet --release
+	@rm -rf target/package && mkdir -p target/package/man
+	@target/release/lshookd man target/package/man
+	@target/release/lshookd completions bash >target/package/lshookd.bash
+	@target/release/lshookd completions zsh >target/package/_lshookd
+	@target/release/lshookd completions fish >target/package/lshookd.fish
+	@cargo deb --quiet --no-build
+	@ls -l target/debian/*.deb
+
+## The package in a booted systemd with a real Label Studio: installed, used, upgraded, removed, purged.
+test-package: deb
+	@tests/package.sh
 
 lint:
 	cargo fmt --all --check

@@ -1,1 +1,1 @@
-vacuum lshookd.change; -- Gives the room of deleted changes back to new ones.
+vacuum lshookd.change, lshookd.capture_error; -- Gives the room of deleted rows back to new ones.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use refinery::{Migration, Runner};
 use tokio::time::sleep;
-use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, GenericClient};
 
 use crate::database::{Server, explain};
 use crate::label_studio;
@@ -22,6 +22,8 @@ mod migrations {
 const HISTORY: &str = "lshookd.migration";
 const LOCK_ATTEMPTS: u32 = 60;
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
+const ROOM_ATTEMPTS: u32 = 20;
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
 
 /// The triggers: name, table, and the statement that creates it.
 const TRIGGERS: &[(&str, &str, &str)] = &[
@@ -167,14 +169,31 @@ async fn migrate(client: &mut Client) -> Result<Vec<Migration>> {
     Ok(report.applied_migrations().clone())
 }
 
-/// Makes room in the queue before it is needed. The pages of an index are free for new entries
-/// with the second vacuum.
-async fn reserve_room(client: &Client) -> Result<()> {
-    client.batch_execute(include_str!("../sql/reserve_room.sql")).await.context("reserving room in lshookd.change")?;
-    for _ in 0..2 {
-        client.batch_execute(include_str!("../sql/free_room.sql")).await.context("vacuuming lshookd.change")?;
+/// Makes room in the queue before it is needed. An old snapshot somewhere keeps the room of an index
+/// from being used again, so it is tried until nothing grows any more, or for a while.
+async fn reserve_room(client: &mut Client) -> Result<()> {
+    for _ in 0..ROOM_ATTEMPTS {
+        let transaction = client.transaction().await?;
+        let before = room(&transaction).await?;
+        let filled = transaction.batch_execute(include_str!("../sql/reserve_room.sql")).await;
+        filled.context("reserving room in lshookd.change")?;
+        let grown = room(&transaction).await? > before;
+        transaction.rollback().await?;
+        // The pages of an index are free for new entries with the second vacuum.
+        for _ in 0..2 {
+            client.batch_execute(include_str!("../sql/free_room.sql")).await.context("vacuuming lshookd.change")?;
+        }
+        if !grown {
+            return Ok(());
+        }
+        sleep(ROOM_PAUSE).await;
     }
+    // It will be free when the snapshot is gone and autovacuum has come by.
     Ok(())
+}
+
+async fn room(client: &impl GenericClient) -> Result<i64> {
+    Ok(client.query_one(include_str!("../sql/room.sql"), &[]).await?.get("bytes"))
 }
 
 /// Names and statements of the triggers that are not there, but for those of tables that this
@@ -234,8 +253,10 @@ async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
         println!("\n-- Migration {migration}; recorded in {HISTORY}.");
         println!("{}", migration.sql().unwrap_or_default().trim());
     }
-    println!("\n{}", include_str!("../sql/reserve_room.sql").trim());
-    println!("-- And twice, outside of any transaction: {}", include_str!("../sql/free_room.sql").trim());
+    println!("\n-- In a transaction that is rolled back, so that only the room stays; and then twice: vacuum.");
+    let commented = |sql: &str| sql.trim().lines().map(|line| format!("-- {line}\n")).collect::<String>();
+    print!("{}", commented(include_str!("../sql/reserve_room.sql")));
+    print!("{}", commented(include_str!("../sql/free_room.sql")));
     println!("\n-- The triggers, each in a transaction with a short lock_timeout, on the search path of that schema.");
     for (_, create) in missing_triggers(client).await? {
         println!("{}", create.trim());

@@ -45,6 +45,9 @@ exception when others then
 end
 $$;
 
+-- As the queue's, so that an error can be told of when the disk is full; see reserve_room.sql.
+alter table lshookd.capture_error set (vacuum_truncate = false);
+
 -- Trying again ------------------------------------------------------------------------------
 
 -- A delivery that is sent again starts its retry schedule from the beginning; its attempts go on

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# What an operator does, inside the booted machine; ends with 1 at the first thing that is not as
+# the documentation says. usage: operator.sh LABEL_STUDIO
+set -euo pipefail
+studio=$1
+say() { printf '    %s\n' "$*"; }
+die() {
+    echo "NOT as documented: $*" >&2
+    journalctl --unit lshookd --no-pager --lines 40 >&2 || true
+    exit 1
+}
+eventually() {
+    local what=$1
+    shift
+    for _ in $(seq 120); do
+        if "$@" >/dev/null 2>&1; then return; fi
+        sleep 0.5
+    done
+    die "$what"
+}
+received() { [ "$(grep --count "$1" /opt/test/received)" -ge "$2" ]; }
+lshookd() { (set -a; . /etc/lshookd/environment; exec /usr/bin/lshookd "$@"); }
+
+say "an existing Label Studio, with a webhook"
+ip link set lo up
+systemctl start postgresql
+eventually "PostgreSQL is up" runuser -u postgres -- psql --command "select 1"
+runuser -u postgres -- psql --quiet --command "create role labelstudio login superuser password 'studio'"
+runuser -u postgres -- createdb --owner labelstudio labelstudio
+cat >/opt/test/studio.environment <<'end'
+DJANGO_DB=default
+POSTGRE_HOST=127.0.0.1
+POSTGRE_PORT=5432
+POSTGRE_NAME=labelstudio
+POSTGRE_USER=labelstudio
+POSTGRE_PASSWORD=studio
+SSRF_PROTECTION_ENABLED=false
+LABEL_STUDIO_BASE_DATA_DIR=/opt/test/data
+LATEST_VERSION_CHECK=false
+COLLECT_ANALYTICS=false
+LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true
+end
+systemd-run --quiet --unit receiver python3 /opt/test/receiver.py
+systemd-run --quiet --unit label-studio --property EnvironmentFile=/opt/test/studio.environment \
+    --setenv HOME=/opt/test "$studio/bin/label-studio" start --no-browser --port 8080 \
+    --username operator@example.com --password operator-password --user-token 0123456789abcdef0123456789abcdef
+cat >/opt/test/api.py <<'end'
+import json, sys, urllib.request
+method, path, body = sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None
+request = urllib.request.Request(f"http://127.0.0.1:8080{path}", method=method, data=body and body.encode())
+request.add_header("Authorization", "Token 0123456789abcdef0123456789abcdef")
+request.add_header("Content-Type", "application/json")
+print(json.load(urllib.request.urlopen(request)).get("id", ""))
+end
+api() { python3 /opt/test/api.py "$@"; }
+eventually "Label Studio is up" api GET /api/version
+project=$(api POST /api/projects '{"title": "Birds", "label_config": "<View><Text name=\"t\" value=\"$text\"/><Choices name=\"c\" toName=\"t\"><Choice value=\"owl\"/></Choices></View>"}')
+api POST /api/webhooks/ '{"url": "http://127.0.0.1:9000/hook"}' >/dev/null
+task=$(api POST /api/tasks/ "{\"project\": $project, \"data\": {\"text\": \"tuwit\"}}")
+annotate() { api POST "/api/tasks/$task/annotations/" '{"result": [], "lead_time": 1}' >/dev/null; }
+
+say "the package is installed and told where the database is"
+apt-get install -y -qq /opt/test/lshookd.deb >/dev/null 2>&1 || dpkg -i /opt/test/lshookd.deb >/dev/null
+[ "$(systemctl is-active lshookd || true)" = inactive ] || die "it runs before it is told where the database is"
+systemctl is-enabled --quiet lshookd || die "the unit is not enabled"
+[ "$(stat --format %a /etc/lshookd/environment)" = 600 ] || die "the environment can be read by others"
+grep -v "^POSTGRE_PASSWORD\|^LABEL_STUDIO\|^DJANGO" /opt/test/studio.environment >/etc/lshookd/environment
+echo 'POSTGRE_PASSWORD=studio' >>/etc/lshookd/environment
+for page in lshookd lshookd-adopt; do [ -e "/usr/share/man/man1/$page.1.gz" ] || die "no man page $page"; done
+[ -e /usr/share/bash-completion/completions/lshookd ] || die "no completions"
+lshookd install >/dev/null
+
+say "the password as a credential of systemd's"
+sed -i /POSTGRE_PASSWORD/d /etc/lshookd/environment
+install -m 600 /dev/null /etc/lshookd/postgre_password
+echo studio >/etc/lshookd/postgre_password
+mkdir -p /etc/systemd/system/lshookd.service.d
+cat >/etc/systemd/system/lshookd.service.d/password.conf <<'end'
+[Service]
+LoadCredential=postgre_password:/etc/lshookd/postgre_password
+Environment=POSTGRE_PASSWORD_FILE=%d/postgre_password
+end
+systemctl daemon-reload
+systemctl start lshookd || die "it does not start"
+lshookd() { (set -a; . /etc/lshookd/environment; POSTGRE_PASSWORD_FILE=/etc/lshookd/postgre_password exec /usr/bin/lshookd "$@"); }
+[ "$(systemctl show lshookd --property=StatusText --value)" != "" ] || die "systemd is not told how it goes"
+exposure=$(systemd-analyze security lshookd --no-pager | sed -n 's/.*Overall exposure level for .*: \([0-9.]*\) .*/\1/p')
+say "exposure by systemd-analyze security: $exposure"
+[ "${exposure%%.*}" -lt 2 ] || die "exposure $exposure"
+
+say "adopted, labelled"
+lshookd check --json >/opt/test/check || die "check: $(cat /opt/test/check)"
+grep -q '"doubled"' /opt/test/check || die "check does not say that both deliver"
+lshookd adopt --all >/dev/null
+: >/opt/test/received
+annotate
+eventually "the annotation is delivered" received "lshookd ANNOTATION_CREATED" 1
+sleep 1
+grep -q label-studio /opt/test/received && die "Label Studio delivers as well"
+lshookd check --strict >/opt/test/check || die "check --strict: $(cat /opt/test/check)"
+python3 - <<'end' || die "the page does not show it"
+import urllib.request
+page = urllib.request.urlopen("http://127.0.0.1:9187/").read().decode()
+assert "127.0.0.1:9000/hook" in page and "<b>lshookd</b>" in page
+metrics = urllib.request.urlopen("http://127.0.0.1:9187/metrics").read().decode()
+assert 'lshookd_attempts_total{outcome="delivered"} 1' in metrics, metrics
+end
+
+say "the endpoint breaks, and is mended"
+touch /opt/test/broken
+annotate
+lanes_failing() { lshookd status --json | grep -q '"lanes_failing":1'; }
+eventually "status says that it fails" lanes_failing
+lshookd check | grep -q 500 || die "check does not say that it fails"
+rm /opt/test/broken
+eventually "it is delivered after all" received "lshookd ANNOTATION_CREATED" 2
+lshookd replay --action ANNOTATION_CREATED >/dev/null
+eventually "both are sent again" received "lshookd ANNOTATION_CREATED" 4
+
+say "killed, reloaded, upgraded"
+systemctl kill --signal KILL lshookd
+annotate
+eventually "systemd starts it again" received "lshookd ANNOTATION_CREATED" 5
+echo LSHOOKD_SETTLE=80ms >>/etc/lshookd/environment
+before=$(systemctl show lshookd --property=MainPID --value)
+systemctl reload lshookd
+[ "$(systemctl show lshookd --property=MainPID --value)" = "$before" ] || die "reloading starts it anew"
+systemctl stop postgresql
+sleep 3
+systemctl start postgresql
+annotate
+eventually "it goes on when PostgreSQL is back" received "lshookd ANNOTATION_CREATED" 6
+dpkg-deb --raw-extract /opt/test/lshookd.deb /opt/test/newer
+sed -i 's/^Version: .*/&~/; s/^\(Version: \).*/\199.0/' /opt/test/newer/DEBIAN/control
+dpkg-deb --build /opt/test/newer /opt/test/newer.deb >/dev/null
+dpkg -i /opt/test/newer.deb >/dev/null 2>&1 || die "the upgrade fails"
+[ "$(systemctl is-active lshookd)" = active ] || die "it does not run after the upgrade"
+[ "$(systemctl show lshookd --property=MainPID --value)" != "$before" ] || die "the upgrade leaves the old one running"
+annotate
+eventually "the newer one delivers" received "lshookd ANNOTATION_CREATED" 7
+
+say "removed, purged"
+lshookd uninstall --yes | grep -q "Label Studio delivers webhook" || die "uninstall does not give the webhook back"
+: >/opt/test/received
+annotate
+eventually "Label Studio delivers again" received "label-studio ANNOTATION_CREATED" 1
+dpkg --remove lshookd >/dev/null 2>&1
+[ "$(systemctl is-active lshookd || true)" != active ] || die "it runs on after its removal"
+[ -e /etc/lshookd/environment ] || die "removing takes the settings"
+rm -f /etc/lshookd/postgre_password
+dpkg --purge lshookd >/dev/null 2>&1
+[ ! -e /etc/lshookd ] || die "purging leaves $(ls /etc/lshookd)"
