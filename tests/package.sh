@@ -20,7 +20,8 @@ base=$cache/bookworm
 if [ ! -e "$base/complete" ]; then
     say "making a Debian in $base (two minutes)"
     rm -rf "$base"
-    mirror=$(sed -n 's/^URIs: *//p; s/^deb \([^ ]*\) .*/\1/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1)
+    mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
+        sed -n 's/^URIs: *//p; s/^deb \([^ ]*\) .*/\1/p' | head -1 || true)
     include=systemd-sysv,dbus,ca-certificates,postgresql,python3,iproute2,procps
     debootstrap --variant=minbase --include="$include" bookworm "$base" "${mirror:-http://deb.debian.org/debian}" >"$cache/debootstrap.log" ||
         { tail -5 "$cache/debootstrap.log"; exit 1; }

@@ -38,24 +38,27 @@ SSRF_PROTECTION_ENABLED=false
 LABEL_STUDIO_BASE_DATA_DIR=/opt/test/data
 LATEST_VERSION_CHECK=false
 COLLECT_ANALYTICS=false
-LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN=true
+SENTRY_DSN=
+FRONTEND_SENTRY_DSN=
 end
+# Newer versions refuse plain tokens unless told not to.
+legacy=$(grep --quiet enable-legacy-api-token "$studio"/lib/*/site-packages/label_studio/core/argparser.py && echo --enable-legacy-api-token || true)
 systemd-run --quiet --unit receiver python3 /opt/test/receiver.py
 systemd-run --quiet --unit label-studio --property EnvironmentFile=/opt/test/studio.environment \
-    --setenv HOME=/opt/test "$studio/bin/label-studio" start --no-browser --port 8080 \
-    --username operator@example.com --password operator-password --user-token 0123456789abcdef0123456789abcdef
+    --setenv HOME=/opt/test "$studio/bin/label-studio" start --no-browser --internal-host 127.0.0.1 --port 8080 \
+    --username operator@example.com --password operator-password --user-token 0123456789abcdef0123456789abcdef01234567 $legacy
 cat >/opt/test/api.py <<'end'
 import json, sys, urllib.request
 method, path, body = sys.argv[1], sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None
 request = urllib.request.Request(f"http://127.0.0.1:8080{path}", method=method, data=body and body.encode())
-request.add_header("Authorization", "Token 0123456789abcdef0123456789abcdef")
+request.add_header("Authorization", "Token 0123456789abcdef0123456789abcdef01234567")
 request.add_header("Content-Type", "application/json")
 print(json.load(urllib.request.urlopen(request)).get("id", ""))
 end
 api() { python3 /opt/test/api.py "$@"; }
-eventually "Label Studio is up" api GET /api/version
+eventually "Label Studio is up" api GET /api/projects
 project=$(api POST /api/projects '{"title": "Birds", "label_config": "<View><Text name=\"t\" value=\"$text\"/><Choices name=\"c\" toName=\"t\"><Choice value=\"owl\"/></Choices></View>"}')
-api POST /api/webhooks/ '{"url": "http://127.0.0.1:9000/hook"}' >/dev/null
+api POST /api/webhooks/ "{\"url\": \"http://127.0.0.1:9000/hook\", \"project\": $project}" >/dev/null
 task=$(api POST /api/tasks/ "{\"project\": $project, \"data\": {\"text\": \"tuwit\"}}")
 annotate() { api POST "/api/tasks/$task/annotations/" '{"result": [], "lead_time": 1}' >/dev/null; }
 

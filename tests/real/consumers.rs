@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lshookd_scenarios::scenarios::tables;
-use lshookd_scenarios::stage::{CHOICES, PROJECT, choice};
-use lshookd_testbed::label_studio::Surroundings;
+use lshookd_scenarios::stage::{CHOICES, PROJECT, Stage, choice};
+use lshookd_testbed::daemon::Lshookd;
+use lshookd_testbed::label_studio::{Surroundings, TOKEN};
 use lshookd_testbed::leash::Leash;
 use lshookd_testbed::receiver::Received;
 use lshookd_testbed::{cache, eventually, free_port, listens};
@@ -137,4 +138,96 @@ async fn a_receiver_after_the_documentation_understands_every_action() -> Result
     let refused: i64 = stage.sql.query_one(refused, &[]).await?.get(0);
     ensure!(refused == 0, "{refused} requests were refused");
     Ok(())
+}
+
+/// A recipe of the documentation, subscribed to by the operator's command and started as it says.
+struct Recipe {
+    folder: tempfile::TempDir,
+    _leash: Leash,
+}
+
+impl Recipe {
+    async fn start(
+        lshookd: &Lshookd,
+        stage: &Stage,
+        program: &str,
+        actions: &str,
+        arguments: &[&str],
+    ) -> Result<Recipe> {
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?.to_string();
+        let url = format!("http://127.0.0.1:{port}/");
+        let made = lshookd.succeed(&["subscribe", &url, "--actions", actions, "--json"]).await?;
+        let id = serde_json::from_str::<Value>(&made)?["id"].to_string();
+        let secrets: Value = serde_json::from_str(&lshookd.succeed(&["secret", &id, "--json"]).await?)?;
+        let path = format!("{}/docs/recipes/{program}.py", env!("CARGO_MANIFEST_DIR"));
+        let mut command = vec!["env".to_owned(), format!("--chdir={}", folder.path().display())];
+        command.extend(["python3".to_owned(), path]);
+        command
+            .extend(arguments.iter().map(|argument| argument.replace("FOLDER", &folder.path().display().to_string())));
+        let environment = [
+            ("PORT", port.as_str()),
+            ("WEBHOOK_SECRET", secrets[0]["secret"].as_str().unwrap_or_default()),
+            ("LABEL_STUDIO_URL", &stage.studio.base),
+            ("LABEL_STUDIO_TOKEN", TOKEN),
+            ("PYTHONDONTWRITEBYTECODE", "1"),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let log = folder.path().join("log");
+        let leash = Leash::start(&command, &environment, &log, "").await?;
+        listens(program, port.parse()?).await?;
+        Ok(Recipe { folder, _leash: leash })
+    }
+
+    /// Waits until a file of its folder says so.
+    async fn says(&self, file: &str, expected: &str) -> Result<()> {
+        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        let said = async || Ok((read(file) == expected).then_some(()));
+        let outcome = eventually(&format!("{file} says {expected:?}"), Duration::from_secs(30), said).await;
+        outcome.with_context(|| format!("it says {:?}; the log: {}", read(file), read("log")))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_recipes_of_the_documentation_work() -> Result<()> {
+    let database = label_studio_database("recipes").await?;
+    let (mut stage, _daemon) = stage(&database, Surroundings::default()).await?;
+    let lshookd = crate::bed::lshookd(&database);
+    let training = ["3", "sh", "-c", "echo $0 $1 >>trained"];
+    let train =
+        Recipe::start(&lshookd, &stage, "train_after", "ANNOTATION_CREATED,ANNOTATIONS_CREATED", &training).await?;
+    let learning = "ANNOTATION_CREATED,ANNOTATION_UPDATED";
+    let learn = Recipe::start(&lshookd, &stage, "active_learning", learning, &[]).await?;
+    let telling = ["sh", "-c", "cat >>told"];
+    let tell =
+        Recipe::start(&lshookd, &stage, "notify_annotators", "PROJECT_CREATED,PROJECT_UPDATED", &telling).await?;
+    let keeping = "ANNOTATION_CREATED,ANNOTATION_UPDATED";
+    let keep = Recipe::start(&lshookd, &stage, "dataset_version", keeping, &["FOLDER/repository", "1"]).await?;
+    let repository = keep.folder.path().join("repository");
+    for arguments in [&["init", "--quiet"][..], &["config", "user.name", "t"], &["config", "user.email", "t@localhost"]]
+    {
+        std::fs::create_dir_all(&repository)?;
+        ensure!(std::process::Command::new("git").arg("-C").arg(&repository).args(arguments).status()?.success());
+    }
+
+    stage.furnish().await?;
+    tell.says("told", "There is a new project: Birds\n").await?;
+    for (task, bird) in [(0, "owl"), (1, "owl"), (2, "wren")] {
+        stage.annotate(task, json!({"result": choice(bird)})).await?;
+    }
+    train.says("trained", &format!("{} 3\n", stage.project)).await?;
+    let predicted = async || {
+        let row = stage.sql.query_one("select count(*) from prediction where model_version = 'words'", &[]).await?;
+        Ok((row.get::<_, i64>(0) > 0).then_some(()))
+    };
+    let outcome = eventually("there are predictions", Duration::from_secs(30), predicted).await;
+    outcome.with_context(|| std::fs::read_to_string(learn.folder.path().join("log")).unwrap_or_default())?;
+    stage.set_project(json!({"label_config": CHOICES.replace("wren", "wren\"/><Choice value=\"tit")})).await?;
+    tell.says("told", "There is a new project: Birds\nThe labelling interface of Birds has changed\n").await?;
+    let committed = async || {
+        let log = std::process::Command::new("git").arg("-C").arg(&repository).args(["log", "--format=%s"]).output()?;
+        Ok(String::from_utf8(log.stdout)?.contains("Birds: annotations").then_some(()))
+    };
+    let outcome = eventually("the dataset is committed", Duration::from_secs(30), committed).await;
+    outcome.with_context(|| std::fs::read_to_string(keep.folder.path().join("log")).unwrap_or_default())
 }

@@ -14,7 +14,8 @@ use crate::postgres::{Database, Server};
 use crate::redis::Redis;
 use crate::{cache, eventually, free_port};
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
+/// The token of its user.
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// The user that is signed up.
 pub const EMAIL: &str = "demo@example.com";
