@@ -195,7 +195,9 @@ pub fn main() -> ExitCode {
 fn execute(cli: Cli) -> Result<bool> {
     match &cli.command {
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "lshookd", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "lshookd", &mut script);
+            say!("{}", String::from_utf8_lossy(&script));
             return Ok(true);
         }
         Command::Man { folder } => {

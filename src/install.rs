@@ -79,21 +79,21 @@ pub async fn run(server: &Server, schema: Option<&str>, dry_run: bool) -> Result
     reserve_room(client).await?;
     let attached = attach(client).await?;
     if applied.is_empty() && attached.is_empty() {
-        println!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}; nothing to do.");
+        say!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}; nothing to do.");
     } else {
         for migration in &applied {
-            println!("applied migration {migration}");
+            say!("applied migration {migration}");
         }
         for trigger in &attached {
-            println!("created trigger {trigger}");
+            say!("created trigger {trigger}");
         }
-        println!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}.");
+        say!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}.");
     }
     for (missing, consequence) in label_studio::not_understood(client).await? {
-        println!("Note: this version of Label Studio has no {missing}: {consequence}.");
+        say!("Note: this version of Label Studio has no {missing}: {consequence}.");
     }
     if let Some(warning) = label_studio::twice_warning(label_studio::active_webhooks(client).await?) {
-        println!("Note: {warning}.");
+        say!("Note: {warning}.");
     }
     Ok(())
 }
@@ -106,11 +106,11 @@ pub async fn print_roles(server: &Server, schema: Option<&str>) -> Result<()> {
     let session = server.connect().await?;
     let schema = label_studio::enter(&session.client, schema).await?;
     let row = session.client.query_one(include_str!("../sql/label_studio_role.sql"), &[&schema]).await?;
-    println!(r"\set owner 'lshookd_owner'");
-    println!(r"\set daemon 'lshookd'");
-    println!(r"\set label_studio_schema {}", row.get::<_, String>("schema"));
-    println!(r"\set label_studio_role {}", row.get::<_, String>("role"));
-    println!("{}", include_str!("../sql/roles.sql").trim());
+    say!(r"\set owner 'lshookd_owner'");
+    say!(r"\set daemon 'lshookd'");
+    say!(r"\set label_studio_schema {}", row.get::<_, String>("schema"));
+    say!(r"\set label_studio_role {}", row.get::<_, String>("role"));
+    say!("{}", include_str!("../sql/roles.sql").trim());
     Ok(())
 }
 
@@ -230,7 +230,7 @@ pub async fn with_patience(what: &str, mut step: impl AsyncFnMut() -> Result<(),
             Ok(()) => return Ok(()),
             Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && attempt < LOCK_ATTEMPTS => {
                 if attempt % 10 == 1 {
-                    println!("{what}: the table is busy, trying again");
+                    say!("{what}: the table is busy, trying again");
                 }
                 sleep(LOCK_PAUSE).await;
             }
@@ -247,19 +247,20 @@ pub async fn with_patience(what: &str, mut step: impl AsyncFnMut() -> Result<(),
 
 async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
     let done: Vec<i32> = applied(client).await?.iter().map(Migration::version).collect();
-    println!("-- What `lshookd install` would run beside Label Studio's schema {schema}.");
-    println!("{}", include_str!("../sql/create_schema.sql").trim());
+    say!("-- What `lshookd install` would run beside Label Studio's schema {schema}.");
+    say!("{}", include_str!("../sql/create_schema.sql").trim());
     for migration in runner().get_migrations().iter().filter(|migration| !done.contains(&migration.version())) {
-        println!("\n-- Migration {migration}; recorded in {HISTORY}.");
-        println!("{}", migration.sql().unwrap_or_default().trim());
+        say!("\n-- Migration {migration}; recorded in {HISTORY}.");
+        say!("{}", migration.sql().unwrap_or_default().trim());
     }
-    println!("\n-- In a transaction that is rolled back, so that only the room stays; and then twice: vacuum.");
-    let commented = |sql: &str| sql.trim().lines().map(|line| format!("-- {line}\n")).collect::<String>();
-    print!("{}", commented(include_str!("../sql/reserve_room.sql")));
-    print!("{}", commented(include_str!("../sql/free_room.sql")));
-    println!("\n-- The triggers, each in a transaction with a short lock_timeout, on the search path of that schema.");
+    say!("\n-- In a transaction that is rolled back, so that only the room stays; and then twice: vacuum.");
+    let statements = [include_str!("../sql/reserve_room.sql"), include_str!("../sql/free_room.sql")];
+    for line in statements.into_iter().flat_map(|sql| sql.trim().lines()) {
+        say!("-- {line}");
+    }
+    say!("\n-- The triggers, each in a transaction with a short lock_timeout, on the search path of that schema.");
     for (_, create) in missing_triggers(client).await? {
-        println!("{}", create.trim());
+        say!("{}", create.trim());
     }
     Ok(())
 }

@@ -8,6 +8,9 @@
 //! [`admin`] shows what goes on, [`metrics`] counts it; [`install`] and [`uninstall`] put the triggers in place and take them away; [`cli`],
 //! [`command`] and [`settings`] face the operator.
 
+#[macro_use]
+mod terminal;
+
 mod admin;
 mod catalog;
 mod change;

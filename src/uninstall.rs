@@ -18,7 +18,7 @@ pub async fn run(server: &Server, schema: Option<&str>, confirmed: bool) -> Resu
     label_studio::enter(client, schema).await?;
     let installed: bool = client.query_one(include_str!("../sql/is_installed.sql"), &[]).await?.get("installed");
     if !installed {
-        println!("lshookd is not installed in the {}; nothing to do.", server.display());
+        say!("lshookd is not installed in the {}; nothing to do.", server.display());
         return Ok(());
     }
     let losses = client.query_one(include_str!("../sql/uninstall_losses.sql"), &[]).await?;
@@ -38,7 +38,7 @@ pub async fn run(server: &Server, schema: Option<&str>, confirmed: bool) -> Resu
     if install::fitness(client).await? != Fitness::Outdated {
         let released = give_back(client, None).await?;
         if !released.is_empty() {
-            println!("Label Studio delivers webhook {} again.", listed(&released));
+            say!("Label Studio delivers webhook {} again.", listed(&released));
         }
     }
     with_patience("drop schema lshookd", async || {
@@ -48,6 +48,6 @@ pub async fn run(server: &Server, schema: Option<&str>, confirmed: bool) -> Resu
         transaction.commit().await
     })
     .await?;
-    println!("lshookd is gone from the {}, and with it {losses}.", server.display());
+    say!("lshookd is gone from the {}, and with it {losses}.", server.display());
     Ok(())
 }

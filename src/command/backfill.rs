@@ -69,7 +69,7 @@ pub async fn run(client: &mut Client, settings: &Settings, wanted: &Backfill, ou
     let (id, mut after, mut announced): (i64, i64, i64) =
         (begun.get("id"), begun.get("after_id"), begun.get("announced"));
     if announced > 0 && !output.json {
-        println!("Going on after {announced} objects that were announced before.");
+        say!("Going on after {announced} objects that were announced before.");
     }
     let left =
         client.query_one(include_str!("../../sql/command/count_objects.sql"), &[count, &[&after]].concat()).await?;

@@ -295,7 +295,7 @@ fn print(findings: &[Finding], sources: &Sources, output: Output) {
         sources.listed().map(|(key, value, origin)| json!({ "key": key, "value": value, "origin": origin })).collect();
     if output.json {
         let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
-        println!("{}", json!({ "level": worst, "findings": findings, "settings": settings }));
+        say!("{}", json!({ "level": worst, "findings": findings, "settings": settings }));
         return;
     }
     let rows: Vec<Value> = findings
@@ -305,9 +305,9 @@ fn print(findings: &[Finding], sources: &Sources, output: Output) {
             json!({ "level": finding.level, "code": finding.code, "text": plain(&format!("{}{hint}", finding.message)) })
         })
         .collect();
-    println!("{}", table(&rows, &[("level", ""), ("code", "CHECK"), ("text", "FOUND")]));
+    say!("{}", table(&rows, &[("level", ""), ("code", "CHECK"), ("text", "FOUND")]));
     let set: Vec<Value> = settings.into_iter().filter(|setting| setting["origin"] != "default").collect();
     if !set.is_empty() {
-        println!("\n{}", table(&set, &[("key", "SETTING"), ("value", "VALUE"), ("origin", "FROM")]));
+        say!("\n{}", table(&set, &[("key", "SETTING"), ("value", "VALUE"), ("origin", "FROM")]));
     }
 }

@@ -132,7 +132,7 @@ pub async fn show(client: &Client, id: &str, output: Output) -> Result<()> {
         bail!("there is no delivery {id}; it may have been deleted after its retention");
     };
     if output.json {
-        println!("{delivery}");
+        say!("{delivery}");
         return Ok(());
     }
     let lines = [
@@ -155,12 +155,12 @@ pub async fn show(client: &Client, id: &str, output: Output) -> Result<()> {
             Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
             other => other.to_string(),
         };
-        println!("{title:<11} {}", plain(&text));
+        say!("{title:<11} {}", plain(&text));
     }
     if let Some(attempts) = delivery["attempts"].as_array().filter(|attempts| !attempts.is_empty()) {
-        println!("\n{}", table(attempts, ATTEMPTS));
+        say!("\n{}", table(attempts, ATTEMPTS));
     }
-    println!("\n{}", plain(delivery["body"].as_str().unwrap_or_default()));
+    say!("\n{}", plain(delivery["body"].as_str().unwrap_or_default()));
     Ok(())
 }
 

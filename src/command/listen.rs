@@ -80,7 +80,9 @@ async fn print_events(
             .context("reading lshookd.event")?;
         for row in &rows {
             after = row.get("id");
-            print(row, output);
+            if !print(row, output) {
+                return Ok(());
+            }
             if let Some(url) = &wanted.forward {
                 forward(&settings, url, &secret, row.get("body"), output).await?;
             }
@@ -96,14 +98,14 @@ async fn print_events(
     Ok(())
 }
 
-fn print(row: &Row, output: Output) {
+/// `false` when nobody reads any more.
+fn print(row: &Row, output: Output) -> bool {
     let body: &str = row.get("body");
     if output.json {
-        println!("{body}");
-        return;
+        return say!("{body}");
     }
     let occurred: Timestamp = row.get("occurred_at");
-    println!(
+    say!(
         "{}",
         plain(&format!(
             "{} {} project {} objects {}\n{body}",
@@ -112,7 +114,7 @@ fn print(row: &Row, output: Output) {
             row.get::<_, i64>("project_id"),
             row.get::<_, i32>("object_count"),
         ))
-    );
+    )
 }
 
 async fn forward(settings: &Settings, url: &Url, secret: &str, body: &str, output: Output) -> Result<()> {

@@ -21,19 +21,19 @@ impl Output {
     /// A sentence, or in JSON the value that stands for it.
     pub fn say(self, sentence: &str, value: &Value) {
         match self.json {
-            true => println!("{value}"),
-            false => println!("{}", plain(sentence)),
-        }
+            true => say!("{value}"),
+            false => say!("{}", plain(sentence)),
+        };
     }
 
     /// Rows as a table with these columns, each a key and its title; in JSON all that is in them.
     pub fn table(self, rows: &[Value], columns: &[(&str, &str)], empty: &str) {
         if self.json {
-            println!("{}", Value::Array(rows.to_vec()));
+            say!("{}", Value::Array(rows.to_vec()));
         } else if rows.is_empty() {
-            println!("{empty}");
+            say!("{empty}");
         } else {
-            println!("{}", table(rows, columns));
+            say!("{}", table(rows, columns));
         }
     }
 

@@ -34,11 +34,11 @@ pub async fn run(client: &Client, watch: bool, output: Output) -> Result<()> {
         if watch && std::io::stdout().is_terminal() && !output.json {
             print!("\x1b[2J\x1b[H");
         }
-        match output.json {
-            true => println!("{status}"),
+        let heard = match output.json {
+            true => say!("{status}"),
             false => print(&status),
-        }
-        if !watch {
+        };
+        if !watch || !heard {
             return Ok(());
         }
         tokio::time::sleep(EVERY).await;
@@ -76,38 +76,43 @@ fn role(number: i32) -> &'static str {
     }
 }
 
-fn print(status: &Value) {
+/// `false` when nobody reads any more.
+fn print(status: &Value) -> bool {
     let seconds = |key: &str| status[key].as_f64().unwrap_or_default();
     let names: Vec<&str> =
         status["at_work"].as_array().into_iter().flatten().filter_map(|daemon| daemon["role"].as_str()).collect();
-    println!("at work      {}", if names.is_empty() { "nobody: no daemon runs".to_owned() } else { names.join(", ") });
-    println!(
+    let heard =
+        say!("at work      {}", if names.is_empty() { "nobody: no daemon runs".to_owned() } else { names.join(", ") });
+    say!(
         "to plan      {} changes, the oldest for {:.1} s",
         status["changes_waiting"],
         seconds("oldest_change_seconds")
     );
-    println!(
+    say!(
         "to deliver   {} deliveries, the oldest for {:.1} s",
         status["deliveries_pending"],
         seconds("oldest_delivery_seconds")
     );
-    println!("delivered    {} in the last minute", status["delivered_last_minute"]);
-    println!("dead         {}", status["dead"]);
-    println!(
+    say!("delivered    {} in the last minute", status["delivered_last_minute"]);
+    say!("dead         {}", status["dead"]);
+    say!(
         "lanes        {}, of these {} due and {} failing",
-        status["lanes"], status["lanes_due"], status["lanes_failing"]
+        status["lanes"],
+        status["lanes_due"],
+        status["lanes_failing"]
     );
     if status["all_paused"] == true {
-        println!("paused       all webhooks");
+        say!("paused       all webhooks");
     } else if let Some(paused) = status["paused"].as_array().filter(|paused| !paused.is_empty()) {
-        println!("paused       webhook {}", paused.iter().map(Value::to_string).collect::<Vec<_>>().join(", "));
+        say!("paused       webhook {}", paused.iter().map(Value::to_string).collect::<Vec<_>>().join(", "));
     }
     for (key, name) in [("set_aside", "set aside"), ("capture_errors", "not captured")] {
         if status[key] != 0 {
-            println!("{name:<12} {} changes; see `lshookd check`", status[key]);
+            say!("{name:<12} {} changes; see `lshookd check`", status[key]);
         }
     }
     if let Some(failing) = status["failing"].as_array().filter(|failing| !failing.is_empty()) {
-        println!("\n{}", table(failing, FAILING));
+        say!("\n{}", table(failing, FAILING));
     }
+    heard
 }

@@ -33,8 +33,8 @@ pub async fn run(client: &Client, subscription: Option<i64>, output: Output) -> 
             let key =
                 (attempt["delivery_id"].as_i64().unwrap_or_default(), attempt["number"].as_i64().unwrap_or_default());
             still.insert(key);
-            if !beginning && !seen.contains(&key) {
-                print(attempt, output);
+            if !beginning && !seen.contains(&key) && !print(attempt, output) {
+                return Ok(());
             }
         }
         seen = still;
@@ -43,17 +43,17 @@ pub async fn run(client: &Client, subscription: Option<i64>, output: Output) -> 
     }
 }
 
-fn print(attempt: &Value, output: Output) {
+/// `false` when nobody reads any more.
+fn print(attempt: &Value, output: Output) -> bool {
     if output.json {
-        println!("{attempt}");
-        return;
+        return say!("{attempt}");
     }
     let text = |key: &str| attempt[key].as_str().map_or_else(|| attempt[key].to_string(), str::to_owned);
     let answer = match (&attempt["status"], attempt["error"].as_str()) {
         (Value::Null, error) => error.unwrap_or_default().to_owned(),
         (status, _) => status.to_string(),
     };
-    println!(
+    say!(
         "{}",
         plain(&format!(
             "{} delivery {} attempt {} webhook {} project {} {} {} ms: {answer} ({})",
@@ -66,5 +66,5 @@ fn print(attempt: &Value, output: Output) {
             attempt["duration_ms"],
             text("state"),
         ))
-    );
+    )
 }

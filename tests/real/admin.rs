@@ -30,6 +30,15 @@ async fn watched(label: &str, settings: &[(&str, &str)]) -> Result<(Bed, Daemon,
     Ok((bed, daemon, base))
 }
 
+/// Ends its sessions, and waits until it has noticed.
+async fn daemon_was_interrupted(bed: &Bed, daemon: &Daemon) -> Result<()> {
+    let query = "select pg_terminate_backend(pid) from pg_stat_activity
+                 where application_name = 'lshookd' and datname = current_database()";
+    bed.run(query).await?;
+    let noticed = async || Ok(daemon.log().contains("interrupted; starting over").then_some(()));
+    eventually("the daemon has noticed", Duration::from_secs(10), noticed).await
+}
+
 fn builder() -> ClientBuilder {
     // Another test may have done so.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -81,6 +90,15 @@ async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
     }
     assert!(!text.contains("/gone") && !text.contains(&format!("\"{webhook}\"")), "labels are bounded");
     assert_eq!(get(&base, "/healthz").await?.0, StatusCode::OK);
+    // The dashboard and the alerts ask for nothing that is not there.
+    daemon_was_interrupted(&bed, &daemon).await?;
+    let (_, text) = get(&base, "/metrics").await?;
+    for document in [include_str!("../../docs/grafana.json"), include_str!("../../docs/alerts.yaml")] {
+        let names = document.split(|each: char| !each.is_ascii_alphanumeric() && each != '_');
+        for name in names.filter(|name| name.starts_with("lshookd_")) {
+            assert!(text.lines().any(|line| line.starts_with(name)), "{name} is not in {text}");
+        }
+    }
 
     // SIGHUP: the settings again, the counters as they were, ready once more.
     daemon.signal("HUP")?;
@@ -96,9 +114,7 @@ async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
 
     // While the database is away: alive, not ready, and it says so.
     bed.run(&format!("revoke connect on database {} from public", bed.database.name)).await?;
-    let query = "select pg_terminate_backend(pid) from pg_stat_activity
-                 where application_name = 'lshookd' and datname = current_database()";
-    bed.run(query).await?;
+    daemon_was_interrupted(&bed, &daemon).await?;
     let away = async || Ok((get(&base, "/readyz").await?.0 == StatusCode::SERVICE_UNAVAILABLE).then_some(()));
     eventually("it is not ready", Duration::from_secs(10), away).await?;
     assert_eq!(get(&base, "/healthz").await?.0, StatusCode::OK);

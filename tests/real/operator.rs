@@ -433,6 +433,24 @@ async fn check_and_status_say_what_is_wrong() -> Result<()> {
     Ok(())
 }
 
+/// As in `lshookd subscriptions | head`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_goes_away_is_no_reason_to_panic() -> Result<()> {
+    let bed = Bed::lay("pipe").await?;
+    bed.webhook("/project", "{}").await?;
+    for arguments in
+        [&["subscriptions"][..], &["check"], &["status", "--watch"], &["completions", "zsh"], &["adopt", "1"]]
+    {
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let mut running = bed.lshookd.follow(arguments, std::os::fd::OwnedFd::from(writer).into())?;
+        let status = tokio::time::timeout(Duration::from_secs(20), running.wait()).await??;
+        assert!(status.code().is_some_and(|code| code <= 1), "{arguments:?}: {status}");
+    }
+    assert_eq!(bed.number("select count(*) from lshookd.adoption").await?, 1, "what was begun is done");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn completions_and_man_pages_are_made_of_the_same_source() -> Result<()> {
     let (server, _) = bed::server().await?;
