@@ -4,7 +4,7 @@
 LABEL_STUDIO ?= 1.23.2
 export LSHOOKD_TEST_LABEL_STUDIO = $(LABEL_STUDIO)
 
-.PHONY: demo test test-faults test-matrix test-package deb lint clean
+.PHONY: demo test test-faults test-matrix test-package bench deb lint clean
 
 ## Show it: the real Label Studio, lshookd beside it, and what each sends. KEEP=1 leaves it running.
 demo:
@@ -26,6 +26,13 @@ test-faults:
 ## What is compared with the real Label Studio, on several of its versions and of PostgreSQL's.
 test-matrix:
 	@tests/matrix.sh
+
+## How fast it is, beside bare references: a table, and bench/results.md.
+bench:
+	@tests/testbed/setup.sh $(LABEL_STUDIO)
+	@echo "==> building"
+	@cargo build --quiet --release --package lshookd --package lshookd-bench
+	@target/release/lshookd-bench
 
 ## A Debian package, in target/debian.
 deb:

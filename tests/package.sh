@@ -2,7 +2,8 @@
 # The Debian package as an operator meets it: in a really booted systemd, beside a PostgreSQL and a
 # real Label Studio on a loopback interface of its own, and by the commands of the documentation.
 # Installed, adopted, labelled, the endpoint broken and mended, replayed, the settings reloaded,
-# upgraded, removed, purged. Takes root; installs systemd-container and debootstrap where missing.
+# upgraded, removed, purged; and the page in a real browser. Takes root; installs systemd-container,
+# debootstrap and chromium where missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=${LSHOOKD_TEST_LABEL_STUDIO:-1.23.2}
@@ -59,4 +60,8 @@ for _ in $(seq 60); do
 done
 inside() { nsenter --target "$leader" --all env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"; }
 inside bash /opt/test/operator.sh "$cache/label-studio-$version"
+command -v chromium >/dev/null ||
+    { say "installing chromium"; apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+say "the page in a browser"
+cargo test --quiet --test real -- admin::the_page_works_in_a_browser
 say "the package does what the documentation says"

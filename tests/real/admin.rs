@@ -211,3 +211,37 @@ async fn it_may_be_a_socket_and_a_taken_port_holds_nothing_up() -> Result<()> {
     daemon.stop().await?;
     Ok(())
 }
+
+/// With its script and without, wide and on a phone. Not tried where chromium is not installed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_works_in_a_browser() -> Result<()> {
+    if std::process::Command::new("chromium").arg("--version").output().is_err() {
+        eprintln!("not tried: chromium is not installed");
+        return Ok(());
+    }
+    let (bed, daemon, base) = watched("browser", &[("LSHOOKD_ADMIN_WRITE", "true")]).await?;
+    bed.run("update project set title = 'Owls'").await?;
+    bed.receiver.expect(1).await?;
+    let folder = tempfile::tempdir()?;
+    for (path, shows) in [("/", "Send a test"), ("/deliveries", "PROJECT_UPDATED"), ("/deliveries/1", "\"Owls\"")] {
+        // What is on the page is dumped by a script of the browser's own.
+        let looks = [
+            &["--window-size=1200,900", "--dump-dom"][..],
+            &["--window-size=400,800", "--blink-settings=scriptEnabled=false"],
+        ];
+        for more in looks {
+            let picture = folder.path().join("page.png");
+            let mut browser = tokio::process::Command::new("chromium");
+            browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]);
+            browser.arg(format!("--user-data-dir={}", folder.path().display()));
+            browser.arg(format!("--screenshot={}", picture.display())).args(more).arg(format!("{base}{path}"));
+            let output = tokio::time::timeout(Duration::from_secs(60), browser.kill_on_drop(true).output()).await??;
+            let (dom, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(dom.contains(shows) || !more.contains(&"--dump-dom"), "{path} {more:?}: {dom}");
+            assert!(!log.contains("Refused to") && !log.contains("Uncaught"), "{path}: {log}");
+            assert!(std::fs::metadata(&picture)?.len() > 5_000, "{path}: nothing is drawn");
+        }
+    }
+    daemon.stop().await?;
+    Ok(())
+}

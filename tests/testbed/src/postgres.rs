@@ -56,6 +56,8 @@ pub struct Circumstances {
     pub disk: Option<u32>,
     /// Where it listens beside loopback.
     pub address: Option<IpAddr>,
+    /// Settings of its own, as `name=value`.
+    pub settings: Vec<String>,
 }
 
 impl Server {
@@ -168,7 +170,10 @@ impl Server {
             format!("unix_socket_directories={}", folder.display()),
             "fsync=off".to_owned(),
             "max_connections=200".to_owned(),
-        ] {
+        ]
+        .into_iter()
+        .chain(circumstances.settings)
+        {
             command.extend(["-c".to_owned(), setting]);
         }
         let own = Own { folder, binaries: binaries.to_owned(), command };

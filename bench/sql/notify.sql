@@ -1,0 +1,11 @@
+-- What the bare program listens to.
+create function tell() returns trigger
+    language plpgsql
+as $$
+begin
+    perform pg_notify('bare', new.id::text);
+    return null;
+end
+$$;
+
+create trigger tell after insert on task_completion for each row execute function tell();

@@ -1,0 +1,154 @@
+//! How fast deliveries go out, and how soon.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::Bytes;
+use futures_util::stream::{self, StreamExt};
+use lshookd_testbed::eventually;
+use tokio::sync::mpsc;
+use tokio_postgres::{AsyncMessage, NoTls};
+
+use crate::Ground;
+use crate::endpoint::Endpoint;
+use crate::report::Report;
+
+/// Runs of each.
+const PAIRS: usize = 3;
+
+/// Deliveries per second out of a backlog of so many events to so many webhooks, beside reqwest alone
+/// posting as many bodies of the same size with as many in flight.
+pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events: usize) -> Result<()> {
+    let mut pairs = Vec::new();
+    for _ in 0..PAIRS {
+        let database = ground.database("drain").await?;
+        let endpoint = Endpoint::start().await?;
+        endpoint.subscribe(&database, webhooks).await?;
+        let sql = database.connect().await?;
+        sql.batch_execute(include_str!("../sql/backlog.sql")).await?;
+        let lshookd = ground.lshookd(&database).await?;
+        lshookd.succeed(&["pause", "--all"]).await?;
+        let daemon = lshookd.run().await?;
+        sql.batch_execute(&format!("call backlog({events})")).await?;
+        let total = (webhooks * events) as u64;
+        let waiting = async || {
+            let row = sql.query_one("select count(*) from lshookd.delivery where state = 'pending'", &[]).await?;
+            Ok((row.get::<_, i64>(0).unsigned_abs() == total).then_some(()))
+        };
+        eventually("the backlog is planned", Duration::from_secs(120), waiting).await?;
+        let body: String = sql.query_one("select body from lshookd.event order by id limit 1", &[]).await?.get(0);
+        sql.batch_execute("vacuum analyze; checkpoint").await?;
+
+        let started = Instant::now();
+        lshookd.succeed(&["resume", "--all"]).await?;
+        endpoint.reaches(total).await?;
+        let recorded = async || {
+            let row =
+                sql.query_one("select exists (select from lshookd.delivery where state = 'pending')", &[]).await?;
+            Ok((!row.get::<_, bool>(0)).then_some(()))
+        };
+        eventually("all is recorded", Duration::from_secs(60), recorded).await?;
+        let ours = total as f64 / started.elapsed().as_secs_f64();
+        daemon.stop().await?;
+
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let body = Bytes::from(body);
+        let count = total.min(50_000);
+        let started = Instant::now();
+        stream::iter(0..count)
+            .map(|number| {
+                let request = client.post(endpoint.url(number as usize % webhooks)).body(body.clone());
+                async move { request.send().await?.error_for_status()?.bytes().await }
+            })
+            .buffer_unordered(webhooks)
+            .for_each(|answer| async move { drop(answer) })
+            .await;
+        pairs.push((ours, count as f64 / started.elapsed().as_secs_f64()));
+    }
+    let what = match webhooks {
+        1 => "one ordered lane".to_owned(),
+        webhooks => format!("drain of {} thousand, {webhooks} lanes", webhooks * events / 1000),
+    };
+    report.pairs(&what, "/s", &pairs, if webhooks == 1 { "≥ 0.50" } else { "≥ 0.30" });
+    Ok(())
+}
+
+/// From commit to request, beside a program that listens to a notification of the writer's and posts.
+pub async fn latency(ground: &Ground, report: &mut Report) -> Result<()> {
+    let mut ours = commit_to_request(ground, true).await?;
+    let mut bare = commit_to_request(ground, false).await?;
+    for (percent, goal) in [(50, "≤ 6"), (99, "≤ 12")] {
+        let at = |all: &mut Vec<f64>| {
+            all.sort_by(f64::total_cmp);
+            all[(all.len() * percent / 100).min(all.len() - 1)]
+        };
+        report.pairs(&format!("commit to request, {percent} %"), "ms", &[(at(&mut ours), at(&mut bare))], goal);
+    }
+    Ok(())
+}
+
+async fn commit_to_request(ground: &Ground, by_lshookd: bool) -> Result<Vec<f64>> {
+    const EVENTS: usize = 500;
+    let database = ground.database("latency").await?;
+    let sql = database.connect().await?;
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let take = async move |_body: Bytes| {
+        // Nobody waits for requests after the last one.
+        let _ = arrived.send(Instant::now());
+    };
+    let serving = tokio::spawn(async move { axum::serve(listener, Router::new().fallback(take)).await });
+    let mut daemon = None;
+    if by_lshookd {
+        let row = format!(
+            r#"{{"url": "{url}", "organization_id": 1, "project_id": 1, "is_active": true, "send_payload": true,
+                "send_for_all_actions": true}}"#
+        );
+        sql.execute("select fixture.rows('webhook', $1::text::jsonb)", &[&row]).await?;
+        daemon = Some(ground.lshookd(&database).await?.with("LSHOOKD_SETTLE", "0").run().await?);
+    } else {
+        sql.batch_execute(include_str!("../sql/notify.sql")).await?;
+        bare_program(&database.environment(), &database.name, url).await?;
+    }
+    let insert = sql.prepare(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}')"#).await?;
+    let mut milliseconds = Vec::new();
+    for number in 0..EVENTS {
+        sql.execute(&insert, &[]).await?;
+        let committed = Instant::now();
+        let arrived = tokio::time::timeout(Duration::from_secs(10), arrivals.recv()).await;
+        let arrived = arrived.context("a request never came")?.context("the endpoint ended")?;
+        // The first ones warm both up.
+        if number >= 50 {
+            milliseconds.push(arrived.saturating_duration_since(committed).as_secs_f64() * 1000.0);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    if let Some(daemon) = daemon {
+        daemon.stop().await?;
+    }
+    serving.abort();
+    Ok(milliseconds)
+}
+
+/// LISTENs, and POSTs what it hears.
+async fn bare_program(environment: &[(String, String)], database: &str, url: String) -> Result<()> {
+    let port = environment.iter().find(|(name, _)| name == "POSTGRE_PORT").map(|(_, port)| port.as_str());
+    let config = format!("host=127.0.0.1 user=postgres port={} dbname={database}", port.unwrap_or("5432"));
+    let (client, mut connection) = tokio_postgres::connect(&config, NoTls).await?;
+    let client = Arc::new(client);
+    let held = Arc::clone(&client);
+    let poster = reqwest::Client::builder().no_proxy().build()?;
+    tokio::spawn(async move {
+        let _held = held;
+        while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(heard) = message {
+                let _ = poster.post(&url).body(heard.payload().to_owned()).send().await;
+            }
+        }
+    });
+    client.batch_execute("listen bare").await?;
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! `make bench`: every figure beside a bare reference, in the same run, in pairs.
+//!
+//! Prints a table and writes `bench/results.md`. Ratios are medians of paired runs, with the
+//! smallest and the largest beside them.
+
+mod capture;
+mod deliver;
+mod endpoint;
+mod report;
+mod rest;
+
+use anyhow::Result;
+use lshookd_testbed::daemon::Lshookd;
+use lshookd_testbed::label_studio::Installation;
+use lshookd_testbed::postgres::{Circumstances, Database, Server};
+use report::Report;
+
+/// A PostgreSQL that keeps what it commits, and a database with Label Studio's tables to copy.
+pub struct Ground {
+    server: Server,
+    template: Database,
+    binary: String,
+}
+
+impl Ground {
+    async fn prepare() -> Result<Ground> {
+        let version = std::env::var("LSHOOKD_TEST_LABEL_STUDIO").unwrap_or_else(|_| "1.23.2".to_owned());
+        // Settings of a small server that was set up for its work, the same for both sides.
+        let settings = ["fsync=on", "shared_buffers=512MB", "max_wal_size=4GB", "wal_compression=on"];
+        let circumstances =
+            Circumstances { settings: settings.map(str::to_owned).to_vec(), ..Circumstances::default() };
+        let server = Server::start_own_in(circumstances).await?.expect("PostgreSQL's programs are on this machine");
+        let template = Installation::find(&version)?.template(&server).await?;
+        let binary = std::env::var("LSHOOKD").unwrap_or_else(|_| "target/release/lshookd".to_owned());
+        Ok(Ground { server, template, binary })
+    }
+
+    /// A database with a user, an organization, project 1 and a thousand tasks.
+    pub async fn database(&self, label: &str) -> Result<Database> {
+        let database = self.server.create(label, Some(&self.template.name)).await?;
+        let client = database.connect().await?;
+        client.batch_execute(lshookd_testbed::FIXTURE).await?;
+        client.batch_execute(include_str!("../../tests/sql/fixture.sql")).await?;
+        client.batch_execute(r#"select fixture.rows('task', '{"project_id": 1}', 1000)"#).await?;
+        client.batch_execute("analyze").await?;
+        Ok(database)
+    }
+
+    /// lshookd in it, installed, by its default settings but for where it may post.
+    pub async fn lshookd(&self, database: &Database) -> Result<Lshookd> {
+        let lshookd = Lshookd::new(&self.binary, database)
+            .with("LSHOOKD_LOG_LEVEL", "lshookd=info,lshookd::daemon=debug,lshookd::daemon::planner=info")
+            .with("LSHOOKD_POLL", "5s")
+            .with("LSHOOKD_RETRY_SCHEDULE", "5s,30s,2m");
+        lshookd.succeed(&["install"]).await?;
+        Ok(lshookd)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    // Fails where it was done before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Some(port) = std::env::args().skip_while(|word| word != "endpoint").nth(1) {
+        return endpoint::serve(port.parse()?).await;
+    }
+    let ground = Ground::prepare().await?;
+    let mut report = Report::begin();
+    capture::measure(&ground, &mut report).await?;
+    deliver::latency(&ground, &mut report).await?;
+    deliver::drain(&ground, &mut report, 32, 1_000).await?;
+    deliver::drain(&ground, &mut report, 1, 10_000).await?;
+    rest::measure(&ground, &mut report).await?;
+    report.end()
+}
