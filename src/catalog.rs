@@ -10,6 +10,8 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
+use crate::database::Prepared;
+
 /// Label Studio's tables, by name.
 #[derive(Debug, Default, PartialEq)]
 pub struct Catalog(HashMap<String, Shape>);
@@ -45,7 +47,7 @@ impl Catalog {
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn read(client: &impl GenericClient) -> Result<Catalog> {
+    pub async fn read(client: &Prepared<'_, impl GenericClient>) -> Result<Catalog> {
         let mut shapes: HashMap<String, Shape> = HashMap::new();
         let columns = client.query(include_str!("../sql/catalog_columns.sql"), &[]).await;
         for row in columns.context("reading the columns of Label Studio's tables")? {

@@ -7,7 +7,9 @@
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
-use tokio_postgres::{Client, GenericClient, Row};
+use tokio_postgres::{GenericClient, Row};
+
+use crate::database::Prepared;
 
 /// The table a change is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,7 +73,7 @@ pub struct Change {
 ///
 /// # Errors
 /// When the database cannot be asked, or holds a change that this version cannot read.
-pub async fn pending(client: &Client, limit: i64) -> Result<Vec<Change>> {
+pub async fn pending(client: &Prepared<'_, impl GenericClient>, limit: i64) -> Result<Vec<Change>> {
     client
         .query(include_str!("../sql/pending_changes.sql"), &[&limit])
         .await
@@ -85,7 +87,7 @@ pub async fn pending(client: &Client, limit: i64) -> Result<Vec<Change>> {
 ///
 /// # Errors
 /// When another planner took one of them first: the transaction must then be rolled back.
-pub async fn consume(client: &impl GenericClient, seqs: &[i64]) -> Result<()> {
+pub async fn consume(client: &Prepared<'_, impl GenericClient>, seqs: &[i64]) -> Result<()> {
     let taken = client
         .execute(include_str!("../sql/consume_changes.sql"), &[&seqs])
         .await

@@ -5,6 +5,7 @@
 //! is noticed by the server within seconds when this machine goes away. Relies on a direct
 //! connection: LISTEN and advisory locks do not survive a pooler in transaction mode.
 
+mod prepared;
 mod tls;
 
 use std::future::poll_fn;
@@ -16,6 +17,7 @@ use tokio_postgres::config::{ChannelBinding, Host, SslMode as WireSslMode};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
 
+pub use prepared::{Prepared, Statements};
 pub use tls::SslMode;
 
 /// Where the database is and how the connection is secured.
@@ -33,6 +35,8 @@ pub struct Server {
 pub struct Session {
     /// For queries; several may be in flight at once.
     pub client: Client,
+    /// What is prepared on it.
+    pub statements: Statements,
     /// One message per notification; closed when the connection is.
     pub notifications: mpsc::UnboundedReceiver<()>,
 }
@@ -113,7 +117,7 @@ where
             }
         }
     });
-    Ok(Session { client, notifications })
+    Ok(Session { client, statements: Statements::default(), notifications })
 }
 
 /// An error with all its causes in one line; PostgreSQL's own message and hint where it spoke.

@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::database::Session;
+use crate::database::{Prepared, Session, Statements};
 use crate::metrics::Metrics;
 use crate::settings::{Egress, Settings};
 use client::Clients;
@@ -51,6 +51,7 @@ const FAREWELL: Duration = Duration::from_secs(7);
 /// What every lane needs.
 struct Shared {
     client: Client,
+    statements: Statements,
     sender: Sender,
     recorder: Recorder,
     retry_schedule: Vec<Duration>,
@@ -60,6 +61,12 @@ struct Shared {
     large_bodies: Semaphore,
     metrics: Metrics,
     stop: CancellationToken,
+}
+
+impl Shared {
+    fn database(&self) -> Prepared<'_, Client> {
+        self.statements.on(&self.client)
+    }
 }
 
 /// Bounds the requests in flight to each host.
@@ -81,12 +88,13 @@ impl Hosts {
 /// # Errors
 /// When the connection is lost: what was in flight is then sent again.
 pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop: &CancellationToken) -> Result<()> {
-    let Session { client, mut notifications } = session;
+    let Session { client, statements, mut notifications } = session;
     client.batch_execute(include_str!("../sql/listen_lanes.sql")).await?;
     let gate = Arc::new(Gate::new(&settings.egress));
     let (recorder, records) = record::recorder();
     let shared = Arc::new(Shared {
         client,
+        statements,
         sender: Sender::new(Clients::new(&settings.trust, settings.timeout, &gate)?, gate, settings.timeout),
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
@@ -99,12 +107,12 @@ pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop:
     });
     let mut lanes: JoinSet<Result<Lane>> = JoinSet::new();
     let mut active: HashSet<Lane> = HashSet::new();
-    let writing = records.write(&shared.client);
+    let writing = records.write(shared.database());
     tokio::pin!(writing);
     let mut clock = ServerClock::default();
     let outcome = loop {
         let room = MOST_LANES.saturating_sub(active.len());
-        let looking = timeout(LEASE, due_lanes(&shared.client, &active, room, settings.poll, &mut clock));
+        let looking = timeout(LEASE, due_lanes(shared.database(), &active, room, settings.poll, &mut clock));
         let (due, next) = match looking.await.context("PostgreSQL is silent; another daemon may be at work").flatten() {
             Ok(due) => due,
             Err(error) => break Err(error),
@@ -199,7 +207,7 @@ async fn refused(gate: &Gate, endpoints: Vec<(i64, String)>) -> Vec<(i64, String
 /// The lanes that are due and not being worked on, each with its URL; and how long until the
 /// next look.
 async fn due_lanes(
-    client: &Client,
+    client: Prepared<'_, Client>,
     active: &HashSet<Lane>,
     room: usize,
     poll: Duration,

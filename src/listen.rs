@@ -31,7 +31,7 @@ pub async fn start(session: &Session) -> Result<()> {
 /// When the connection is lost.
 pub async fn sleep(session: &mut Session, poll: Duration, stop: &CancellationToken) -> Result<()> {
     while session.notifications.try_recv().is_ok() {}
-    let row = session.client.query_one(include_str!("../sql/fall_asleep.sql"), &[]).await?;
+    let row = session.statements.on(&session.client).query_one(include_str!("../sql/fall_asleep.sql"), &[]).await?;
     if !row.get::<_, bool>("asleep") {
         tokio::select! {
             () = tokio::time::sleep(DOZE) => {}
@@ -39,8 +39,12 @@ pub async fn sleep(session: &mut Session, poll: Duration, stop: &CancellationTok
         }
         return Ok(());
     }
-    let changes_wait: bool =
-        session.client.query_one(include_str!("../sql/changes_wait.sql"), &[]).await?.get("waiting");
+    let changes_wait: bool = session
+        .statements
+        .on(&session.client)
+        .query_one(include_str!("../sql/changes_wait.sql"), &[])
+        .await?
+        .get("waiting");
     let notified = if changes_wait {
         Ok(Some(()))
     } else {

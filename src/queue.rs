@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
+use crate::database::Prepared;
 use crate::event::{Action, Event};
 
 /// An event, who receives it, and what it says.
@@ -34,7 +35,7 @@ pub struct BodyTooLarge {
 /// # Errors
 /// When the database refuses, or with [`BodyTooLarge`]; the caller's transaction must then be
 /// rolled back.
-pub async fn store(client: &impl GenericClient, events: &[Addressed<'_>]) -> Result<()> {
+pub async fn store(client: &Prepared<'_, impl GenericClient>, events: &[Addressed<'_>]) -> Result<()> {
     let size = |addressed: &Addressed<'_>| addressed.body.as_ref().map_or(0, String::len);
     if let Some(addressed) = events.iter().find(|addressed| size(addressed) > LARGEST_BODY) {
         let Event { action, project, .. } = *addressed.event;
@@ -52,7 +53,7 @@ pub async fn store(client: &impl GenericClient, events: &[Addressed<'_>]) -> Res
     store_together(client, &events[start..]).await
 }
 
-async fn store_together(client: &impl GenericClient, events: &[Addressed<'_>]) -> Result<()> {
+async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Addressed<'_>]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }

@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
 use crate::catalog::{Catalog, Shape};
+use crate::database::Prepared;
 use crate::event::{Action, Event};
 use crate::label_studio;
 use row::Fields;
@@ -49,7 +50,11 @@ impl Renderer {
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn render(&mut self, client: &impl GenericClient, events: &[&Event]) -> Result<Vec<Option<String>>> {
+    pub async fn render(
+        &mut self,
+        client: &Prepared<'_, impl GenericClient>,
+        events: &[&Event],
+    ) -> Result<Vec<Option<String>>> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
@@ -71,15 +76,15 @@ impl Renderer {
 }
 
 /// Says what of Label Studio's tables, which are new or have changed, is not understood.
-async fn report_not_understood(client: &impl GenericClient) -> Result<()> {
-    for (missing, consequence) in label_studio::not_understood(client).await? {
+async fn report_not_understood(client: &Prepared<'_, impl GenericClient>) -> Result<()> {
+    for (missing, consequence) in label_studio::not_understood(client.client()).await? {
         tracing::warn!(missing, consequence, "this version of Label Studio is not wholly understood");
     }
     Ok(())
 }
 
 impl Objects {
-    async fn read(client: &impl GenericClient, catalog: &Catalog, events: &[&Event]) -> Result<Objects> {
+    async fn read(client: &Prepared<'_, impl GenericClient>, catalog: &Catalog, events: &[&Event]) -> Result<Objects> {
         let mut projects = BTreeSet::new();
         // By task the project of its event: the task itself may have left it by now.
         let mut tasks = BTreeMap::new();
@@ -184,7 +189,7 @@ fn list_some<'a>(items: impl Iterator<Item = &'a String>) -> Option<String> {
 
 /// Reads rows and gives them the form of Label Studio's serializers.
 struct Reader<'a, C> {
-    client: &'a C,
+    client: &'a Prepared<'a, C>,
     catalog: &'a Catalog,
 }
 
@@ -275,7 +280,7 @@ impl<C: GenericClient> Reader<'_, C> {
         Ok(tasks)
     }
 
-    async fn children(&self, query: &str, table: &str, ids: &BTreeSet<i64>) -> Result<HashMap<i64, Child>> {
+    async fn children(&self, query: &'static str, table: &str, ids: &BTreeSet<i64>) -> Result<HashMap<i64, Child>> {
         let mut children = HashMap::new();
         if ids.is_empty() {
             return Ok(children);
@@ -307,7 +312,7 @@ impl<C: GenericClient> Reader<'_, C> {
         Ok(labels)
     }
 
-    async fn rows(&self, query: &str, ids: &BTreeSet<i64>) -> Result<Vec<tokio_postgres::Row>> {
+    async fn rows(&self, query: &'static str, ids: &BTreeSet<i64>) -> Result<Vec<tokio_postgres::Row>> {
         let ids: Vec<i64> = ids.iter().copied().collect();
         self.client.query(query, &[&ids]).await.context("reading Label Studio's rows for a payload")
     }

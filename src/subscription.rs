@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
+use crate::database::Prepared;
 use crate::event::{Action, Event};
 
 /// A webhook that lshookd serves and that concerns a project.
@@ -36,7 +37,7 @@ impl Subscriptions {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn read(
-        client: &impl GenericClient,
+        client: &Prepared<'_, impl GenericClient>,
         events: &[&Event],
         organization_webhooks: bool,
     ) -> Result<Subscriptions> {

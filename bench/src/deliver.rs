@@ -39,7 +39,8 @@ pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events
         };
         eventually("the backlog is planned", Duration::from_secs(120), waiting).await?;
         let body: String = sql.query_one("select body from lshookd.event order by id limit 1", &[]).await?.get(0);
-        sql.batch_execute("vacuum analyze; checkpoint").await?;
+        sql.batch_execute("vacuum analyze").await?;
+        sql.batch_execute("checkpoint").await?;
 
         let started = Instant::now();
         lshookd.succeed(&["resume", "--all"]).await?;

@@ -66,10 +66,24 @@ async fn main() -> Result<()> {
     }
     let ground = Ground::prepare().await?;
     let mut report = Report::begin();
-    capture::measure(&ground, &mut report).await?;
-    deliver::latency(&ground, &mut report).await?;
-    deliver::drain(&ground, &mut report, 32, 1_000).await?;
-    deliver::drain(&ground, &mut report, 1, 10_000).await?;
-    rest::measure(&ground, &mut report).await?;
+    // Named on the command line, one part alone.
+    let wanted = std::env::args().nth(1);
+    let is_wanted = |part: &str| wanted.as_deref().is_none_or(|wanted| wanted == part);
+    if is_wanted("capture") {
+        capture::measure(&ground, &mut report).await?;
+    }
+    if is_wanted("latency") {
+        deliver::latency(&ground, &mut report).await?;
+    }
+    if is_wanted("drain") {
+        deliver::drain(&ground, &mut report, 32, 1_000).await?;
+        deliver::drain(&ground, &mut report, 1, 10_000).await?;
+    }
+    if is_wanted("idle") {
+        rest::measure(&ground, &mut report).await?;
+    }
+    if wanted.is_some() {
+        return Ok(());
+    }
     report.end()
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio_postgres::Client;
 
 use super::{Output, check_known};
+use crate::database::Statements;
 use crate::event::{Action, Event};
 use crate::queue::{self, Addressed};
 use crate::render::Renderer;
@@ -108,6 +109,8 @@ async fn announce(
 ) -> Result<Option<(i64, i64)>> {
     let Backfill { subscription, action, project, .. } = *wanted;
     let transaction = client.transaction().await?;
+    let statements = Statements::default();
+    let database = statements.on(&transaction);
     let rows = transaction
         .query(
             include_str!("../../sql/command/objects.sql"),
@@ -119,13 +122,13 @@ async fn announce(
     let last = objects.last().map(|(_, id)| *id);
     let announced = i64::try_from(objects.len())?;
     let events = events(action, &objects, settings.batch_size);
-    let bodies = renderer.render(&transaction, &events.iter().collect::<Vec<_>>()).await?;
+    let bodies = renderer.render(&database, &events.iter().collect::<Vec<_>>()).await?;
     let addressed: Vec<Addressed<'_>> = events
         .iter()
         .zip(bodies)
         .filter_map(|(event, body)| Some(Addressed { event, recipients: vec![subscription], body: Some(body?) }))
         .collect();
-    queue::store(&transaction, &addressed).await?;
+    queue::store(&database, &addressed).await?;
     transaction
         .execute(include_str!("../../sql/command/advance_backfill.sql"), &[&backfill, &last, &announced])
         .await?;

@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{Output, check_known};
+use crate::database::Statements;
 use crate::deliver::{self, Answer, Message};
 use crate::event::{Action, Event};
 use crate::render::Renderer;
@@ -87,5 +88,5 @@ async fn sample(client: &Client, webhook: i64, action: Action) -> Result<Option<
         organization: None,
         occurred_at: std::time::SystemTime::now(),
     };
-    Ok(Renderer::default().render(client, &[&event]).await?.pop().flatten())
+    Ok(Renderer::default().render(&Statements::default().on(client), &[&event]).await?.pop().flatten())
 }

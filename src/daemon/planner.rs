@@ -10,7 +10,7 @@ use tokio_postgres::{Client, GenericClient, IsolationLevel};
 use tokio_util::sync::CancellationToken;
 
 use crate::change;
-use crate::database::Session;
+use crate::database::{Prepared, Session};
 use crate::event::Event;
 use crate::gather::{self, Unit};
 use crate::listen;
@@ -53,10 +53,11 @@ pub async fn run(
     while !stop.is_cancelled() {
         is_alive();
         // Asked before the changes are read; see `gather::activity`.
-        let activity = gather::activity(&session.client).await?;
-        let pending = change::pending(&session.client, WINDOW).await?;
+        let database = session.statements.on(&session.client);
+        let activity = gather::activity(&database).await?;
+        let pending = change::pending(&database, WINDOW).await?;
         if pending.is_empty() {
-            errors_seen = report_capture_errors(&session.client, errors_seen).await?;
+            errors_seen = report_capture_errors(&database, errors_seen).await?;
             listen::sleep(&mut session, settings.poll, stop).await?;
             continue;
         }
@@ -72,9 +73,9 @@ pub async fn run(
                 break;
             }
             is_alive();
-            commit_or_set_aside(&mut session.client, &mut renderer, batch, settings, metrics).await?;
+            commit_or_set_aside(&mut session, &mut renderer, batch, settings, metrics).await?;
         }
-        session.client.execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
+        session.statements.on(&session.client).execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
     }
     Ok(())
 }
@@ -118,7 +119,7 @@ fn batches(units: Vec<Unit>, settings: &Settings) -> Vec<Vec<Planned>> {
 /// Commits a batch; where it holds what cannot be made into events, unit by unit, and sets that
 /// aside.
 async fn commit_or_set_aside(
-    client: &mut Client,
+    session: &mut Session,
     renderer: &mut Renderer,
     batch: Vec<Planned>,
     settings: &Settings,
@@ -127,7 +128,7 @@ async fn commit_or_set_aside(
     let mut batches = VecDeque::from([batch]);
     let mut collisions = 0;
     while let Some(mut batch) = batches.pop_front() {
-        let error = match commit(client, renderer, &batch, settings.organization_webhooks).await {
+        let error = match commit(session, renderer, &batch, settings.organization_webhooks).await {
             Ok((changes, events)) => {
                 metrics.planned(changes, events);
                 continue;
@@ -140,13 +141,13 @@ async fn commit_or_set_aside(
             tokio::time::sleep(PULSE).await;
             continue;
         }
-        if !is_the_datas_fault(client, &error) {
+        if !is_the_datas_fault(&session.client, &error) {
             return Err(error);
         }
         match batch.as_mut_slice() {
             [planned] => match planned.cut() {
                 true => batches.push_front(batch),
-                false => set_aside(client, planned, &error).await?,
+                false => set_aside(&session.client, planned, &error).await?,
             },
             _ => batches.extend(batch.into_iter().map(|planned| vec![planned])),
         }
@@ -197,23 +198,26 @@ fn is_the_datas_fault(client: &Client, error: &anyhow::Error) -> bool {
 /// read in the same snapshot, so that no payload is older than its change. How many changes became
 /// how many events.
 async fn commit(
-    client: &mut Client,
+    session: &mut Session,
     renderer: &mut Renderer,
     batch: &[Planned],
     organization_webhooks: bool,
 ) -> Result<(usize, usize)> {
     let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
     let events: Vec<&Event> = batch.iter().flat_map(|planned| &planned.events).collect();
-    let transaction = client
+    let statements = session.statements.clone();
+    let transaction = session
+        .client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
         .start()
         .await
         .context("beginning the planner's transaction")?;
-    change::consume(&transaction, &seqs).await?;
-    let subscriptions = Subscriptions::read(&transaction, &events, organization_webhooks).await?;
+    let database = statements.on(&transaction);
+    change::consume(&database, &seqs).await?;
+    let subscriptions = Subscriptions::read(&database, &events, organization_webhooks).await?;
     let unwanted = |event: &&Event| subscriptions.of(event).next().is_none();
-    let heard = events.iter().any(unwanted) && is_listened_to(&transaction).await?;
+    let heard = events.iter().any(unwanted) && is_listened_to(&database).await?;
     let addressed: Vec<(&Event, Vec<i64>, bool)> = events
         .into_iter()
         .filter_map(|event| {
@@ -224,7 +228,7 @@ async fn commit(
         .collect();
     let with_payload: Vec<&Event> =
         addressed.iter().filter(|(_, _, wants_payload)| *wants_payload).map(|(event, _, _)| *event).collect();
-    let mut bodies = renderer.render(&transaction, &with_payload).await?.into_iter();
+    let mut bodies = renderer.render(&database, &with_payload).await?.into_iter();
     let mut ready = Vec::new();
     for (event, recipients, wants_payload) in addressed {
         let body = if wants_payload { bodies.next().flatten() } else { None };
@@ -234,7 +238,7 @@ async fn commit(
         }
         ready.push(Addressed { event, recipients, body });
     }
-    queue::store(&transaction, &ready).await?;
+    queue::store(&database, &ready).await?;
     transaction.commit().await.context("committing the planner's transaction")?;
     let projects: HashSet<i64> = ready.iter().map(|addressed| addressed.event.project).collect();
     tracing::debug!(changes = seqs.len(), events = ready.len(), projects = projects.len(), "planned");
@@ -242,13 +246,13 @@ async fn commit(
 }
 
 /// Whether somebody wants to see events that nobody subscribes to.
-async fn is_listened_to(client: &impl GenericClient) -> Result<bool> {
+async fn is_listened_to(client: &Prepared<'_, impl GenericClient>) -> Result<bool> {
     let row = client.query_one(include_str!("../../sql/is_listened_to.sql"), &[]).await;
     Ok(row.context("reading lshookd.listener")?.get("listened_to"))
 }
 
 /// Says once of every error inside capture that it happened. Returns how many there are.
-async fn report_capture_errors(client: &Client, seen: i64) -> Result<i64> {
+async fn report_capture_errors(client: &Prepared<'_, Client>, seen: i64) -> Result<i64> {
     let row = client
         .query_one(include_str!("../../sql/capture_errors.sql"), &[])
         .await

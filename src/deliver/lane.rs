@@ -137,7 +137,7 @@ impl Lane {
 
     async fn fetch(self, shared: &Shared, after: i64) -> Result<(Standing, Vec<Delivery>)> {
         let rows = shared
-            .client
+            .database()
             .query(include_str!("../../sql/lane_deliveries.sql"), &[&self.webhook, &self.project, &after])
             .await
             .context("reading lshookd.delivery")?;
@@ -151,22 +151,29 @@ impl Lane {
 
     /// Leaves the lane asleep, unless something has arrived meanwhile.
     async fn close(self, shared: &Shared) -> Result<bool> {
-        let row =
-            shared.client.query_one(include_str!("../../sql/close_lane.sql"), &[&self.webhook, &self.project]).await?;
+        let row = shared
+            .database()
+            .query_one(include_str!("../../sql/close_lane.sql"), &[&self.webhook, &self.project])
+            .await?;
         Ok(row.get("closed"))
     }
 
     /// The subscription is switched off or paused: its deliveries wait until it is on again.
     async fn hold(self, shared: &Shared) -> Result<()> {
         let pause = shared.hold.as_secs_f64();
-        shared.client.execute(include_str!("../../sql/hold_lane.sql"), &[&self.webhook, &self.project, &pause]).await?;
+        shared
+            .database()
+            .execute(include_str!("../../sql/hold_lane.sql"), &[&self.webhook, &self.project, &pause])
+            .await?;
         Ok(())
     }
 
     /// The subscription is deleted: nobody is owed its deliveries.
     async fn cancel(self, shared: &Shared) -> Result<()> {
-        let cancelled =
-            shared.client.execute(include_str!("../../sql/cancel_lane.sql"), &[&self.webhook, &self.project]).await?;
+        let cancelled = shared
+            .database()
+            .execute(include_str!("../../sql/cancel_lane.sql"), &[&self.webhook, &self.project])
+            .await?;
         tracing::info!(
             webhook = self.webhook,
             project = self.project,
@@ -208,7 +215,7 @@ impl Delivery {
     async fn fetch_body<'a>(&mut self, shared: &'a Shared, kilobytes: u32) -> Result<SemaphorePermit<'a>> {
         let room = shared.large_bodies.acquire_many(kilobytes.min(LARGE_BODIES)).await?;
         let query = include_str!("../../sql/event_body.sql");
-        let row = shared.client.query_one(query, &[&self.event]).await.context("reading lshookd.event")?;
+        let row = shared.database().query_one(query, &[&self.event]).await.context("reading lshookd.event")?;
         self.message.body = Bytes::copy_from_slice(row.get::<_, &str>("body").as_bytes());
         Ok(room)
     }

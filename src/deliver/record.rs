@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Client;
 
 use super::request::Answer;
+use crate::database::Prepared;
 use crate::metrics::Outcome;
 
 /// Most attempts in one batch.
@@ -82,7 +83,7 @@ impl Records {
     ///
     /// # Errors
     /// When the database refuses or is gone.
-    pub async fn write(mut self, client: &Client) -> Result<()> {
+    pub async fn write(mut self, client: Prepared<'_, Client>) -> Result<()> {
         let mut entries = Vec::new();
         while self.0.recv_many(&mut entries, BATCH).await > 0 {
             let mut attempts = Vec::new();
@@ -94,7 +95,7 @@ impl Records {
                 }
             }
             if !attempts.is_empty() {
-                write(client, &attempts).await?;
+                write(&client, &attempts).await?;
             }
             for done in waiting {
                 // Whoever asked may have been stopped meanwhile.
@@ -105,7 +106,7 @@ impl Records {
     }
 }
 
-async fn write(client: &Client, attempts: &[Attempt]) -> Result<()> {
+async fn write(client: &Prepared<'_, Client>, attempts: &[Attempt]) -> Result<()> {
     let deliveries: Vec<i64> = attempts.iter().map(|attempt| attempt.delivery).collect();
     let numbers: Vec<i32> = attempts.iter().map(|attempt| attempt.number).collect();
     let starts: Vec<SystemTime> = attempts.iter().map(|attempt| attempt.answer.started_at).collect();

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
 use crate::change::Backend;
+use crate::database::Prepared;
 
 /// What a backend is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub struct Activity {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn activity(client: &Client) -> Result<Activity> {
+pub async fn activity(client: &Prepared<'_, Client>) -> Result<Activity> {
     let rows = client
         .query(include_str!("../../sql/backend_activity.sql"), &[])
         .await
