@@ -13,6 +13,3 @@ set tcp_keepalives_idle = 10;
 set tcp_keepalives_interval = 3;
 set tcp_keepalives_count = 3;
 set tcp_user_timeout = '19s';
--- Prepared statements are planned for the values at hand: a queue that was empty when a plan was made
--- may be long when it is used.
-set plan_cache_mode = force_custom_plan;

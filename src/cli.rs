@@ -12,6 +12,7 @@ use crate::command::{
     subscriptions, tail, test,
 };
 use crate::event::Action;
+use crate::failure::Code;
 use crate::settings::{Flags, Logging, SettingError, Settings, Sources};
 use crate::{daemon, install, uninstall};
 
@@ -185,8 +186,9 @@ pub fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("lshookd: {error:#}");
-            ExitCode::from(if error.is::<SettingError>() { 2 } else { 1 })
+            let code = Code::of(&error);
+            eprintln!("lshookd: {error:#} [{}]", code.name());
+            ExitCode::from(if code == Code::Setting { 2 } else { 1 })
         }
     }
 }

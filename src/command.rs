@@ -19,10 +19,11 @@ pub mod subscriptions;
 pub mod tail;
 pub mod test;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use tokio_postgres::Client;
 
+use crate::failure::{Code, Failure};
 use crate::install::{self, Fitness};
 use crate::label_studio;
 use crate::settings::Settings;
@@ -68,9 +69,13 @@ pub async fn connect(settings: &Settings) -> Result<Client> {
     label_studio::check_server_version(&session.client).await?;
     label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
     match install::fitness(&mut session.client).await? {
-        Fitness::Missing => bail!("lshookd is not installed in this database; run `lshookd install` first"),
-        Fitness::Outdated => bail!("the installation is older than this lshookd; run `lshookd install` to upgrade it"),
-        Fitness::Newer => bail!("the installation is newer than this lshookd; use the newer one"),
+        Fitness::Missing => {
+            fail!(NotInstalled, "lshookd is not installed in this database; run `lshookd install` first")
+        }
+        Fitness::Outdated => {
+            fail!(Version, "the installation is older than this lshookd; run `lshookd install` to upgrade it")
+        }
+        Fitness::Newer => fail!(Version, "the installation is newer than this lshookd; use the newer one"),
         Fitness::Complete | Fitness::Triggers(_) => Ok(session.client),
     }
 }
@@ -80,7 +85,7 @@ async fn check_known(client: &Client, ids: &[i64]) -> Result<()> {
     let rows = client.query(include_str!("../sql/command/unknown_webhooks.sql"), &[&ids]).await?;
     let unknown: Vec<String> = rows.iter().map(|row| row.get::<_, i64>("webhook_id").to_string()).collect();
     if !unknown.is_empty() {
-        bail!("Label Studio has no webhook {}; `lshookd subscriptions` lists them", unknown.join(", "));
+        fail!(UnknownWebhook, "Label Studio has no webhook {}; `lshookd subscriptions` lists them", unknown.join(", "));
     }
     Ok(())
 }
@@ -88,10 +93,14 @@ async fn check_known(client: &Client, ids: &[i64]) -> Result<()> {
 /// Says which right is lacking where Label Studio's own tables are written.
 fn explain_write(error: tokio_postgres::Error) -> anyhow::Error {
     if error.code() == Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE) {
-        return anyhow::anyhow!(
-            "{}; run this command as Label Studio's role or as the owner that `lshookd install --print-roles` makes",
-            crate::database::explain(&error)
-        );
+        return Failure::new(
+            Code::Privileges,
+            format!(
+                "{}; run this command as Label Studio's role or as the owner that `lshookd install --print-roles` makes",
+                crate::database::explain(&error)
+            ),
+        )
+        .into();
     }
     anyhow::anyhow!(crate::database::explain(&error))
 }

@@ -11,7 +11,7 @@ mod service;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -111,9 +111,13 @@ async fn look_around(settings: &Settings) -> Result<String> {
     let schema = label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
     match install::fitness(&mut session.client).await? {
         Fitness::Complete => {}
-        Fitness::Missing => bail!("lshookd is not installed in this database; run `lshookd install` first"),
-        Fitness::Outdated => bail!("the installation is older than this lshookd; run `lshookd install` to upgrade it"),
-        Fitness::Newer => bail!("the installation is newer than this lshookd; run the newer one"),
+        Fitness::Missing => {
+            fail!(NotInstalled, "lshookd is not installed in this database; run `lshookd install` first")
+        }
+        Fitness::Outdated => {
+            fail!(Version, "the installation is older than this lshookd; run `lshookd install` to upgrade it")
+        }
+        Fitness::Newer => fail!(Version, "the installation is newer than this lshookd; run the newer one"),
         Fitness::Triggers(missing) => tracing::error!(
             missing = missing.join(", "),
             "triggers are missing or disabled, and what they would capture is not announced; run `lshookd install`"

@@ -17,6 +17,7 @@ use tokio_postgres::config::{ChannelBinding, Host, SslMode as WireSslMode};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
 
+use crate::failure::{Code, Failure};
 pub use prepared::{Prepared, Statements};
 pub use tls::SslMode;
 
@@ -80,7 +81,9 @@ impl Server {
             }
         };
         let session = session.with_context(|| {
-            format!("cannot connect to the {} (setting database_url, or postgre_host and its kin)", self.display())
+            let server = self.display();
+            let message = format!("cannot connect to the {server} (setting database_url, or postgre_host and its kin)");
+            Failure::new(Code::Database, message)
         })?;
         session
             .client
@@ -88,6 +91,18 @@ impl Server {
             .await
             .context("readying the database session")?;
         Ok(session)
+    }
+}
+
+impl Session {
+    /// Plans the session's statements once and not each time. Plans get old: see
+    /// [`Prepared::discard_plans`].
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn keep_plans(&self) -> Result<()> {
+        let steady = self.client.batch_execute(include_str!("../sql/steady_plans.sql")).await;
+        steady.context("readying the database session")
     }
 }
 

@@ -45,6 +45,9 @@ const LARGE_BODIES: u32 = 64 * 1024;
 const LEASE: Duration = Duration::from_secs(10);
 const RENEWAL: Duration = Duration::from_secs(4);
 
+/// How long PostgreSQL's plans are taken to suit the queues.
+const PLANS_AGE: Duration = Duration::from_secs(5);
+
 /// How long requests in flight may take to end when the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(7);
 
@@ -88,6 +91,7 @@ impl Hosts {
 /// # Errors
 /// When the connection is lost: what was in flight is then sent again.
 pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop: &CancellationToken) -> Result<()> {
+    session.keep_plans().await?;
     let Session { client, statements, mut notifications } = session;
     client.batch_execute(include_str!("../sql/listen_lanes.sql")).await?;
     let gate = Arc::new(Gate::new(&settings.egress));
@@ -110,7 +114,14 @@ pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop:
     let writing = records.write(shared.database());
     tokio::pin!(writing);
     let mut clock = ServerClock::default();
+    let mut planned_at = Instant::now();
     let outcome = loop {
+        if planned_at.elapsed() > PLANS_AGE {
+            planned_at = Instant::now();
+            if let Err(error) = shared.database().discard_plans().await {
+                break Err(error.into());
+            }
+        }
         let room = MOST_LANES.saturating_sub(active.len());
         let looking = timeout(LEASE, due_lanes(shared.database(), &active, room, settings.poll, &mut clock));
         let (due, next) = match looking.await.context("PostgreSQL is silent; another daemon may be at work").flatten() {

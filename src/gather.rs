@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use crate::change::{Backend, Change, Operation, Relation};
 use crate::settings::GatherLimits;
 use activity::Writer;
-pub use activity::{Activity, activity};
+pub use activity::{ACTIVITY, Activity, activity};
 
 /// What belongs together: one or more transactions of one backend, in commit order.
 #[derive(Debug, Clone, PartialEq)]

@@ -25,9 +25,11 @@ const LOCK_PAUSE: Duration = Duration::from_secs(1);
 const ROOM_ATTEMPTS: u32 = 20;
 const ROOM_PAUSE: Duration = Duration::from_millis(100);
 
-/// The triggers: name, table, and the statement that creates it.
+/// The triggers: name, table, and the statement that creates it. One that an older lshookd made of the same
+/// name with another function is replaced; what the new one relies on comes before it.
 const TRIGGERS: &[(&str, &str, &str)] = &[
     ("lshookd_task_insert", "task", include_str!("../sql/trigger/task_insert.sql")),
+    ("lshookd_task_moves", "task", include_str!("../sql/trigger/task_moves.sql")),
     ("lshookd_task_update", "task", include_str!("../sql/trigger/task_update.sql")),
     ("lshookd_task_delete", "task", include_str!("../sql/trigger/task_delete.sql")),
     ("lshookd_annotation_insert", "task_completion", include_str!("../sql/trigger/annotation_insert.sql")),
@@ -78,6 +80,7 @@ pub async fn run(server: &Server, schema: Option<&str>, dry_run: bool) -> Result
     let applied = migrate(client).await?;
     reserve_room(client).await?;
     let attached = attach(client).await?;
+    client.batch_execute(include_str!("../sql/drop_replaced.sql")).await.context("dropping replaced functions")?;
     if applied.is_empty() && attached.is_empty() {
         say!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}; nothing to do.");
     } else {
@@ -145,7 +148,8 @@ async fn check_privileges(client: &Client, schema: &str) -> Result<()> {
     let row = client.query_one(include_str!("../sql/install_privileges.sql"), &[]).await?;
     let lacking: Vec<String> = row.get("lacking");
     if !lacking.is_empty() {
-        bail!(
+        fail!(
+            Privileges,
             "role {} lacks what installing beside schema {schema} takes: {}; grant it, or install as the owner of \
              Label Studio's tables",
             row.get::<_, String>("role"),
@@ -201,10 +205,17 @@ async fn room(client: &impl GenericClient) -> Result<i64> {
 async fn missing_triggers(client: &Client) -> Result<Vec<(&'static str, &'static str)>> {
     let wanted: Vec<&str> = TRIGGERS.iter().map(|(_, relation, _)| *relation).collect();
     let row = client.query_one(include_str!("../sql/enabled_triggers.sql"), &[&wanted]).await?;
-    let (present, relations): (Vec<String>, Vec<String>) = (row.get("names"), row.get("relations"));
+    let (present, relations): (Vec<String>, Vec<String>) = (row.get("triggers"), row.get("relations"));
     let listed = |list: &[String], name: &str| list.iter().any(|there| there == name);
-    let missing = TRIGGERS.iter().filter(|(name, relation, _)| listed(&relations, relation) && !listed(&present, name));
+    let missing = TRIGGERS.iter().filter(|(name, relation, create)| {
+        listed(&relations, relation) && !listed(&present, &format!("{name} {}", function(create)))
+    });
     Ok(missing.map(|(name, _, create)| (*name, *create)).collect())
+}
+
+/// The function that a trigger calls, from the statement that creates it.
+fn function(create: &str) -> &str {
+    create.split_once("execute function ").and_then(|(_, call)| call.split_once('(')).map_or("", |(name, _)| name)
 }
 
 /// Creates the triggers that are missing or disabled, each with a short wait for its lock.
@@ -234,7 +245,8 @@ pub async fn with_patience(what: &str, mut step: impl AsyncFnMut() -> Result<(),
                 }
                 sleep(LOCK_PAUSE).await;
             }
-            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => bail!(
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => fail!(
+                TableLocked,
                 "{what}: Label Studio's table stayed locked for {} s; look for long transactions in \
                  pg_stat_activity and run the command again",
                 u64::from(LOCK_ATTEMPTS) * LOCK_PAUSE.as_secs()
@@ -259,8 +271,9 @@ async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
         say!("-- {line}");
     }
     say!("\n-- The triggers, each in a transaction with a short lock_timeout, on the search path of that schema.");
-    for (_, create) in missing_triggers(client).await? {
-        say!("{}", create.trim());
+    for (name, create) in missing_triggers(client).await? {
+        say!("select lshookd.drop_trigger('{name}');\n{}", create.trim());
     }
+    say!("\n{}", include_str!("../sql/drop_replaced.sql").trim());
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! what a version does not have is said, and the rest works. All other columns are looked up in
 //! the catalog.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio_postgres::{Client, GenericClient};
 
 /// PostgreSQL 13, the oldest that is supported.
@@ -30,26 +30,31 @@ async fn locate(client: &Client, wanted: Option<&str>) -> Result<String> {
     if let Some(wanted) = wanted {
         return match found.iter().find(|(name, _)| name == wanted) {
             Some((name, missing)) if missing.is_empty() => Ok(name.clone()),
-            Some((name, missing)) => bail!(
+            Some((name, missing)) => fail!(
+                LabelStudio,
                 "schema {name} lacks Label Studio's {}; has Label Studio finished its migrations?",
                 missing.join(", ")
             ),
-            None => bail!(
+            None => fail!(
+                LabelStudio,
                 "schema {wanted} (setting label_studio_schema) has none of Label Studio's tables, or may not be seen"
             ),
         };
     }
     match (complete.as_slice(), found.first()) {
         ([only], _) => Ok((*only).clone()),
-        ([], Some((name, missing))) => bail!(
+        ([], Some((name, missing))) => fail!(
+            LabelStudio,
             "no Label Studio here: schema {name} comes nearest, but lacks {}; has Label Studio finished its migrations?",
             missing.join(", ")
         ),
-        ([], None) => bail!(
+        ([], None) => fail!(
+            LabelStudio,
             "no Label Studio here: none of its tables (project, task, task_completion, webhook, …) is in this \
              database, or this role may not see them; check the settings of the database"
         ),
-        (several, _) => bail!(
+        (several, _) => fail!(
+            LabelStudio,
             "several schemas hold Label Studio's tables ({}); name one by the setting label_studio_schema",
             several.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
         ),
@@ -61,7 +66,7 @@ pub async fn check_server_version(client: &Client) -> Result<()> {
     let row = client.query_one(include_str!("../sql/server_version.sql"), &[]).await?;
     let number: i32 = row.get("number");
     if number < OLDEST_POSTGRESQL {
-        bail!("PostgreSQL {} is too old: lshookd needs 13 or newer", row.get::<_, String>("version"));
+        fail!(Postgresql, "PostgreSQL {} is too old: lshookd needs 13 or newer", row.get::<_, String>("version"));
     }
     Ok(())
 }

@@ -6,10 +6,12 @@
 //!
 //! [`daemon`] ties the stages together; [`retention`] deletes what was sent long ago;
 //! [`admin`] shows what goes on, [`metrics`] counts it; [`install`] and [`uninstall`] put the triggers in place and take them away; [`cli`],
-//! [`command`] and [`settings`] face the operator.
+//! [`command`] and [`settings`] face the operator, [`failure`] is what they say when they cannot go on.
 
 #[macro_use]
 mod terminal;
+#[macro_use]
+mod failure;
 
 mod admin;
 mod catalog;

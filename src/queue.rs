@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
+use tokio::try_join;
 use tokio_postgres::GenericClient;
+use tokio_postgres::types::ToSql;
 
 use crate::database::Prepared;
 use crate::event::{Action, Event};
@@ -17,6 +19,11 @@ pub struct Addressed<'a> {
     /// The JSON body; `None` if every recipient wants the action's name alone.
     pub body: Option<String>,
 }
+
+const STORE_EVENTS: &str = include_str!("../sql/store_events.sql");
+const STORE_DELIVERIES: &str = include_str!("../sql/store_deliveries.sql");
+const ENSURE_SECRETS: &str = include_str!("../sql/ensure_secrets.sql");
+const WAKE_LANES: &str = include_str!("../sql/wake_lanes.sql");
 
 /// PostgreSQL holds a gigabyte in one value, and so much in one message; this leaves room.
 const LARGEST_BODY: usize = 500_000_000;
@@ -64,28 +71,30 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
     let moments: Vec<SystemTime> = events.iter().map(|addressed| addressed.event.occurred_at).collect();
     let bodies: Vec<Option<&str>> = events.iter().map(|addressed| addressed.body.as_deref()).collect();
     let only_heard: Vec<bool> = events.iter().map(|addressed| addressed.recipients.is_empty()).collect();
-    let stored = client
-        .query(include_str!("../sql/store_events.sql"), &[&actions, &projects, &counts, &moments, &bodies, &only_heard])
-        .await
-        .context("storing events")?;
+    let quantity = i64::try_from(events.len()).unwrap_or(i64::MAX);
+    let ids = client.query(include_str!("../sql/reserve_events.sql"), &[&quantity]).await;
+    let ids: Vec<i64> = ids.context("reserving ids for events")?.iter().map(|row| row.get("id")).collect();
     let mut event_ids: Vec<i64> = Vec::new();
     let mut webhooks: Vec<i64> = Vec::new();
     let mut lane_projects: Vec<i64> = Vec::new();
-    for (addressed, row) in events.iter().zip(&stored) {
+    for (addressed, id) in events.iter().zip(&ids) {
         for webhook in &addressed.recipients {
-            event_ids.push(row.get("id"));
+            event_ids.push(*id);
             webhooks.push(*webhook);
             lane_projects.push(addressed.event.project);
         }
     }
-    client
-        .execute(include_str!("../sql/store_deliveries.sql"), &[&event_ids, &webhooks, &lane_projects])
-        .await
-        .context("storing deliveries")?;
-    client.execute(include_str!("../sql/ensure_secrets.sql"), &[&webhooks]).await.context("making signing secrets")?;
-    client
-        .execute(include_str!("../sql/wake_lanes.sql"), &[&webhooks, &lane_projects])
-        .await
-        .context("waking lanes")?;
+    let event: [&(dyn ToSql + Sync); 7] = [&ids, &actions, &projects, &counts, &moments, &bodies, &only_heard];
+    let delivery: [&(dyn ToSql + Sync); 3] = [&event_ids, &webhooks, &lane_projects];
+    let [_, webhook, _] = delivery;
+    // Sent together: a delivery refers to its event, and must come after it.
+    client.prepare(&[STORE_EVENTS, STORE_DELIVERIES, ENSURE_SECRETS, WAKE_LANES]).await?;
+    let stored = try_join!(
+        client.execute(STORE_EVENTS, &event),
+        client.execute(STORE_DELIVERIES, &delivery),
+        client.execute(ENSURE_SECRETS, std::slice::from_ref(&webhook)),
+        client.execute(WAKE_LANES, &delivery[1..]),
+    );
+    stored.context("storing events, deliveries, secrets and lanes")?;
     Ok(())
 }

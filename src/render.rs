@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tokio_postgres::GenericClient;
+use tokio::try_join;
+use tokio_postgres::{GenericClient, Row};
 
 use crate::catalog::{Catalog, Shape};
 use crate::database::Prepared;
@@ -101,26 +102,21 @@ impl Objects {
             projects.insert(event.project);
         }
         let reader = Reader { client, catalog };
-        let annotations =
-            reader.children(include_str!("../sql/annotation_rows.sql"), "task_completion", &annotations).await?;
+        // Questions that do not depend on each other's answers are asked together.
+        let ((projects, undefined_keys), annotations, label_links) = try_join!(
+            reader.projects(&projects),
+            reader.children(include_str!("../sql/annotation_rows.sql"), "task_completion", &annotations),
+            reader.children(include_str!("../sql/label_link_rows.sql"), "labels_manager_labellink", &label_links),
+        )?;
         for event in events {
             let parents = event.objects.iter().filter_map(|id| annotations.get(id)?.parent);
             if event.action.is_about_annotations() {
                 tasks.extend(parents.map(|task| (task, event.project)));
             }
         }
-        let label_links = reader
-            .children(include_str!("../sql/label_link_rows.sql"), "labels_manager_labellink", &label_links)
-            .await?;
         let labels = label_links.values().filter_map(|link| link.parent).collect();
-        let (projects, undefined_keys) = reader.projects(&projects).await?;
-        Ok(Objects {
-            projects,
-            tasks: reader.tasks(&tasks, &undefined_keys).await?,
-            annotations,
-            label_links,
-            labels: reader.labels(&labels).await?,
-        })
+        let (tasks, labels) = try_join!(reader.tasks(&tasks, &undefined_keys), reader.labels(&labels))?;
+        Ok(Objects { projects, tasks, annotations, label_links, labels })
     }
 
     fn body(&self, event: &Event) -> Option<String> {
@@ -216,17 +212,23 @@ impl<C: GenericClient> Reader<'_, C> {
             return Ok((projects, undefined_keys));
         }
         let shape = self.shape("project")?;
-        let mut links = self.links(shape, ids).await?;
-        let predictions = self.predictions(ids).await?;
-        for row in self.rows(include_str!("../sql/project_rows.sql"), ids).await? {
+        let (rows, mut links, counts, predictions) = try_join!(
+            self.rows(include_str!("../sql/project_rows.sql"), ids),
+            self.links(shape, ids),
+            self.rows(include_str!("../sql/project_counts.sql"), ids),
+            self.predictions(ids),
+        )?;
+        let counts: HashMap<i64, Row> = counts.into_iter().map(|row| (row.get("id"), row)).collect();
+        for row in rows {
             let id: i64 = row.get("id");
             let mut fields = Fields::parse(row.get("row"))?;
             if let Some(key) = fields.get("data_types").and_then(row::first_key) {
                 undefined_keys.insert(id, key);
             }
             fields.serialize_as(shape);
-            for count in COUNTS {
-                fields.push(count, row.get::<_, i64>(count).to_string());
+            for name in COUNTS {
+                let count = counts.get(&id).map_or(0, |row| row.get::<_, i64>(name));
+                fields.push(name, count.to_string());
             }
             fields.push("total_predictions_number", predictions.get(&id).unwrap_or(&0).to_string());
             fields.extend(links.remove(&id));
@@ -262,8 +264,9 @@ impl<C: GenericClient> Reader<'_, C> {
         }
         let ids = homes.keys().copied().collect();
         let shape = self.shape("task")?;
-        let mut links = self.links(shape, &ids).await?;
-        for row in self.rows(include_str!("../sql/task_rows.sql"), &ids).await? {
+        let (rows, mut links) =
+            try_join!(self.rows(include_str!("../sql/task_rows.sql"), &ids), self.links(shape, &ids))?;
+        for row in rows {
             let id: i64 = row.get("id");
             let mut fields = Fields::parse(row.get("row"))?;
             if let Some(home) = homes.get(&id) {
@@ -286,8 +289,8 @@ impl<C: GenericClient> Reader<'_, C> {
             return Ok(children);
         }
         let shape = self.shape(table)?;
-        let mut links = self.links(shape, ids).await?;
-        for row in self.rows(query, ids).await? {
+        let (rows, mut links) = try_join!(self.rows(query, ids), self.links(shape, ids))?;
+        for row in rows {
             let id: i64 = row.get("id");
             let mut fields = Fields::parse(row.get("row"))?;
             fields.serialize_as(shape);
@@ -312,7 +315,7 @@ impl<C: GenericClient> Reader<'_, C> {
         Ok(labels)
     }
 
-    async fn rows(&self, query: &'static str, ids: &BTreeSet<i64>) -> Result<Vec<tokio_postgres::Row>> {
+    async fn rows(&self, query: &'static str, ids: &BTreeSet<i64>) -> Result<Vec<Row>> {
         let ids: Vec<i64> = ids.iter().copied().collect();
         self.client.query(query, &[&ids]).await.context("reading Label Studio's rows for a payload")
     }

@@ -22,6 +22,8 @@ const BREATH: Duration = Duration::from_millis(100);
 pub async fn run(mut session: Session, age: Duration, stop: &CancellationToken) -> Result<()> {
     while !stop.is_cancelled() {
         session.client.execute(include_str!("../sql/expire_secrets.sql"), &[]).await.context("deleting old secrets")?;
+        let handovers = session.client.execute(include_str!("../sql/expire_handovers.sql"), &[]).await;
+        handovers.context("forgetting webhooks that are gone")?;
         session.client.execute(include_str!("../sql/expire_heard.sql"), &[]).await.context("deleting heard events")?;
         while !age.is_zero() && !stop.is_cancelled() && expire(&mut session, age).await? {
             sleep(BREATH).await;

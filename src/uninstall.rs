@@ -1,7 +1,7 @@
 //! Uninstalling: adopted webhooks go back to Label Studio, then our schema goes, and with it
 //! everything of ours, triggers included.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::command::adopt::{give_back, listed};
 use crate::database::Server;
@@ -32,7 +32,7 @@ pub async fn run(server: &Server, schema: Option<&str>, confirmed: bool) -> Resu
         losses.get::<_, i64>("attempts"),
     );
     if !confirmed {
-        bail!("uninstalling would lose {losses}; nothing was changed; add --yes to go ahead");
+        fail!(WouldLose, "uninstalling would lose {losses}; nothing was changed; add --yes to go ahead");
     }
     // An older installation has adopted nothing.
     if install::fitness(client).await? != Fitness::Outdated {

@@ -1,4 +1,3 @@
 create trigger lshookd_task_update
     after update on task
-    referencing old table as removed new table as added
-    for each statement execute function lshookd.capture_task_update();
+    for each row execute function lshookd.note_task_move();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 use tokio_postgres::Client;
@@ -49,7 +49,7 @@ pub struct Backfill {
 pub async fn run(client: &mut Client, settings: &Settings, wanted: &Backfill, output: Output) -> Result<()> {
     let Backfill { subscription, action, project, .. } = *wanted;
     if !action.is_a_creation() {
-        bail!("{action} tells of no object that exists; backfill takes TASKS_CREATED, ANNOTATION_CREATED, …");
+        fail!(Choice, "{action} tells of no object that exists; backfill takes TASKS_CREATED, ANNOTATION_CREATED, …");
     }
     check_known(client, &[subscription]).await?;
     let key: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&subscription, &action.name(), &project];

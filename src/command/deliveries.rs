@@ -1,6 +1,6 @@
 //! `deliveries`: what each webhook was and is owed; one in full with its attempts.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ pub async fn find_one(client: &Client, id: &str) -> Result<Option<Value>> {
 /// When there is none, or the database cannot be asked.
 pub async fn show(client: &Client, id: &str, output: Output) -> Result<()> {
     let Some(delivery) = find_one(client, id).await? else {
-        bail!("there is no delivery {id}; it may have been deleted after its retention");
+        fail!(UnknownDelivery, "there is no delivery {id}; it may have been deleted after its retention");
     };
     if output.json {
         say!("{delivery}");

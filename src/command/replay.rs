@@ -1,6 +1,6 @@
 //! `replay`: deliveries that have ended are sent again, under the id that their receiver knows.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::json;
 use tokio_postgres::Client;
 
@@ -23,7 +23,7 @@ pub async fn run(client: &Client, ids: &[i64], filter: &Filter, dry_run: bool, o
         || since.is_some()
         || until.is_some();
     if ids.is_empty() && !filtered {
-        bail!("say which deliveries: by number, or by a filter such as --state dead or --since 2h");
+        fail!(Choice, "say which deliveries: by number, or by a filter such as --state dead or --since 2h");
     }
     let mut replayed: i64 = 0;
     let mut after = 0;

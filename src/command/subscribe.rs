@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
@@ -43,12 +43,12 @@ pub struct Subscribe {
 /// When the URL, the headers or the project cannot be used, or Label Studio's tables may not be written.
 pub async fn subscribe(client: &Client, wanted: &Subscribe, output: Output) -> Result<()> {
     if !matches!(wanted.url.scheme(), "http" | "https") {
-        bail!("the URL has the scheme {:?}; only http and https are served", wanted.url.scheme());
+        fail!(Choice, "the URL has the scheme {:?}; only http and https are served", wanted.url.scheme());
     }
     if wanted.project.is_some()
         && let Some(action) = wanted.actions.iter().find(|action| action.organization_only())
     {
-        bail!("{action} goes to webhooks of the organization alone; leave out --project");
+        fail!(Choice, "{action} goes to webhooks of the organization alone; leave out --project");
     }
     let organization = organization(client, wanted).await?;
     let headers = match &wanted.headers_file {
@@ -91,9 +91,10 @@ async fn organization(client: &Client, wanted: &Subscribe) -> Result<i64> {
     let rows = client.query(include_str!("../../sql/command/organization.sql"), &[&wanted.project]).await?;
     match (rows.as_slice(), wanted.project) {
         ([only], _) => Ok(only.get("id")),
-        ([], Some(project)) => bail!("Label Studio has no project {project}"),
-        ([], None) => bail!("Label Studio has no organization yet"),
-        (several, _) => bail!(
+        ([], Some(project)) => fail!(UnknownProject, "Label Studio has no project {project}"),
+        ([], None) => fail!(UnknownProject, "Label Studio has no organization yet"),
+        (several, _) => fail!(
+            Choice,
             "Label Studio has {} organizations; name one by --organization, of {}",
             several.len(),
             several.iter().map(|row| row.get::<_, i64>("id").to_string()).collect::<Vec<_>>().join(", ")
@@ -110,12 +111,12 @@ fn parse_headers(text: &str) -> Result<Map<String, Value>> {
             line.split_once(':').with_context(|| format!("line {}: expected Name: value", number + 1))?;
         let name = name.trim();
         if name.is_empty() || !name.chars().all(|each| each.is_ascii_alphanumeric() || "-_".contains(each)) {
-            bail!("line {}: a header's name is made of letters, digits, - and _", number + 1);
+            fail!(Choice, "line {}: a header's name is made of letters, digits, - and _", number + 1);
         }
         headers.insert(name.to_owned(), json!(value.trim()));
     }
     if headers.len() > 10 {
-        bail!("Label Studio allows ten headers, not {}", headers.len());
+        fail!(Choice, "Label Studio allows ten headers, not {}", headers.len());
     }
     Ok(headers)
 }
@@ -130,7 +131,11 @@ pub async fn unsubscribe(client: &Client, ids: &[i64], confirmed: bool, output: 
     let pending: i64 =
         client.query_one(include_str!("../../sql/command/pending_of.sql"), &[&ids]).await?.get("pending");
     if pending > 0 && !confirmed {
-        bail!("{pending} deliveries wait for webhook {} and would be cancelled; add --yes to go ahead", listed(ids));
+        fail!(
+            WouldLose,
+            "{pending} deliveries wait for webhook {} and would be cancelled; add --yes to go ahead",
+            listed(ids)
+        );
     }
     client.query(include_str!("../../sql/command/unsubscribe.sql"), &[&ids]).await.map_err(explain_write)?;
     client.execute(include_str!("../../sql/command/go_on.sql"), &[&ids]).await?;

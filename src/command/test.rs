@@ -1,6 +1,6 @@
 //! `test`: a real, signed sample of an action, sent to a webhook at once.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::json;
 use tokio_postgres::Client;
@@ -35,7 +35,7 @@ pub async fn run(client: &Client, settings: &Settings, webhook: i64, action: Act
     );
     match answer.error {
         None => Ok(()),
-        Some(error) => bail!("webhook {webhook} did not take the sample: {error}"),
+        Some(error) => fail!(Endpoint, "webhook {webhook} did not take the sample: {error}"),
     }
 }
 

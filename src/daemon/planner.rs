@@ -1,9 +1,10 @@
 //! The planner's session: changes in, events and deliveries out, in one transaction each.
 
 use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use tokio::try_join;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::WrongType;
 use tokio_postgres::{Client, GenericClient, IsolationLevel};
@@ -30,11 +31,16 @@ const OBJECTS: usize = 2_000;
 /// So often a transaction is tried again at once that collided with the deliverer's.
 const MOST_COLLISIONS: usize = 100;
 
-/// Pause between looks while backends are at work.
-const PULSE: Duration = Duration::from_millis(10);
+/// Pause between looks while backends are at work; as long as the last look took, if that is longer, so
+/// that planning never takes more than half of the time of a core from Label Studio.
+const PULSE: Duration = Duration::from_millis(20);
+const LONGEST_PULSE: Duration = Duration::from_secs(1);
 
 /// And as much longer for each change that waits: the more there is to look through, the rarer.
 const EACH_WAITING: Duration = Duration::from_micros(20);
+
+/// How often it is seen to what is not urgent.
+const UPKEEP: Duration = Duration::from_secs(2);
 
 /// Plans until `stop`, and says so each time it comes round.
 ///
@@ -48,16 +54,25 @@ pub async fn run(
     is_alive: impl Fn(),
 ) -> Result<()> {
     listen::start(&session).await?;
+    session.keep_plans().await?;
+    session.statements.on(&session.client).prepare(&[gather::ACTIVITY, change::PENDING]).await?;
     let mut renderer = Renderer::default();
     let mut errors_seen = 0;
+    let mut kept_up: Option<Instant> = None;
     while !stop.is_cancelled() {
         is_alive();
-        // Asked before the changes are read; see `gather::activity`.
+        let looked = Instant::now();
         let database = session.statements.on(&session.client);
-        let activity = gather::activity(&database).await?;
-        let pending = change::pending(&database, WINDOW).await?;
-        if pending.is_empty() {
+        if kept_up.is_none_or(|kept_up| kept_up.elapsed() > UPKEEP) {
+            kept_up = Some(looked);
+            database.discard_plans().await?;
+            database.execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
             errors_seen = report_capture_errors(&database, errors_seen).await?;
+        }
+        // In this order; see `gather::activity`.
+        let (activity, pending) =
+            try_join!(gather::activity(&database, &settings.gather), change::pending(&database, WINDOW))?;
+        if pending.is_empty() {
             listen::sleep(&mut session, settings.poll, stop).await?;
             continue;
         }
@@ -75,7 +90,10 @@ pub async fn run(
             is_alive();
             commit_or_set_aside(&mut session, &mut renderer, batch, settings, metrics).await?;
         }
-        session.statements.on(&session.client).execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
+        let took = looked.elapsed();
+        if took > PULSE {
+            tokio::time::sleep(took.min(LONGEST_PULSE)).await;
+        }
     }
     Ok(())
 }
@@ -214,10 +232,11 @@ async fn commit(
         .await
         .context("beginning the planner's transaction")?;
     let database = statements.on(&transaction);
-    change::consume(&database, &seqs).await?;
-    let subscriptions = Subscriptions::read(&database, &events, organization_webhooks).await?;
-    let unwanted = |event: &&Event| subscriptions.of(event).next().is_none();
-    let heard = events.iter().any(unwanted) && is_listened_to(&database).await?;
+    let ((), subscriptions, heard) = try_join!(
+        change::consume(&database, &seqs),
+        Subscriptions::read(&database, &events, organization_webhooks),
+        is_listened_to(&database),
+    )?;
     let addressed: Vec<(&Event, Vec<i64>, bool)> = events
         .into_iter()
         .filter_map(|event| {

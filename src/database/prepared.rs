@@ -1,6 +1,8 @@
-//! Statements that are prepared once for a connection: parsing and describing them anew takes longer
-//! than most of them run. PostgreSQL still plans them for their values, since queues are empty at one
-//! moment and long at the next (`plan_cache_mode` in `sql/session.sql`).
+//! Statements that are prepared once for a connection: parsing and planning them anew takes longer
+//! than most of them run.
+//!
+//! Those that are sent together, by joining their futures, reach PostgreSQL in the order in which they are
+//! polled first, if they were [prepared](Prepared::prepare) before.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +31,25 @@ impl<C: GenericClient> Prepared<'_, C> {
     /// The client itself.
     pub fn client(&self) -> &C {
         self.client
+    }
+
+    /// Prepares statements that are not yet, so that they can be sent without waiting.
+    ///
+    /// # Errors
+    /// When PostgreSQL refuses one, or is gone.
+    pub async fn prepare(&self, statements: &[&'static str]) -> Result<(), Error> {
+        for sql in statements {
+            self.statement(sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Plans for the queues as they are from now on (`sql/steady_plans.sql`).
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn discard_plans(&self) -> Result<(), Error> {
+        self.client.batch_execute(include_str!("../../sql/discard_plans.sql")).await
     }
 
     async fn statement(&self, sql: &'static str) -> Result<Statement, Error> {

@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 
 use crate::change::Backend;
 use crate::database::Prepared;
+use crate::settings::GatherLimits;
 
 /// What a backend is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,18 +52,21 @@ pub struct Activity {
     pub writers: HashMap<Backend, Writer>,
 }
 
-/// Asks PostgreSQL about the backends that have changes waiting.
+/// The statement that [`activity`] sends.
+pub const ACTIVITY: &str = include_str!("../../sql/backend_activity.sql");
+
+/// Asks PostgreSQL about the backends that have changes waiting, where it matters what they do.
 ///
 /// Must be asked before the changes are read: then all that a backend did before it was seen
 /// idle or gone is among them.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn activity(client: &Prepared<'_, Client>) -> Result<Activity> {
-    let rows = client
-        .query(include_str!("../../sql/backend_activity.sql"), &[])
-        .await
-        .context("reading pg_stat_get_activity")?;
+pub async fn activity(client: &Prepared<'_, Client>, limits: &GatherLimits) -> Result<Activity> {
+    if limits.settle.is_zero() {
+        return Ok(Activity { now: SystemTime::now(), writers: HashMap::new() });
+    }
+    let rows = client.query(ACTIVITY, &[]).await.context("reading pg_stat_get_activity")?;
     let writers = rows
         .iter()
         .map(|row| {

@@ -56,6 +56,27 @@ async fn a_dry_run_prints_the_sql_and_changes_nothing() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_replaces_triggers_that_call_another_function() -> Result<()> {
+    let database = label_studio_database("replaced").await?;
+    let lshookd = lshookd(&database);
+    lshookd.succeed(&["install"]).await?;
+    let client = database.connect().await?;
+    client
+        .batch_execute(
+            "create function lshookd.capture_task_update() returns trigger language plpgsql as 'begin return null; end';
+             drop trigger lshookd_task_update on task;
+             create trigger lshookd_task_update after update on task
+                 for each statement execute function lshookd.capture_task_update()",
+        )
+        .await?;
+    assert!(lshookd.succeed(&["install"]).await?.contains("created trigger lshookd_task_update"));
+    assert!(lshookd.succeed(&["install"]).await?.contains("nothing to do"));
+    let left = "select count(*) from pg_proc where proname = 'capture_task_update'";
+    assert_eq!(client.query_one(left, &[]).await?.get::<_, i64>(0), 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn installing_waits_for_a_busy_table_without_holding_anybody_up() -> Result<()> {
     let database = label_studio_database("busy").await?;
     let mut blocker = database.connect().await?;

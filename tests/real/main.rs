@@ -14,6 +14,7 @@ mod label_studio;
 mod ledger;
 mod operator;
 mod replication;
+mod signatures;
 mod tls;
 mod upgrade;
 

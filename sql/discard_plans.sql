@@ -1,0 +1,2 @@
+-- Plans are made anew when they are needed next.
+discard plans;

@@ -1,0 +1,2 @@
+-- Functions of triggers that were replaced.
+drop function if exists lshookd.capture_task_update();
