@@ -4,7 +4,7 @@
 LABEL_STUDIO ?= 1.23.2
 export LSHOOKD_TEST_LABEL_STUDIO = $(LABEL_STUDIO)
 
-.PHONY: demo test test-faults test-matrix test-package bench deb lint clean
+.PHONY: demo test test-faults test-matrix test-package test-image bench deb lint clean
 
 ## Show it: the real Label Studio, lshookd beside it, and what each sends. KEEP=1 leaves it running.
 demo:
@@ -46,6 +46,10 @@ deb:
 	@target/release/lshookd completions fish >target/package/lshookd.fish
 	@cargo deb --quiet --no-build
 	@ls -l target/debian/*.deb
+
+## The image and the compose file, by a real dockerd: a quarter of an hour.
+test-image:
+	@tests/image.sh
 
 ## The package in a booted systemd with a real Label Studio: installed, used, upgraded, removed, purged.
 test-package: deb

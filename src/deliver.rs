@@ -37,7 +37,7 @@ pub use request::{Answer, Message};
 const MOST_LANES: usize = 2048;
 
 /// Bodies of more than a megabyte that are held at once, in kilobytes; one alone may be larger.
-const LARGE_BODIES: u32 = 64 * 1024;
+const LARGE_BODIES: u32 = 32 * 1024;
 
 /// How long PostgreSQL may leave a question unanswered, and how often it is asked at least while
 /// lanes are worked on. Together less than the 19 s after which it gives up on a client that has

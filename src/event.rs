@@ -87,6 +87,11 @@ impl Action {
         )
     }
 
+    /// Whether each of its objects is shown in full, and there may be many.
+    pub fn shows_many(self) -> bool {
+        matches!(self, Action::TasksCreated | Action::AnnotationsCreated)
+    }
+
     /// Whether it goes to webhooks without a project alone.
     pub fn organization_only(self) -> bool {
         matches!(self, Action::ProjectCreated | Action::ProjectDeleted)

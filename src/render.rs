@@ -3,25 +3,30 @@
 //! Relies on PostgreSQL for the JSON of a row (`row_to_json`), whose values are passed on as
 //! text, so that no number loses a digit; what differs between a row and Label Studio's
 //! serializer is mended by name, as the [catalog](crate::catalog) says. Rows are read in the
-//! caller's transaction: events of one batch see one state of the database.
+//! caller's transaction: events of one batch see one state of the database. An event with many
+//! objects is rendered piece by piece, so that an import takes no more memory than one body.
 
+mod reader;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::try_join;
-use tokio_postgres::{GenericClient, Row};
+use tokio_postgres::GenericClient;
 
-use crate::catalog::{Catalog, Shape};
+use crate::catalog::Catalog;
 use crate::database::Prepared;
 use crate::event::{Action, Event};
 use crate::label_studio;
-use row::Fields;
+use reader::{Child, Reader};
 
 /// How long the catalog is taken to stay as it is.
 const CATALOG_AGE: Duration = Duration::from_secs(1);
+
+/// Objects that are read together, at most.
+pub const PORTION: usize = 500;
 
 /// Renders events, batch by batch.
 #[derive(Default)]
@@ -29,25 +34,47 @@ pub struct Renderer {
     catalog: Option<(Instant, Catalog)>,
 }
 
-/// The objects of one batch, as JSON, by id.
-struct Objects {
+/// The rendering of the events of one transaction: what they have in common.
+pub struct Rendering<'a, C> {
+    reader: Reader<'a, C>,
     projects: HashMap<i64, String>,
+    /// By project what `$undefined$` stands for in the data of its tasks.
+    undefined_keys: HashMap<i64, String>,
+}
+
+/// The objects of one portion of events, as JSON, by id.
+struct Objects {
     tasks: HashMap<i64, String>,
     annotations: HashMap<i64, Child>,
     label_links: HashMap<i64, Child>,
     labels: HashMap<i64, String>,
 }
 
-/// An object and the one that it belongs to.
-struct Child {
-    json: String,
-    parent: Option<i64>,
-}
-
 impl Renderer {
-    /// The bodies of the events, in their order; `None` for an event whose objects are all gone.
+    /// Reads the projects of the events, each once for all of them.
     ///
-    /// Objects that were deleted meanwhile are shown as they last were.
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn begin<'a, C: GenericClient>(
+        &'a mut self,
+        client: &'a Prepared<'a, C>,
+        events: &[&Event],
+    ) -> Result<Rendering<'a, C>> {
+        let (read_at, catalog) = self.catalog.get_or_insert_with(|| (Instant::now(), Catalog::default()));
+        if *catalog == Catalog::default() || read_at.elapsed() >= CATALOG_AGE {
+            let fresh = Catalog::read(client).await?;
+            if fresh != *catalog {
+                report_not_understood(client).await?;
+            }
+            (*read_at, *catalog) = (Instant::now(), fresh);
+        }
+        let reader = Reader { client, catalog };
+        let shown = events.iter().filter(|event| event.action != Action::ProjectDeleted);
+        let (projects, undefined_keys) = reader.projects(&shown.map(|event| event.project).collect()).await?;
+        Ok(Rendering { reader, projects, undefined_keys })
+    }
+
+    /// The bodies of events that hold few objects; see [`Rendering::bodies`].
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -56,23 +83,7 @@ impl Renderer {
         client: &Prepared<'_, impl GenericClient>,
         events: &[&Event],
     ) -> Result<Vec<Option<String>>> {
-        if events.is_empty() {
-            return Ok(Vec::new());
-        }
-        let catalog = match self.catalog.take() {
-            Some((read_at, catalog)) if read_at.elapsed() < CATALOG_AGE => (read_at, catalog),
-            before => {
-                let catalog = Catalog::read(client).await?;
-                if before.is_none_or(|(_, before)| before != catalog) {
-                    report_not_understood(client).await?;
-                }
-                (Instant::now(), catalog)
-            }
-        };
-        let objects = Objects::read(client, &catalog.1, events).await;
-        self.catalog = Some(catalog);
-        let objects = objects?;
-        Ok(events.iter().map(|event| objects.body(event)).collect())
+        self.begin(client, events).await?.bodies(events).await
     }
 }
 
@@ -84,82 +95,177 @@ async fn report_not_understood(client: &Prepared<'_, impl GenericClient>) -> Res
     Ok(())
 }
 
+impl<C: GenericClient> Rendering<'_, C> {
+    /// The bodies of the events, in their order; `None` for an event whose objects are all gone.
+    ///
+    /// Objects that were deleted meanwhile are shown as they last were.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn bodies(&self, events: &[&Event]) -> Result<Vec<Option<String>>> {
+        let objects = Objects::read(&self.reader, &self.undefined_keys, events).await?;
+        Ok(events.iter().map(|event| self.body(event, &objects)).collect())
+    }
+
+    /// Hands over an event of many objects with its body; in parts, where that would exceed
+    /// `most` bytes. Nothing is handed over if the objects are all gone.
+    ///
+    /// # Errors
+    /// When the database cannot be asked, or `hand_over` fails.
+    pub async fn at_length(
+        &self,
+        event: &Event,
+        most: usize,
+        mut hand_over: impl AsyncFnMut(Event, String) -> Result<()>,
+    ) -> Result<()> {
+        let mut part = Part::default();
+        for ids in event.objects.chunks(PORTION) {
+            let portion = Event { objects: ids.to_vec(), ..*event };
+            let objects = Objects::read(&self.reader, &self.undefined_keys, &[&portion]).await?;
+            for id in ids {
+                let Some((shown, beside)) = objects.entry(event.action, *id) else {
+                    continue;
+                };
+                if !part.ids.is_empty() && part.bytes() + shown.len() + beside.map_or(0, str::len) > most {
+                    self.end(event, std::mem::take(&mut part), &mut hand_over).await?;
+                }
+                part.push(*id, shown, beside);
+            }
+        }
+        self.end(event, part, &mut hand_over).await
+    }
+
+    async fn end(
+        &self,
+        event: &Event,
+        part: Part,
+        hand_over: &mut impl AsyncFnMut(Event, String) -> Result<()>,
+    ) -> Result<()> {
+        let Some(body) = self.enclose(event, part.fields(event.action)) else {
+            return Ok(());
+        };
+        hand_over(Event { objects: part.ids, ..*event }, body).await
+    }
+
+    /// The fields of an event between its action and its project.
+    fn enclose(&self, event: &Event, fields: Option<String>) -> Option<String> {
+        let (fields, project) = (fields?, self.projects.get(&event.project)?);
+        Some(format!(r#"{{"action":"{}",{fields}"project":{project}}}"#, event.action))
+    }
+
+    fn body(&self, event: &Event, objects: &Objects) -> Option<String> {
+        let first = || event.objects.first();
+        let ids = || list(event.objects.iter().map(|id| format!(r#"{{"id":{id}}}"#)));
+        let fields = match event.action {
+            Action::ProjectDeleted => {
+                return Some(format!(r#"{{"action":"{}","project":{{"id":{}}}}}"#, event.action, event.project));
+            }
+            Action::ProjectCreated | Action::ProjectUpdated => Some(String::new()),
+            Action::TasksCreated | Action::AnnotationsCreated => {
+                let mut part = Part::default();
+                for id in &event.objects {
+                    if let Some((shown, beside)) = objects.entry(event.action, *id) {
+                        part.push(*id, shown, beside);
+                    }
+                }
+                part.fields(event.action)
+            }
+            Action::TasksDeleted => Some(format!(r#""tasks":{},"#, ids())),
+            Action::AnnotationsDeleted => Some(format!(r#""annotations":{},"#, ids())),
+            Action::AnnotationCreated | Action::AnnotationUpdated => first()
+                .and_then(|id| objects.entry(event.action, *id))
+                .map(|(annotation, task)| format!(r#""annotation":{annotation},"task":{},"#, task.unwrap_or("null"))),
+            Action::LabelLinkCreated => {
+                let links = event.objects.iter().filter_map(|id| objects.label_links.get(id)).map(|link| &link.json);
+                let links: Vec<&String> = links.collect();
+                (!links.is_empty()).then(|| format!(r#""label_link":{},"#, list(links.into_iter())))
+            }
+            Action::LabelLinkUpdated => first().and_then(|id| objects.label_links.get(id)).map(|link| {
+                let label = link.parent.and_then(|label| objects.labels.get(&label)).map_or("null", String::as_str);
+                format!(r#""label_link":{},"label":{label},"#, link.json)
+            }),
+            Action::LabelLinkDeleted => first().map(|id| format!(r#""label_link":{{"id":{id}}},"#)),
+        };
+        self.enclose(event, fields)
+    }
+}
+
+/// What has come together of an event's objects, as the insides of JSON lists: tasks, or annotations and
+/// beside each its task.
+#[derive(Default)]
+struct Part {
+    ids: Vec<i64>,
+    shown: String,
+    beside: String,
+}
+
+impl Part {
+    fn bytes(&self) -> usize {
+        self.shown.len() + self.beside.len()
+    }
+
+    fn push(&mut self, id: i64, shown: &str, beside: Option<&str>) {
+        if !self.ids.is_empty() {
+            self.shown.push(',');
+            self.beside.push(',');
+        }
+        self.ids.push(id);
+        self.shown.push_str(shown);
+        self.beside.push_str(beside.unwrap_or("null"));
+    }
+
+    fn fields(&self, action: Action) -> Option<String> {
+        if self.ids.is_empty() {
+            return None;
+        }
+        let Part { shown, beside, .. } = self;
+        Some(match action {
+            Action::TasksCreated => format!(r#""tasks":[{shown}],"#),
+            _ => format!(r#""annotation":[{shown}],"task":[{beside}],"#),
+        })
+    }
+}
+
 impl Objects {
-    async fn read(client: &Prepared<'_, impl GenericClient>, catalog: &Catalog, events: &[&Event]) -> Result<Objects> {
-        let mut projects = BTreeSet::new();
+    async fn read(
+        reader: &Reader<'_, impl GenericClient>,
+        undefined_keys: &HashMap<i64, String>,
+        events: &[&Event],
+    ) -> Result<Objects> {
         // By task the project of its event: the task itself may have left it by now.
         let mut tasks = BTreeMap::new();
         let mut annotations = BTreeSet::new();
         let mut label_links = BTreeSet::new();
         for event in events {
             match event.action {
-                Action::ProjectDeleted => continue,
                 Action::TasksCreated => tasks.extend(event.objects.iter().map(|id| (*id, event.project))),
                 action if action.is_about_annotations() => annotations.extend(&event.objects),
                 Action::LabelLinkCreated | Action::LabelLinkUpdated => label_links.extend(&event.objects),
                 _ => {}
             }
-            projects.insert(event.project);
         }
-        let reader = Reader { client, catalog };
         // Questions that do not depend on each other's answers are asked together.
-        let ((projects, undefined_keys), annotations, label_links) = try_join!(
-            reader.projects(&projects),
+        let (annotations, label_links) = try_join!(
             reader.children(include_str!("../sql/annotation_rows.sql"), "task_completion", &annotations),
             reader.children(include_str!("../sql/label_link_rows.sql"), "labels_manager_labellink", &label_links),
         )?;
-        for event in events {
+        for event in events.iter().filter(|event| event.action.is_about_annotations()) {
             let parents = event.objects.iter().filter_map(|id| annotations.get(id)?.parent);
-            if event.action.is_about_annotations() {
-                tasks.extend(parents.map(|task| (task, event.project)));
-            }
+            tasks.extend(parents.map(|task| (task, event.project)));
         }
         let labels = label_links.values().filter_map(|link| link.parent).collect();
-        let (tasks, labels) = try_join!(reader.tasks(&tasks, &undefined_keys), reader.labels(&labels))?;
-        Ok(Objects { projects, tasks, annotations, label_links, labels })
+        let (tasks, labels) = try_join!(reader.tasks(&tasks, undefined_keys), reader.labels(&labels))?;
+        Ok(Objects { tasks, annotations, label_links, labels })
     }
 
-    fn body(&self, event: &Event) -> Option<String> {
-        if event.action == Action::ProjectDeleted {
-            return Some(format!(r#"{{"action":"{}","project":{{"id":{}}}}}"#, event.action, event.project));
+    /// A task; or an annotation, and its task if that is there.
+    fn entry(&self, action: Action, id: i64) -> Option<(&str, Option<&str>)> {
+        if action == Action::TasksCreated {
+            return self.tasks.get(&id).map(|task| (task.as_str(), None));
         }
-        let project = self.projects.get(&event.project)?;
-        let ids = || list(event.objects.iter().map(|id| format!(r#"{{"id":{id}}}"#)));
-        let one = |objects: &HashMap<i64, Child>| -> Option<(String, Option<i64>)> {
-            let child = objects.get(event.objects.first()?)?;
-            Some((child.json.clone(), child.parent))
-        };
-        let parent = |parents: &HashMap<i64, String>, id: Option<i64>| {
-            id.and_then(|id| parents.get(&id)).map_or_else(|| "null".to_owned(), Clone::clone)
-        };
-        let objects = match event.action {
-            Action::ProjectCreated | Action::ProjectUpdated | Action::ProjectDeleted => String::new(),
-            Action::TasksCreated => {
-                format!(r#""tasks":{},"#, list_some(event.objects.iter().filter_map(|id| self.tasks.get(id)))?)
-            }
-            Action::TasksDeleted => format!(r#""tasks":{},"#, ids()),
-            Action::AnnotationsDeleted => format!(r#""annotations":{},"#, ids()),
-            Action::AnnotationCreated | Action::AnnotationUpdated => {
-                let (annotation, task) = one(&self.annotations)?;
-                format!(r#""annotation":{annotation},"task":{},"#, parent(&self.tasks, task))
-            }
-            Action::AnnotationsCreated => {
-                let present = || event.objects.iter().filter_map(|id| self.annotations.get(id));
-                let annotations = list_some(present().map(|annotation| &annotation.json))?;
-                let tasks = list(present().map(|annotation| parent(&self.tasks, annotation.parent)));
-                format!(r#""annotation":{annotations},"task":{tasks},"#)
-            }
-            Action::LabelLinkCreated => {
-                let links = event.objects.iter().filter_map(|id| self.label_links.get(id)).map(|link| &link.json);
-                format!(r#""label_link":{},"#, list_some(links)?)
-            }
-            Action::LabelLinkUpdated => {
-                let (link, label) = one(&self.label_links)?;
-                format!(r#""label_link":{link},"label":{},"#, parent(&self.labels, label))
-            }
-            Action::LabelLinkDeleted => format!(r#""label_link":{{"id":{}}},"#, event.objects.first()?),
-        };
-        Some(format!(r#"{{"action":"{}",{objects}"project":{project}}}"#, event.action))
+        let annotation = self.annotations.get(&id)?;
+        let task = annotation.parent.and_then(|task| self.tasks.get(&task));
+        Some((annotation.json.as_str(), task.map(String::as_str)))
     }
 }
 
@@ -174,169 +280,4 @@ fn list<T: AsRef<str>>(items: impl Iterator<Item = T>) -> String {
     }
     text.push(']');
     text
-}
-
-/// The same, or `None` where it would be empty.
-fn list_some<'a>(items: impl Iterator<Item = &'a String>) -> Option<String> {
-    let mut items = items.peekable();
-    items.peek()?;
-    Some(list(items))
-}
-
-/// Reads rows and gives them the form of Label Studio's serializers.
-struct Reader<'a, C> {
-    client: &'a Prepared<'a, C>,
-    catalog: &'a Catalog,
-}
-
-impl<C: GenericClient> Reader<'_, C> {
-    fn shape(&self, table: &str) -> Result<&Shape> {
-        self.catalog.shape(table).with_context(|| format!("Label Studio's table {table} is not on the search path"))
-    }
-
-    /// Projects with their counts; and of each the key that `$undefined$` stands for in the
-    /// data of its tasks.
-    async fn projects(&self, ids: &BTreeSet<i64>) -> Result<(HashMap<i64, String>, HashMap<i64, String>)> {
-        const COUNTS: [&str; 7] = [
-            "task_number",
-            "finished_task_number",
-            "total_annotations_number",
-            "num_tasks_with_annotations",
-            "useful_annotation_number",
-            "ground_truth_number",
-            "skipped_annotations_number",
-        ];
-        let mut projects = HashMap::new();
-        let mut undefined_keys = HashMap::new();
-        if ids.is_empty() {
-            return Ok((projects, undefined_keys));
-        }
-        let shape = self.shape("project")?;
-        let (rows, mut links, counts, predictions) = try_join!(
-            self.rows(include_str!("../sql/project_rows.sql"), ids),
-            self.links(shape, ids),
-            self.rows(include_str!("../sql/project_counts.sql"), ids),
-            self.predictions(ids),
-        )?;
-        let counts: HashMap<i64, Row> = counts.into_iter().map(|row| (row.get("id"), row)).collect();
-        for row in rows {
-            let id: i64 = row.get("id");
-            let mut fields = Fields::parse(row.get("row"))?;
-            if let Some(key) = fields.get("data_types").and_then(row::first_key) {
-                undefined_keys.insert(id, key);
-            }
-            fields.serialize_as(shape);
-            for name in COUNTS {
-                let count = counts.get(&id).map_or(0, |row| row.get::<_, i64>(name));
-                fields.push(name, count.to_string());
-            }
-            fields.push("total_predictions_number", predictions.get(&id).unwrap_or(&0).to_string());
-            fields.extend(links.remove(&id));
-            projects.insert(id, fields.to_json());
-        }
-        Ok((projects, undefined_keys))
-    }
-
-    /// How many predictions there are, by project; where there are none it is left out.
-    async fn predictions(&self, projects: &BTreeSet<i64>) -> Result<HashMap<i64, i64>> {
-        let Some(shape) = self.catalog.shape("prediction") else {
-            return Ok(HashMap::new());
-        };
-        let query = if shape.columns.contains("project_id") {
-            include_str!("../sql/prediction_counts.sql")
-        } else {
-            include_str!("../sql/prediction_counts_by_task.sql")
-        };
-        let rows = self.rows(query, projects).await?;
-        Ok(rows.iter().map(|row| (row.get("id"), row.get("predictions"))).collect())
-    }
-
-    /// Tasks, with `$undefined$` in their data replaced
-    /// (`replace_task_data_undefined_with_config_field` in Label Studio's `core/label_config.py`).
-    async fn tasks(
-        &self,
-        homes: &BTreeMap<i64, i64>,
-        undefined_keys: &HashMap<i64, String>,
-    ) -> Result<HashMap<i64, String>> {
-        let mut tasks = HashMap::new();
-        if homes.is_empty() {
-            return Ok(tasks);
-        }
-        let ids = homes.keys().copied().collect();
-        let shape = self.shape("task")?;
-        let (rows, mut links) =
-            try_join!(self.rows(include_str!("../sql/task_rows.sql"), &ids), self.links(shape, &ids))?;
-        for row in rows {
-            let id: i64 = row.get("id");
-            let mut fields = Fields::parse(row.get("row"))?;
-            if let Some(home) = homes.get(&id) {
-                fields.fill("project_id", *home);
-            }
-            let project = fields.get("project_id").and_then(|id| id.parse().ok());
-            if let Some(key) = project.and_then(|project: i64| undefined_keys.get(&project)) {
-                fields.rename_undefined("data", key)?;
-            }
-            fields.serialize_as(shape);
-            fields.extend(links.remove(&id));
-            tasks.insert(id, fields.to_json());
-        }
-        Ok(tasks)
-    }
-
-    async fn children(&self, query: &'static str, table: &str, ids: &BTreeSet<i64>) -> Result<HashMap<i64, Child>> {
-        let mut children = HashMap::new();
-        if ids.is_empty() {
-            return Ok(children);
-        }
-        let shape = self.shape(table)?;
-        let (rows, mut links) = try_join!(self.rows(query, ids), self.links(shape, ids))?;
-        for row in rows {
-            let id: i64 = row.get("id");
-            let mut fields = Fields::parse(row.get("row"))?;
-            fields.serialize_as(shape);
-            fields.extend(links.remove(&id));
-            children.insert(id, Child { json: fields.to_json(), parent: row.get("parent") });
-        }
-        Ok(children)
-    }
-
-    async fn labels(&self, ids: &BTreeSet<i64>) -> Result<HashMap<i64, String>> {
-        let mut labels = HashMap::new();
-        let Some(shape) = self.catalog.shape("labels_manager_label").filter(|_| !ids.is_empty()) else {
-            return Ok(labels);
-        };
-        for row in self.rows(include_str!("../sql/label_rows.sql"), ids).await? {
-            let mut fields = Fields::parse(row.get("row"))?;
-            fields.serialize_as(shape);
-            fields.push("links", row::numbers(&row.get::<_, Vec<i64>>("links")));
-            fields.push("projects", row::numbers(&row.get::<_, Vec<i64>>("projects")));
-            labels.insert(row.get("id"), fields.to_json());
-        }
-        Ok(labels)
-    }
-
-    async fn rows(&self, query: &'static str, ids: &BTreeSet<i64>) -> Result<Vec<Row>> {
-        let ids: Vec<i64> = ids.iter().copied().collect();
-        self.client.query(query, &[&ids]).await.context("reading Label Studio's rows for a payload")
-    }
-
-    /// The many-to-many fields of the owners; each owner has all of them.
-    async fn links(&self, shape: &Shape, owners: &BTreeSet<i64>) -> Result<HashMap<i64, Vec<(String, String)>>> {
-        let ids: Vec<i64> = owners.iter().copied().collect();
-        let mut fields: HashMap<i64, Vec<(String, String)>> = HashMap::new();
-        for link in &shape.links {
-            let rows = self
-                .client
-                .query(include_str!("../sql/linked_ids.sql"), &[&link.table, &link.own, &link.other, &ids])
-                .await
-                .with_context(|| format!("reading Label Studio's many-to-many field {}", link.field))?;
-            let mut linked: HashMap<i64, Vec<i64>> =
-                rows.iter().map(|row| (row.get("owner_id"), row.get("linked"))).collect();
-            for id in &ids {
-                let value = row::numbers(&linked.remove(id).unwrap_or_default());
-                fields.entry(*id).or_default().push((link.field.clone(), value));
-            }
-        }
-        Ok(fields)
-    }
 }

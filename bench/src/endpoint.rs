@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use bytes::Bytes;
 use lshookd_testbed::postgres::Database;
 use lshookd_testbed::{free_port, listens};
@@ -71,7 +71,8 @@ pub async fn serve(port: u16) -> Result<()> {
     let take = async |State(counter): State<Arc<AtomicU64>>, _body: Bytes| {
         counter.fetch_add(1, Ordering::Relaxed);
     };
-    let router = Router::new().route("/count", count).fallback(take).with_state(counter);
+    let router =
+        Router::new().route("/count", count).fallback(take).layer(DefaultBodyLimit::disable()).with_state(counter);
     axum::serve(tokio::net::TcpListener::bind(("127.0.0.1", port)).await?, router).await?;
     Ok(())
 }

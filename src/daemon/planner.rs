@@ -1,6 +1,6 @@
 //! The planner's session: changes in, events and deliveries out, in one transaction each.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -18,7 +18,7 @@ use crate::listen;
 use crate::metrics::Metrics;
 use crate::plan;
 use crate::queue::{self, Addressed, BodyTooLarge};
-use crate::render::Renderer;
+use crate::render::{PORTION, Renderer};
 use crate::settings::Settings;
 use crate::subscription::Subscriptions;
 
@@ -146,7 +146,7 @@ async fn commit_or_set_aside(
     let mut batches = VecDeque::from([batch]);
     let mut collisions = 0;
     while let Some(mut batch) = batches.pop_front() {
-        let error = match commit(session, renderer, &batch, settings.organization_webhooks).await {
+        let error = match commit(session, renderer, &batch, settings).await {
             Ok((changes, events)) => {
                 metrics.planned(changes, events);
                 continue;
@@ -219,7 +219,7 @@ async fn commit(
     session: &mut Session,
     renderer: &mut Renderer,
     batch: &[Planned],
-    organization_webhooks: bool,
+    settings: &Settings,
 ) -> Result<(usize, usize)> {
     let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
     let events: Vec<&Event> = batch.iter().flat_map(|planned| &planned.events).collect();
@@ -234,34 +234,65 @@ async fn commit(
     let database = statements.on(&transaction);
     let ((), subscriptions, heard) = try_join!(
         change::consume(&database, &seqs),
-        Subscriptions::read(&database, &events, organization_webhooks),
+        Subscriptions::read(&database, &events, settings.organization_webhooks),
         is_listened_to(&database),
     )?;
-    let addressed: Vec<(&Event, Vec<i64>, bool)> = events
-        .into_iter()
-        .filter_map(|event| {
-            let recipients: Vec<i64> = subscriptions.of(event).map(|subscription| subscription.webhook).collect();
-            let wants_payload = heard || subscriptions.of(event).any(|subscription| subscription.send_payload);
-            (heard || !recipients.is_empty()).then_some((event, recipients, wants_payload))
-        })
-        .collect();
-    let with_payload: Vec<&Event> =
-        addressed.iter().filter(|(_, _, wants_payload)| *wants_payload).map(|(event, _, _)| *event).collect();
-    let mut bodies = renderer.render(&database, &with_payload).await?.into_iter();
-    let mut ready = Vec::new();
-    for (event, recipients, wants_payload) in addressed {
-        let body = if wants_payload { bodies.next().flatten() } else { None };
-        if wants_payload && body.is_none() {
-            tracing::debug!(action = %event.action, project = event.project, objects = ?event.objects, "gone before it could be announced");
+    let recipients = |event: &Event| subscriptions.of(event).map(|subscription| subscription.webhook).collect();
+    let wants_payload = |event: &Event| heard || subscriptions.of(event).any(|subscription| subscription.send_payload);
+    let mut wanted = events;
+    wanted.retain(|event| heard || subscriptions.of(event).next().is_some());
+    let with_payload: Vec<&Event> = wanted.iter().copied().filter(|event| wants_payload(event)).collect();
+    let rendering = renderer.begin(&database, &with_payload).await?;
+    let mut stored = 0;
+    for portion in portions(&wanted) {
+        if let [event] = portion
+            && event.action.shows_many()
+            && event.objects.len() > PORTION
+            && wants_payload(event)
+        {
+            let store = async |part: Event, body: String| {
+                stored += 1;
+                queue::store(&database, &[Addressed { event: &part, recipients: recipients(event), body: Some(body) }])
+                    .await
+            };
+            rendering.at_length(event, settings.batch_bytes, store).await?;
             continue;
         }
-        ready.push(Addressed { event, recipients, body });
+        let shown: Vec<&Event> = portion.iter().copied().filter(|event| wants_payload(event)).collect();
+        let mut bodies = rendering.bodies(&shown).await?.into_iter();
+        let mut ready = Vec::new();
+        for event in portion {
+            let shown = wants_payload(event);
+            let body = if shown { bodies.next().flatten() } else { None };
+            if shown && body.is_none() {
+                tracing::debug!(action = %event.action, project = event.project, objects = ?event.objects, "gone before it could be announced");
+                continue;
+            }
+            ready.push(Addressed { event, recipients: recipients(event), body });
+        }
+        stored += ready.len();
+        queue::store(&database, &ready).await?;
     }
-    queue::store(&database, &ready).await?;
     transaction.commit().await.context("committing the planner's transaction")?;
-    let projects: HashSet<i64> = ready.iter().map(|addressed| addressed.event.project).collect();
-    tracing::debug!(changes = seqs.len(), events = ready.len(), projects = projects.len(), "planned");
-    Ok((seqs.len(), ready.len()))
+    tracing::debug!(changes = seqs.len(), events = stored, "planned");
+    Ok((seqs.len(), stored))
+}
+
+/// Cuts events into portions that are rendered and stored together: of a bounded number of objects, or a single
+/// event that has more.
+fn portions<'a, 'b>(events: &'b [&'a Event]) -> impl Iterator<Item = &'b [&'a Event]> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        let mut objects = 0;
+        let fits = rest.iter().take_while(|event| {
+            objects += event.objects.len();
+            objects <= PORTION
+        });
+        let length = fits.count().max(1).min(rest.len());
+        let (portion, others) = rest.split_at(length);
+        rest = others;
+        (!portion.is_empty()).then_some(portion)
+    })
 }
 
 /// Whether somebody wants to see events that nobody subscribes to.

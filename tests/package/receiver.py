@@ -1,9 +1,10 @@
-"""An endpoint on port 9000: writes what it gets into /opt/test/received, a line each, and fails
+"""An endpoint on port 9000 of loopback, or of the address that is given: writes what it gets into /opt/test/received, a line each, and fails
 while there is a file /opt/test/broken."""
 
 import http.server
 import json
 import os
+import sys
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
@@ -21,4 +22,4 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
 
-http.server.ThreadingHTTPServer(("127.0.0.1", 9000), Receiver).serve_forever()
+http.server.ThreadingHTTPServer((sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1", 9000), Receiver).serve_forever()

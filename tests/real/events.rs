@@ -38,6 +38,37 @@ async fn an_import_of_three_statements_is_one_event_with_the_rows_headers() -> R
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_import_of_large_tasks_is_cut_by_their_bytes() -> Result<()> {
+    let mut bed = Bed::lay("bytes").await?;
+    bed.webhook("/project", "{}").await?;
+    bed.lshookd = bed.lshookd.with("LSHOOKD_BATCH_BYTES", "200000");
+    let _daemon = bed.lshookd.run().await?;
+    let text = "owl ".repeat(500);
+    bed.run(&format!(
+        r#"begin;
+           select fixture.rows('task', '{{"project_id": 1, "data": {{"text": "{text}"}}}}', 700);
+           select fixture.rows('task_completion', '{{"project_id": 1, "task_id": 700}}');
+           commit;"#
+    ))
+    .await?;
+    let events = bed.receiver.expect(8).await?;
+    let ids: Vec<i64> = events.iter().flat_map(|event| event.ids("tasks")).collect();
+    assert_eq!(ids, (1..=700).collect::<Vec<_>>());
+    for event in &events {
+        assert!(event.body.to_string().len() < 210_000);
+        assert_eq!((event.action(), &event.body["project"]["task_number"]), ("TASKS_CREATED", &json!(700)));
+    }
+    // What is made in bulk has its tasks beside it.
+    bed.receiver.clear();
+    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}', 600)"#).await?;
+    let events = bed.receiver.expect(7).await?;
+    let annotations: Vec<i64> = events.iter().flat_map(|event| event.ids("annotation")).collect();
+    assert_eq!(annotations, (2..=601).collect::<Vec<_>>());
+    assert!(events.iter().all(|event| event.ids("annotation").len() == event.ids("task").len()));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_larger_than_the_batch_size_is_cut() -> Result<()> {
     let bed = Bed::lay("cut").await?;
     bed.webhook("/project", "{}").await?;

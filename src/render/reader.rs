@@ -1,0 +1,181 @@
+//! Rows of Label Studio's tables in the form of its serializers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use anyhow::{Context, Result};
+use tokio::try_join;
+use tokio_postgres::{GenericClient, Row};
+
+use super::row::{self, Fields};
+use crate::catalog::{Catalog, Shape};
+use crate::database::Prepared;
+
+/// An object and the one that it belongs to.
+pub struct Child {
+    /// The object.
+    pub json: String,
+    /// The other's id.
+    pub parent: Option<i64>,
+}
+
+/// Reads rows and gives them the form of Label Studio's serializers.
+pub struct Reader<'a, C> {
+    /// For the questions.
+    pub client: &'a Prepared<'a, C>,
+    /// What the tables look like.
+    pub catalog: &'a Catalog,
+}
+
+impl<C: GenericClient> Reader<'_, C> {
+    fn shape(&self, table: &str) -> Result<&Shape> {
+        self.catalog.shape(table).with_context(|| format!("Label Studio's table {table} is not on the search path"))
+    }
+
+    /// Projects with their counts; and of each the key that `$undefined$` stands for in the
+    /// data of its tasks.
+    pub async fn projects(&self, ids: &BTreeSet<i64>) -> Result<(HashMap<i64, String>, HashMap<i64, String>)> {
+        const COUNTS: [&str; 7] = [
+            "task_number",
+            "finished_task_number",
+            "total_annotations_number",
+            "num_tasks_with_annotations",
+            "useful_annotation_number",
+            "ground_truth_number",
+            "skipped_annotations_number",
+        ];
+        let mut projects = HashMap::new();
+        let mut undefined_keys = HashMap::new();
+        if ids.is_empty() {
+            return Ok((projects, undefined_keys));
+        }
+        let shape = self.shape("project")?;
+        let (rows, mut links, counts, predictions) = try_join!(
+            self.rows(include_str!("../../sql/project_rows.sql"), ids),
+            self.links(shape, ids),
+            self.rows(include_str!("../../sql/project_counts.sql"), ids),
+            self.predictions(ids),
+        )?;
+        let counts: HashMap<i64, Row> = counts.into_iter().map(|row| (row.get("id"), row)).collect();
+        for row in rows {
+            let id: i64 = row.get("id");
+            let mut fields = Fields::parse(row.get("row"))?;
+            if let Some(key) = fields.get("data_types").and_then(row::first_key) {
+                undefined_keys.insert(id, key);
+            }
+            fields.serialize_as(shape);
+            for name in COUNTS {
+                let count = counts.get(&id).map_or(0, |row| row.get::<_, i64>(name));
+                fields.push(name, count.to_string());
+            }
+            fields.push("total_predictions_number", predictions.get(&id).unwrap_or(&0).to_string());
+            fields.extend(links.remove(&id));
+            projects.insert(id, fields.to_json());
+        }
+        Ok((projects, undefined_keys))
+    }
+
+    /// How many predictions there are, by project; where there are none it is left out.
+    async fn predictions(&self, projects: &BTreeSet<i64>) -> Result<HashMap<i64, i64>> {
+        let Some(shape) = self.catalog.shape("prediction") else {
+            return Ok(HashMap::new());
+        };
+        let query = if shape.columns.contains("project_id") {
+            include_str!("../../sql/prediction_counts.sql")
+        } else {
+            include_str!("../../sql/prediction_counts_by_task.sql")
+        };
+        let rows = self.rows(query, projects).await?;
+        Ok(rows.iter().map(|row| (row.get("id"), row.get("predictions"))).collect())
+    }
+
+    /// Tasks, with `$undefined$` in their data replaced
+    /// (`replace_task_data_undefined_with_config_field` in Label Studio's `core/label_config.py`).
+    pub async fn tasks(
+        &self,
+        homes: &BTreeMap<i64, i64>,
+        undefined_keys: &HashMap<i64, String>,
+    ) -> Result<HashMap<i64, String>> {
+        let mut tasks = HashMap::new();
+        if homes.is_empty() {
+            return Ok(tasks);
+        }
+        let ids = homes.keys().copied().collect();
+        let shape = self.shape("task")?;
+        let (rows, mut links) =
+            try_join!(self.rows(include_str!("../../sql/task_rows.sql"), &ids), self.links(shape, &ids))?;
+        for row in rows {
+            let id: i64 = row.get("id");
+            let mut fields = Fields::parse(row.get("row"))?;
+            if let Some(home) = homes.get(&id) {
+                fields.fill("project_id", *home);
+            }
+            let project = fields.get("project_id").and_then(|id| id.parse().ok());
+            if let Some(key) = project.and_then(|project: i64| undefined_keys.get(&project)) {
+                fields.rename_undefined("data", key)?;
+            }
+            fields.serialize_as(shape);
+            fields.extend(links.remove(&id));
+            tasks.insert(id, fields.to_json());
+        }
+        Ok(tasks)
+    }
+
+    /// Annotations or label links, by a query of their rows, with what each belongs to.
+    pub async fn children(&self, query: &'static str, table: &str, ids: &BTreeSet<i64>) -> Result<HashMap<i64, Child>> {
+        let mut children = HashMap::new();
+        if ids.is_empty() {
+            return Ok(children);
+        }
+        let shape = self.shape(table)?;
+        let (rows, mut links) = try_join!(self.rows(query, ids), self.links(shape, ids))?;
+        for row in rows {
+            let id: i64 = row.get("id");
+            let mut fields = Fields::parse(row.get("row"))?;
+            fields.serialize_as(shape);
+            fields.extend(links.remove(&id));
+            children.insert(id, Child { json: fields.to_json(), parent: row.get("parent") });
+        }
+        Ok(children)
+    }
+
+    /// Labels, with their links.
+    pub async fn labels(&self, ids: &BTreeSet<i64>) -> Result<HashMap<i64, String>> {
+        let mut labels = HashMap::new();
+        let Some(shape) = self.catalog.shape("labels_manager_label").filter(|_| !ids.is_empty()) else {
+            return Ok(labels);
+        };
+        for row in self.rows(include_str!("../../sql/label_rows.sql"), ids).await? {
+            let mut fields = Fields::parse(row.get("row"))?;
+            fields.serialize_as(shape);
+            fields.push("links", row::numbers(&row.get::<_, Vec<i64>>("links")));
+            fields.push("projects", row::numbers(&row.get::<_, Vec<i64>>("projects")));
+            labels.insert(row.get("id"), fields.to_json());
+        }
+        Ok(labels)
+    }
+
+    async fn rows(&self, query: &'static str, ids: &BTreeSet<i64>) -> Result<Vec<Row>> {
+        let ids: Vec<i64> = ids.iter().copied().collect();
+        self.client.query(query, &[&ids]).await.context("reading Label Studio's rows for a payload")
+    }
+
+    /// The many-to-many fields of the owners; each owner has all of them.
+    async fn links(&self, shape: &Shape, owners: &BTreeSet<i64>) -> Result<HashMap<i64, Vec<(String, String)>>> {
+        let ids: Vec<i64> = owners.iter().copied().collect();
+        let mut fields: HashMap<i64, Vec<(String, String)>> = HashMap::new();
+        for link in &shape.links {
+            let rows = self
+                .client
+                .query(include_str!("../../sql/linked_ids.sql"), &[&link.table, &link.own, &link.other, &ids])
+                .await
+                .with_context(|| format!("reading Label Studio's many-to-many field {}", link.field))?;
+            let mut linked: HashMap<i64, Vec<i64>> =
+                rows.iter().map(|row| (row.get("owner_id"), row.get("linked"))).collect();
+            for id in &ids {
+                let value = row::numbers(&linked.remove(id).unwrap_or_default());
+                fields.entry(*id).or_default().push((link.field.clone(), value));
+            }
+        }
+        Ok(fields)
+    }
+}
