@@ -33,11 +33,14 @@ use record::Recorder;
 use request::Sender;
 pub use request::{Answer, Message};
 
-/// Most lanes that are worked on at once; the others stay due.
+/// Most lanes that are worked on at once; the others stay due, until half of them are done.
 const MOST_LANES: usize = 2048;
 
+/// Lanes that end within this time are looked after together.
+const GATHERING: Duration = Duration::from_millis(10);
+
 /// Bodies of more than a megabyte that are held at once, in kilobytes; one alone may be larger.
-const LARGE_BODIES: u32 = 32 * 1024;
+const LARGE_BODIES: u32 = 16 * 1024;
 
 /// How long PostgreSQL may leave a question unanswered, and how often it is asked at least while
 /// lanes are worked on. Together less than the 19 s after which it gives up on a client that has
@@ -115,6 +118,8 @@ pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop:
     tokio::pin!(writing);
     let mut clock = ServerClock::default();
     let mut planned_at = Instant::now();
+    let mut look_at = Instant::now();
+    let mut crowded = false;
     let outcome = loop {
         if planned_at.elapsed() > PLANS_AGE {
             planned_at = Instant::now();
@@ -122,30 +127,42 @@ pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop:
                 break Err(error.into());
             }
         }
-        let room = MOST_LANES.saturating_sub(active.len());
-        let looking = timeout(LEASE, due_lanes(shared.database(), &active, room, settings.poll, &mut clock));
-        let (due, next) = match looking.await.context("PostgreSQL is silent; another daemon may be at work").flatten() {
-            Ok(due) => due,
-            Err(error) => break Err(error),
-        };
-        for (lane, url) in due {
-            active.insert(lane);
-            let shared = Arc::clone(&shared);
-            lanes.spawn(async move { lane.work(&shared, &url).await.map(|()| lane) });
+        if look_at <= Instant::now() {
+            // Notifications that came together are answered together, by a look after the last of them.
+            while notifications.try_recv().is_ok() {}
+            let room = MOST_LANES.saturating_sub(active.len());
+            let looking = timeout(LEASE, due_lanes(shared.database(), &active, room, settings.poll, &mut clock));
+            let looking = looking.await.context("PostgreSQL is silent; another daemon may be at work").flatten();
+            let (due, next) = match looking {
+                Ok(due) => due,
+                Err(error) => break Err(error),
+            };
+            crowded = due.len() >= room;
+            for (lane, url) in due {
+                active.insert(lane);
+                let shared = Arc::clone(&shared);
+                lanes.spawn(async move { lane.work(&shared, &url).await.map(|()| lane) });
+            }
+            look_at = Instant::now() + if active.is_empty() { next } else { next.min(RENEWAL) };
         }
-        // Notifications that came together are answered together.
-        while notifications.try_recv().is_ok() {}
         tokio::select! {
             () = stop.cancelled() => break Ok(()),
             result = &mut writing => break result.and_then(|()| bail!("recording ended by itself")),
             Some(ended) = lanes.join_next() => match ended.context("a lane was cut short").flatten() {
-                Ok(lane) => { active.remove(&lane); }
+                Ok(lane) => {
+                    active.remove(&lane);
+                    // It may be due again, and others may wait for its place.
+                    if !crowded || active.len() <= MOST_LANES / 2 {
+                        look_at = look_at.min(Instant::now() + GATHERING);
+                    }
+                }
                 Err(error) => break Err(error),
             },
-            notified = notifications.recv() => if notified.is_none() {
-                break Err(anyhow::anyhow!("the connection to PostgreSQL was lost"));
+            notified = notifications.recv() => match notified {
+                Some(()) => look_at = Instant::now(),
+                None => break Err(anyhow::anyhow!("the connection to PostgreSQL was lost")),
             },
-            () = sleep(if active.is_empty() { next } else { next.min(RENEWAL) }) => {}
+            () = sleep(look_at.saturating_duration_since(Instant::now())) => {}
         }
     };
     shared.stop.cancel();

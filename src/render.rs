@@ -25,8 +25,9 @@ use reader::{Child, Reader};
 /// How long the catalog is taken to stay as it is.
 const CATALOG_AGE: Duration = Duration::from_secs(1);
 
-/// Objects that are read together, at most.
+/// Objects that are read together, at most; of an event with many, about as many as have so many bytes.
 pub const PORTION: usize = 500;
+const PORTION_BYTES: usize = 2_000_000;
 
 /// Renders events, batch by batch.
 #[derive(Default)]
@@ -119,9 +120,14 @@ impl<C: GenericClient> Rendering<'_, C> {
         mut hand_over: impl AsyncFnMut(Event, String) -> Result<()>,
     ) -> Result<()> {
         let mut part = Part::default();
-        for ids in event.objects.chunks(PORTION) {
+        let mut rest = event.objects.as_slice();
+        let mut quantity = PORTION / 5;
+        while !rest.is_empty() {
+            let (ids, others) = rest.split_at(quantity.min(rest.len()));
+            rest = others;
             let portion = Event { objects: ids.to_vec(), ..*event };
             let objects = Objects::read(&self.reader, &self.undefined_keys, &[&portion]).await?;
+            quantity = (PORTION_BYTES * ids.len() / objects.bytes().max(1)).clamp(1, PORTION);
             for id in ids {
                 let Some((shown, beside)) = objects.entry(event.action, *id) else {
                     continue;
@@ -256,6 +262,10 @@ impl Objects {
         let labels = label_links.values().filter_map(|link| link.parent).collect();
         let (tasks, labels) = try_join!(reader.tasks(&tasks, undefined_keys), reader.labels(&labels))?;
         Ok(Objects { tasks, annotations, label_links, labels })
+    }
+
+    fn bytes(&self) -> usize {
+        self.tasks.values().map(String::len).chain(self.annotations.values().map(|child| child.json.len())).sum()
     }
 
     /// A task; or an annotation, and its task if that is there.

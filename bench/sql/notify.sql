@@ -3,7 +3,7 @@ create function tell() returns trigger
     language plpgsql
 as $$
 begin
-    perform pg_notify('bare', new.id::text);
+    perform pg_notify('bare', new.project_id || ' ' || new.id);
     return null;
 end
 $$;

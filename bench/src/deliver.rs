@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Bytes;
+use axum::http::Uri;
 use futures_util::stream::{self, StreamExt};
 use lshookd_testbed::eventually;
 use tokio::sync::mpsc;
@@ -77,43 +78,52 @@ pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events
 }
 
 /// From commit to request, beside a program that listens to a notification of the writer's and posts.
-pub async fn latency(ground: &Ground, report: &mut Report) -> Result<()> {
-    let mut ours = commit_to_request(ground, true).await?;
-    let mut bare = commit_to_request(ground, false).await?;
+/// Idle, or while others annotate another project.
+pub async fn latency(ground: &Ground, report: &mut Report, busy: bool) -> Result<()> {
+    let mut ours = commit_to_request(ground, true, busy).await?;
+    let mut bare = commit_to_request(ground, false, busy).await?;
+    let load = if busy { "at half load" } else { "idle" };
     for (percent, goal) in [(50, "≤ 6"), (99, "≤ 12")] {
         let at = |all: &mut Vec<f64>| {
             all.sort_by(f64::total_cmp);
             all[(all.len() * percent / 100).min(all.len() - 1)]
         };
-        report.pairs(&format!("commit to request, {percent} %"), "ms", &[(at(&mut ours), at(&mut bare))], goal);
+        report.pairs(&format!("commit to request, {load}, {percent} %"), "ms", &[(at(&mut ours), at(&mut bare))], goal);
     }
     Ok(())
 }
 
-async fn commit_to_request(ground: &Ground, by_lshookd: bool) -> Result<Vec<f64>> {
+async fn commit_to_request(ground: &Ground, by_lshookd: bool, busy: bool) -> Result<Vec<f64>> {
     const EVENTS: usize = 500;
     let database = ground.database("latency").await?;
     let sql = database.connect().await?;
     let (arrived, mut arrivals) = mpsc::unbounded_channel();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/", listener.local_addr()?);
-    let take = async move |_body: Bytes| {
-        // Nobody waits for requests after the last one.
-        let _ = arrived.send(Instant::now());
+    let take = async move |uri: Uri, _body: Bytes| {
+        if uri.path() == "/1" {
+            // Nobody waits for requests after the last one.
+            let _ = arrived.send(Instant::now());
+        }
     };
     let serving = tokio::spawn(async move { axum::serve(listener, Router::new().fallback(take)).await });
+    sql.batch_execute(r#"select fixture.rows('project', '{"title": "Fish", "organization_id": 1}')"#).await?;
+    sql.batch_execute(r#"select fixture.rows('task', '{"project_id": 2}')"#).await?;
     let mut daemon = None;
     if by_lshookd {
-        let row = format!(
-            r#"{{"url": "{url}", "organization_id": 1, "project_id": 1, "is_active": true, "send_payload": true,
-                "send_for_all_actions": true}}"#
-        );
-        sql.execute("select fixture.rows('webhook', $1::text::jsonb)", &[&row]).await?;
+        for project in [1, 2] {
+            let row = format!(
+                r#"{{"url": "{url}{project}", "organization_id": 1, "project_id": {project}, "is_active": true,
+                    "send_payload": true, "send_for_all_actions": true}}"#
+            );
+            sql.execute("select fixture.rows('webhook', $1::text::jsonb)", &[&row]).await?;
+        }
         daemon = Some(ground.lshookd(&database).await?.with("LSHOOKD_SETTLE", "0").run().await?);
     } else {
         sql.batch_execute(include_str!("../sql/notify.sql")).await?;
         bare_program(&database.environment(), &database.name, url).await?;
     }
+    let load = if busy { Some(tokio::spawn(annotate_elsewhere(database.connect().await?))) } else { None };
     let insert = sql.prepare(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}')"#).await?;
     let mut milliseconds = Vec::new();
     for number in 0..EVENTS {
@@ -130,8 +140,19 @@ async fn commit_to_request(ground: &Ground, by_lshookd: bool) -> Result<Vec<f64>
     if let Some(daemon) = daemon {
         daemon.stop().await?;
     }
+    load.inspect(|load| load.abort());
     serving.abort();
     Ok(milliseconds)
+}
+
+/// Annotates project 2 about three hundred times a second.
+async fn annotate_elsewhere(client: tokio_postgres::Client) -> Result<()> {
+    let insert = r#"select fixture.rows('task_completion', '{"project_id": 2, "task_id": 1001}')"#;
+    let insert = client.prepare(insert).await?;
+    loop {
+        client.execute(&insert, &[]).await?;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
 }
 
 /// LISTENs, and POSTs what it hears.
@@ -146,7 +167,9 @@ async fn bare_program(environment: &[(String, String)], database: &str, url: Str
         let _held = held;
         while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
             if let AsyncMessage::Notification(heard) = message {
-                let _ = poster.post(&url).body(heard.payload().to_owned()).send().await;
+                let project = heard.payload().split(' ').next().unwrap_or_default();
+                let request = poster.post(format!("{url}{project}")).body(heard.payload().to_owned());
+                tokio::spawn(request.send());
             }
         }
     });

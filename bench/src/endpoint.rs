@@ -34,6 +34,11 @@ impl Endpoint {
         format!("http://127.0.0.1:{}/{number}", self.port)
     }
 
+    /// A URL on it that takes 200 ms to answer.
+    pub fn slow(&self) -> String {
+        format!("http://127.0.0.1:{}/slow", self.port)
+    }
+
     /// How many requests it has answered.
     pub async fn count(&self) -> Result<u64> {
         let url = format!("http://127.0.0.1:{}/count", self.port);
@@ -51,14 +56,14 @@ impl Endpoint {
     /// Webhooks of project 1 on it.
     pub async fn subscribe(&self, database: &Database, webhooks: usize) -> Result<()> {
         let client = database.connect().await?;
-        for number in 0..webhooks {
-            let row = format!(
-                r#"{{"url": "{}", "organization_id": 1, "project_id": 1, "is_active": true, "send_payload": true,
-                    "send_for_all_actions": true}}"#,
-                self.url(number)
-            );
-            client.execute("select fixture.rows('webhook', $1::text::jsonb)", &[&row]).await?;
-        }
+        let row = format!(
+            r#"{{"url": "{}", "organization_id": 1, "project_id": 1, "is_active": true, "send_payload": true,
+                "send_for_all_actions": true}}"#,
+            self.url(0)
+        );
+        let made = "select fixture.rows('webhook', $1::text::jsonb, $2::integer)";
+        client.execute(made, &[&row, &i32::try_from(webhooks)?]).await?;
+        client.batch_execute("update webhook set url = url || id").await?;
         Ok(())
     }
 }
@@ -71,8 +76,16 @@ pub async fn serve(port: u16) -> Result<()> {
     let take = async |State(counter): State<Arc<AtomicU64>>, _body: Bytes| {
         counter.fetch_add(1, Ordering::Relaxed);
     };
-    let router =
-        Router::new().route("/count", count).fallback(take).layer(DefaultBodyLimit::disable()).with_state(counter);
+    let wait = async |State(counter): State<Arc<AtomicU64>>, _body: Bytes| {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        counter.fetch_add(1, Ordering::Relaxed);
+    };
+    let router = Router::new()
+        .route("/slow", axum::routing::post(wait))
+        .route("/count", count)
+        .fallback(take)
+        .layer(DefaultBodyLimit::disable())
+        .with_state(counter);
     axum::serve(tokio::net::TcpListener::bind(("127.0.0.1", port)).await?, router).await?;
     Ok(())
 }

@@ -3,11 +3,15 @@
 //! Prints a table and writes `bench/results.md`. Ratios are medians of paired runs, with the
 //! smallest and the largest beside them.
 
+mod api;
 mod capture;
+mod cost;
 mod deliver;
 mod endpoint;
+mod load;
 mod report;
 mod rest;
+mod scale;
 
 use anyhow::Result;
 use lshookd_testbed::daemon::Lshookd;
@@ -24,20 +28,24 @@ pub struct Ground {
 
 impl Ground {
     async fn prepare() -> Result<Ground> {
-        let version = std::env::var("LSHOOKD_TEST_LABEL_STUDIO").unwrap_or_else(|_| "1.23.2".to_owned());
         // Settings of a small server that was set up for its work, the same for both sides.
         let settings = ["fsync=on", "shared_buffers=512MB", "max_wal_size=4GB", "wal_compression=on"];
         let circumstances =
             Circumstances { settings: settings.map(str::to_owned).to_vec(), ..Circumstances::default() };
         let server = Server::start_own_in(circumstances).await?.expect("PostgreSQL's programs are on this machine");
-        let template = Installation::find(&version)?.template(&server).await?;
+        let template = Installation::find(&version())?.template(&server).await?;
         let binary = std::env::var("LSHOOKD").unwrap_or_else(|_| "target/release/lshookd".to_owned());
         Ok(Ground { server, template, binary })
     }
 
+    /// A database with Label Studio's tables and nothing in them.
+    pub async fn empty_database(&self, label: &str) -> Result<Database> {
+        self.server.create(label, Some(&self.template.name)).await
+    }
+
     /// A database with a user, an organization, project 1 and a thousand tasks.
     pub async fn database(&self, label: &str) -> Result<Database> {
-        let database = self.server.create(label, Some(&self.template.name)).await?;
+        let database = self.empty_database(label).await?;
         let client = database.connect().await?;
         client.batch_execute(lshookd_testbed::FIXTURE).await?;
         client.batch_execute(include_str!("../../tests/sql/fixture.sql")).await?;
@@ -57,6 +65,11 @@ impl Ground {
     }
 }
 
+/// The version of Label Studio.
+fn version() -> String {
+    std::env::var("LSHOOKD_TEST_LABEL_STUDIO").unwrap_or_else(|_| "1.23.2".to_owned())
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     // Fails where it was done before, which is as good.
@@ -73,11 +86,35 @@ async fn main() -> Result<()> {
         capture::measure(&ground, &mut report).await?;
     }
     if is_wanted("latency") {
-        deliver::latency(&ground, &mut report).await?;
+        deliver::latency(&ground, &mut report, false).await?;
+        deliver::latency(&ground, &mut report, true).await?;
     }
     if is_wanted("drain") {
         deliver::drain(&ground, &mut report, 32, 1_000).await?;
         deliver::drain(&ground, &mut report, 1, 10_000).await?;
+    }
+    if is_wanted("api") {
+        api::measure(&ground, &mut report).await?;
+    }
+    if is_wanted("sustained") {
+        load::sustained(&ground, &mut report, 1).await?;
+        load::sustained(&ground, &mut report, 50).await?;
+    }
+    if is_wanted("large") {
+        load::large_project(&ground, &mut report).await?;
+    }
+    if is_wanted("import") {
+        scale::import(&ground, &mut report, 100_000, 1_000).await?;
+        scale::import(&ground, &mut report, 10_000, 50_000).await?;
+    }
+    if is_wanted("breadth") {
+        scale::breadth(&ground, &mut report).await?;
+    }
+    if is_wanted("daemons") {
+        scale::daemons(&ground, &mut report).await?;
+    }
+    if is_wanted("backlogs") {
+        scale::backlogs(&ground, &mut report).await?;
     }
     if is_wanted("idle") {
         rest::measure(&ground, &mut report).await?;

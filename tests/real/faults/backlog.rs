@@ -25,7 +25,11 @@ async fn write(bed: &Bed, quantity: i64) -> Result<f64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_backlog_is_kept_and_drained_in_order() -> Result<()> {
-    let (mut bed, daemon) = Bed::running("backlog").await?;
+    let mut bed = Bed::lay("backlog").await?;
+    bed.webhook("/project", "{}").await?;
+    // None of them is given up while the endpoint is away.
+    bed.lshookd = bed.lshookd.with("LSHOOKD_RETRY_SCHEDULE", &vec!["1s"; 7200].join(","));
+    let daemon = bed.lshookd.run().await?;
     bed.run(include_str!("../../sql/annotate.sql")).await?;
     bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
     bed.receiver.expect(1).await?;

@@ -1,0 +1,40 @@
+//! What lshookd takes: processor time of its own and of its PostgreSQL connections.
+
+use anyhow::{Context, Result};
+use lshookd_testbed::daemon::Daemon;
+use tokio_postgres::Client;
+
+/// The processes that do lshookd's work.
+pub struct Meter {
+    pids: Vec<u32>,
+    before: f64,
+}
+
+impl Meter {
+    /// Begins to count.
+    pub async fn start(daemon: &Daemon, sql: &Client) -> Result<Meter> {
+        let rows = sql.query("select pid from pg_stat_activity where application_name = 'lshookd'", &[]).await?;
+        let mut pids: Vec<u32> = rows.iter().map(|row| row.get::<_, i32>("pid").unsigned_abs()).collect();
+        pids.push(daemon.pid());
+        let mut meter = Meter { pids, before: 0.0 };
+        meter.before = meter.total()?;
+        Ok(meter)
+    }
+
+    /// Seconds of processor time since then.
+    pub fn seconds(&self) -> Result<f64> {
+        Ok(self.total()? - self.before)
+    }
+
+    fn total(&self) -> Result<f64> {
+        self.pids.iter().map(|pid| processor_time(*pid)).sum()
+    }
+}
+
+/// Seconds of processor time so far (proc(5), in ticks of a hundredth).
+pub fn processor_time(pid: u32) -> Result<f64> {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = line.rsplit(')').next().context("no fields")?.split_whitespace().collect();
+    let ticks = |place: usize| fields.get(place).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+    Ok((ticks(11) + ticks(12)) / 100.0)
+}
