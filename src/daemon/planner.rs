@@ -28,7 +28,7 @@ const WINDOW: i64 = 10_000;
 /// Objects that the events of one transaction are about, at most, unless one event has more.
 const OBJECTS: usize = 2_000;
 
-/// So often a transaction is tried again at once that collided with the deliverer's.
+/// So often a transaction is tried again at once that collided with the deliverer's or found a table locked.
 const MOST_COLLISIONS: usize = 100;
 
 /// Pause between looks while backends are at work; as long as the last look took, if that is longer, so
@@ -55,6 +55,7 @@ pub async fn run(
 ) -> Result<()> {
     listen::start(&session).await?;
     session.keep_plans().await?;
+    session.client.batch_execute(include_str!("../../sql/short_transactions.sql")).await?;
     session.statements.on(&session.client).prepare(&[gather::ACTIVITY, change::PENDING]).await?;
     let mut renderer = Renderer::default();
     let mut errors_seen = 0;
@@ -189,10 +190,12 @@ async fn set_aside(client: &Client, planned: &Planned, error: &anyhow::Error) ->
     Ok(())
 }
 
-/// Whether a lane that the transaction wakes was put to sleep, or given a pause, since it began.
+/// Whether a lane that the transaction wakes was put to sleep, or given a pause, since it began; or a table
+/// that it reads is locked.
 fn is_a_collision(error: &anyhow::Error) -> bool {
     let error = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>());
-    error.and_then(tokio_postgres::Error::code) == Some(&SqlState::T_R_SERIALIZATION_FAILURE)
+    let code = error.and_then(tokio_postgres::Error::code);
+    code.is_some_and(|code| [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::LOCK_NOT_AVAILABLE].contains(code))
 }
 
 /// Whether it fails with these changes for ever: a value that cannot be read or is too large,

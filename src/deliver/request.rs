@@ -170,9 +170,13 @@ fn redirect(response: &Response, from: &Url) -> Result<Option<Url>, String> {
     let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirect) else {
         return Ok(None);
     };
-    let wrong = || "the endpoint redirects to something that is no http or https URL".to_owned();
-    let next = from.join(location.to_str().map_err(|_| wrong())?).map_err(|_| wrong())?;
-    if matches!(next.scheme(), "http" | "https") { Ok(Some(next)) } else { Err(wrong()) }
+    target(location, from).map(Some)
+}
+
+fn target(location: &HeaderValue, from: &Url) -> Result<Url, String> {
+    let next = location.to_str().ok().and_then(|location| from.join(location).ok());
+    next.filter(|next| matches!(next.scheme(), "http" | "https"))
+        .ok_or_else(|| "the endpoint redirects to something that is no http or https URL".to_owned())
 }
 
 /// The webhook's headers over our defaults.
@@ -299,6 +303,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_answer_leads_anywhere_but_to_http(location: Vec<u8>) {
+            let from = parse_url("http://127.0.0.1/a").unwrap();
+            if let Ok(location) = HeaderValue::from_bytes(&location)
+                && let Ok(next) = target(&location, &from)
+            {
+                prop_assert!(matches!(next.scheme(), "http" | "https"));
+            }
+        }
+
         #[test]
         fn no_row_of_the_webhook_table_makes_it_panic(url: String, name: String, value: String) {
             let _ = parse_url(&url);

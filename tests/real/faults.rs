@@ -252,6 +252,40 @@ async fn the_network_to_postgresql_fails() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_transaction_of_ours_stays_open_for_longer_than_five_seconds() -> Result<()> {
+    let (bed, daemon) = Bed::running("short").await?;
+    let locker = bed.database.connect().await?;
+    let oldest = "select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::float8
+                  from pg_stat_activity where application_name = 'lshookd'";
+    let mut longest = 0.0f64;
+    // A payload is made of all of the project's tasks, and these cannot be read.
+    locker.batch_execute("begin; lock table task").await?;
+    bed.run("update project set title = 'Owls'").await?;
+    for _ in 0..45 {
+        seconds(0.2).await;
+        longest = longest.max(bed.sql.query_one(oldest, &[]).await?.get(0));
+    }
+    assert!(longest > 1.0, "the planner did not wait for the table: {longest} s");
+    locker.batch_execute("rollback").await?;
+    bed.receiver.expect(1).await?;
+    // A daemon that freezes is not waited for.
+    for round in 0..if_long(50, 10) {
+        bed.run(&format!("update project set title = '{round}'")).await?;
+        seconds(0.055 + 0.0005 * f64::from(round)).await;
+        daemon.signal("STOP")?;
+        let open: f64 = bed.sql.query_one(oldest, &[]).await?.get(0);
+        if open > 0.0 {
+            seconds(6.0).await;
+            longest = longest.max(bed.sql.query_one(oldest, &[]).await?.get(0));
+        }
+        daemon.signal("CONT")?;
+    }
+    assert!(longest < 5.5, "{longest} s");
+    bed.receiver.expect(1 + if_long(50, 10)).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_label_studios_is_locked() -> Result<()> {
     let (bed, _daemon) = Bed::running("lock").await?;
     let locker = bed.database.connect().await?;
