@@ -1,5 +1,7 @@
 //! One row's JSON, field by field, in the form of Label Studio's serializers.
 
+use std::borrow::Cow;
+
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -13,54 +15,55 @@ use crate::catalog::Shape;
 /// Label Studio's name for the one field of a text import (`DATA_UNDEFINED_NAME`).
 const UNDEFINED: &str = "$undefined$";
 
-/// The fields of one object, in order, their values as JSON text.
+/// The fields of one object, in order, their values as JSON text: where they stand in the row, unless they
+/// were mended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fields(Vec<(String, String)>);
+pub struct Fields<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Takes a JSON object apart; its values stay text.
     ///
     /// # Errors
     /// When it is no JSON object.
-    pub fn parse(json: &str) -> Result<Fields> {
+    pub fn parse(json: &'a str) -> Result<Fields<'a>> {
         let object: RawObject = serde_json::from_str(json).context("PostgreSQL wrote a row that is no JSON object")?;
         Ok(Fields(object.0))
     }
 
     /// The value of a field.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)
     }
 
     /// Gives a field that is null another value.
     pub fn fill(&mut self, name: &str, value: i64) {
         if let Some((_, null)) = self.0.iter_mut().find(|(field, value)| field == name && value == "null") {
-            *null = value.to_string();
+            *null = value.to_string().into();
         }
     }
 
     /// Adds a field.
     pub fn push(&mut self, name: &str, value: String) {
-        self.0.push((name.to_owned(), value));
+        self.0.push((name.to_owned().into(), value.into()));
     }
 
     /// Adds fields.
     pub fn extend(&mut self, fields: impl IntoIterator<Item = Vec<(String, String)>>) {
-        self.0.extend(fields.into_iter().flatten());
+        self.0.extend(fields.into_iter().flatten().map(|(name, value)| (name.into(), value.into())));
     }
 
     /// Gives moments and references the form of a Django REST Framework serializer.
     pub fn serialize_as(&mut self, shape: &Shape) {
         for (name, value) in &mut self.0 {
-            if shape.moments.contains(name)
+            if shape.moments.contains(&**name)
                 && let Some(moment) = moment(value)
             {
-                *value = moment;
+                *value = moment.into();
             }
-            if shape.references.contains(name)
+            if shape.references.contains(&**name)
                 && let Some(field) = name.strip_suffix("_id")
             {
-                *name = field.to_owned();
+                *name = field.to_owned().into();
             }
         }
     }
@@ -81,27 +84,38 @@ impl Fields {
         if let Some(place) = object.0.iter().position(|(name, _)| name == UNDEFINED) {
             let (_, undefined) = object.0.remove(place);
             object.0.retain(|(name, _)| name != key);
-            object.0.push((key.to_owned(), undefined));
-            *value = object.to_json();
+            object.0.push((key.into(), undefined));
+            *value = object.to_json().into();
         }
         Ok(())
     }
 
     /// Puts the object together.
     pub fn to_json(&self) -> String {
-        let mut text =
-            String::with_capacity(self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>() + 2);
+        let length = self.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>() + 2;
+        let mut text = String::with_capacity(length);
         text.push('{');
         for (name, value) in &self.0 {
             if text.len() > 1 {
                 text.push(',');
             }
-            text.push_str(&serde_json::Value::from(name.as_str()).to_string());
+            push_name(&mut text, name);
             text.push(':');
             text.push_str(value);
         }
         text.push('}');
         text
+    }
+}
+
+/// Writes a name as JSON has it; nearly none needs more than its quotes.
+fn push_name(text: &mut String, name: &str) {
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        text.push('"');
+        text.push_str(name);
+        text.push('"');
+    } else {
+        text.push_str(&serde_json::Value::from(name).to_string());
     }
 }
 
@@ -128,26 +142,32 @@ pub fn numbers(ids: &[i64]) -> String {
 
 /// The first key of a JSON object.
 pub fn first_key(json: &str) -> Option<String> {
-    json.starts_with('{').then(|| Fields::parse(json).ok()?.0.into_iter().next().map(|(name, _)| name)).flatten()
+    json.starts_with('{')
+        .then(|| Fields::parse(json).ok()?.0.into_iter().next().map(|(name, _)| name.into_owned()))
+        .flatten()
 }
 
 /// A JSON object whose values are kept as they are written.
-struct RawObject(Vec<(String, String)>);
+struct RawObject<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl<'de> Deserialize<'de> for RawObject {
+/// The name of a member, which is copied only where it is written with escapes.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for RawObject<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;
         impl<'de> Visitor<'de> for Members {
-            type Value = RawObject;
+            type Value = RawObject<'de>;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawObject, A::Error> {
-                let mut members = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-                    members.push((name, value.get().to_owned()));
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawObject<'de>, A::Error> {
+                let mut members = Vec::with_capacity(32);
+                while let Some((name, value)) = map.next_entry::<Name<'de>, &RawValue>()? {
+                    members.push((name.0, value.get().into()));
                 }
                 Ok(RawObject(members))
             }
@@ -197,7 +217,8 @@ mod tests {
     #[test]
     fn undefined_is_renamed_in_the_data_alone() {
         let renamed = |data: &str| {
-            let mut fields = Fields::parse(&format!(r#"{{"data":{data}}}"#)).unwrap();
+            let json = format!(r#"{{"data":{data}}}"#);
+            let mut fields = Fields::parse(&json).unwrap();
             fields.rename_undefined("data", "text").unwrap();
             fields.to_json()
         };
