@@ -14,20 +14,32 @@ select wanted.project_id as for_project,
        ) as actions
 from unnest($1::bigint[], $2::bigint[]) as wanted (project_id, organization_id)
 left join project on project.id = wanted.project_id
-join webhook
-  on webhook.organization_id = coalesce(
-         project.organization_id::bigint,
-         wanted.organization_id,
-         (
-             select (last_image.image ->> 'organization_id')::bigint
-             from lshookd.last_image
-             where last_image.relation = 'project' and last_image.id = wanted.project_id
-             limit 1
-         )
-     )
- and (webhook.project_id = wanted.project_id or (webhook.project_id is null and $3::boolean))
+cross join lateral (
+    select coalesce(
+               project.organization_id::bigint,
+               wanted.organization_id,
+               (
+                   select (last_image.image ->> 'organization_id')::bigint
+                   from lshookd.last_image
+                   where last_image.relation = 'project' and last_image.id = wanted.project_id
+                   limit 1
+               )
+           ) as id
+) as organization
+-- Two questions, for each of which there is an index.
+cross join lateral (
+    select *
+    from webhook
+    where webhook.project_id = wanted.project_id
+    union all
+    select *
+    from webhook
+    where webhook.project_id is null
+      and $3::boolean
+) as webhook
 left join lshookd.adoption on adoption.webhook_id = webhook.id
-where case
+where webhook.organization_id = organization.id
+  and case
           when adoption.webhook_id is null then webhook.is_active
           else adoption.released_at is not null or not webhook.is_active
       end

@@ -75,7 +75,7 @@ async fn one_endpoint_fails_for_long_beside_two_hundred_that_do_not() -> Result<
     let started = Instant::now();
     let latency = async || {
         bed.receiver.clear();
-        bed.run("update project set title = title || '.'").await?;
+        bed.run("update project set title = clock_timestamp()::text").await?;
         let written = Instant::now();
         let all = async || {
             let accepted = bed.receiver.accepted();
