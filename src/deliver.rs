@@ -121,7 +121,7 @@ pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop:
     let mut look_at = Instant::now();
     let mut crowded = false;
     let outcome = loop {
-        if planned_at.elapsed() > PLANS_AGE {
+        if planned_at.elapsed() > PLANS_AGE && !active.is_empty() {
             planned_at = Instant::now();
             if let Err(error) = shared.database().discard_plans().await {
                 break Err(error.into());

@@ -60,13 +60,16 @@ pub async fn run(
     let mut renderer = Renderer::default();
     let mut errors_seen = 0;
     let mut kept_up: Option<Instant> = None;
+    let mut worked = false;
     while !stop.is_cancelled() {
         is_alive();
         let looked = Instant::now();
         let database = session.statements.on(&session.client);
         if kept_up.is_none_or(|kept_up| kept_up.elapsed() > UPKEEP) {
             kept_up = Some(looked);
-            database.discard_plans().await?;
+            if std::mem::take(&mut worked) {
+                database.discard_plans().await?;
+            }
             database.execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
             errors_seen = report_capture_errors(&database, errors_seen).await?;
         }
@@ -84,6 +87,7 @@ pub async fn run(
             tokio::time::sleep(PULSE + EACH_WAITING * waiting).await;
             continue;
         }
+        worked = true;
         for batch in batches(units, settings) {
             if stop.is_cancelled() {
                 break;
