@@ -1,4 +1,4 @@
--- What the backends are doing that have changes waiting. pg_stat_get_activity asks about one
+-- What the backends are doing that have changes waiting, and what these are. pg_stat_get_activity asks about one
 -- backend without building the whole of pg_stat_activity; it has no row for one that is gone,
 -- and no state for one that this role may not see (see pg_read_all_stats). A connection that was
 -- young at its first captured change and speaks as Django does looks like that of one request.
@@ -6,6 +6,9 @@ with waiting as (
     select seq,
            backend,
            captured_at,
+           cardinality(ids) as objects,
+           -- An import, a storage's synchronization, a deletion in bulk, each with its annotations.
+           relation = 'task' or (relation = 'annotation' and operation <> 'update') as moves_tasks,
            case when relation = 'task' and operation = 'insert' and cardinality(ids) = 1 then ids[1] end as single_task
     from lshookd.change
     order by seq
@@ -14,6 +17,10 @@ with waiting as (
 writer as (
     select backend,
            min(captured_at) as first_change_at,
+           max(captured_at) as last_change_at,
+           count(*) as changes,
+           sum(objects) as objects,
+           bool_and(moves_tasks) as moves_tasks,
            (array_agg(single_task order by seq desc))[1] as latest_single_task
     from waiting
     group by backend
@@ -35,6 +42,11 @@ select writer.backend,
            false
        ) as request,
        lshookd.storage_in_progress(writer.latest_single_task) as storage,
+       writer.first_change_at,
+       writer.last_change_at,
+       writer.changes,
+       writer.objects,
+       writer.moves_tasks,
        clock_timestamp() as now
 from writer
 left join lateral pg_stat_get_activity(writer.backend) as activity on true;

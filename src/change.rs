@@ -69,15 +69,19 @@ pub struct Change {
     pub changed_columns: Vec<String>,
 }
 
-/// The statement that [`pending`] sends.
-pub const PENDING: &str = include_str!("../sql/pending_changes.sql");
-
 /// The oldest changes that wait, at most `limit` of them, in order.
 ///
 /// # Errors
 /// When the database cannot be asked, or holds a change that this version cannot read.
-pub async fn pending(client: &Prepared<'_, impl GenericClient>, limit: i64) -> Result<Vec<Change>> {
-    client.query(PENDING, &[&limit]).await.context("reading lshookd.change")?.iter().map(Change::from_row).collect()
+pub async fn pending(client: &Prepared<'_, impl GenericClient>, limit: usize) -> Result<Vec<Change>> {
+    let limit = i64::try_from(limit)?;
+    client
+        .query(include_str!("../sql/pending_changes.sql"), &[&limit])
+        .await
+        .context("reading lshookd.change")?
+        .iter()
+        .map(Change::from_row)
+        .collect()
 }
 
 /// Takes the changes out of the queue, as part of the caller's transaction.

@@ -17,7 +17,8 @@ use std::collections::{HashMap, HashSet};
 use crate::change::{Backend, Change, Operation, Relation};
 use crate::settings::GatherLimits;
 use activity::Writer;
-pub use activity::{ACTIVITY, Activity, activity};
+pub use activity::{Activity, activity};
+pub use ready::backends as ready;
 
 /// What belongs together: one or more transactions of one backend, in commit order.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,12 +37,10 @@ pub struct Transaction {
     pub changes: Vec<Change>,
 }
 
-/// Sorts waiting changes into the units that are ready, in the order in which they must be
-/// planned. Changes that are in none of them wait for the next look.
-///
-/// `crowded` says that more changes wait than were read: then nothing waits for a busy backend.
-pub fn gather(pending: Vec<Change>, activity: &Activity, limits: &GatherLimits, crowded: bool) -> Vec<Unit> {
-    let ready = ready::backends(&pending, activity, limits, crowded);
+/// Sorts waiting changes into the units that are `ready`, in the order in which they must be
+/// planned. Changes that are in none of them wait for the next look; so do those of a backend
+/// that was not looked at, for it made its first change after the look.
+pub fn gather(pending: Vec<Change>, activity: &Activity, ready: &HashSet<Backend>, limits: &GatherLimits) -> Vec<Unit> {
     let single_action = |backend| activity.writers.get(&backend).is_some_and(Writer::does_one_thing);
     let mut open = OpenUnits::default();
     let mut units = Vec::new();
@@ -54,7 +53,7 @@ pub fn gather(pending: Vec<Change>, activity: &Activity, limits: &GatherLimits, 
             open.add(transaction, single_action);
         }
     }
-    units.extend(open.close_backends(&ready));
+    units.extend(open.close_backends(ready));
     units
 }
 
@@ -169,7 +168,7 @@ pub mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use activity::State;
+    use activity::{State, Waiting};
     use proptest::prelude::*;
 
     pub const LIMITS: GatherLimits = GatherLimits {
@@ -211,10 +210,46 @@ pub mod tests {
         }
     }
 
+    /// What is known of these changes; there must be some.
+    pub fn waiting(changes: &[Change]) -> Waiting {
+        let moments = || changes.iter().map(|change| change.captured_at);
+        let moves_tasks = |change: &Change| match change.relation {
+            Task => true,
+            Annotation => change.operation != Update,
+            Project | Relation::LabelLink => false,
+        };
+        Waiting {
+            oldest: moments().min().unwrap(),
+            newest: moments().max().unwrap(),
+            changes: changes.len(),
+            objects: changes.iter().map(|change| change.ids.len()).sum(),
+            moves_tasks: changes.iter().all(moves_tasks),
+        }
+    }
+
     /// What the backends do at `now` milliseconds after the epoch, none of them in a request.
-    pub fn look(now: u64, states: &[(Backend, State)]) -> Activity {
-        let writer = |state| Writer { state, request: false, storage: None };
-        Activity { now: at(now), writers: states.iter().map(|(backend, state)| (*backend, writer(*state))).collect() }
+    pub fn look(now: u64, pending: &[Change], states: &[(Backend, State)]) -> Activity {
+        let writer = |backend, state| {
+            let own: Vec<Change> = pending.iter().filter(|change| change.backend == backend).cloned().collect();
+            let waiting = (!own.is_empty()).then(|| waiting(&own))?;
+            Some((backend, Writer { state, request: false, storage: None, waiting }))
+        };
+        Activity {
+            now: at(now),
+            writers: states.iter().filter_map(|(backend, state)| writer(*backend, *state)).collect(),
+        }
+    }
+
+    /// The units of these changes, as the backends are at `now`.
+    fn gathered(
+        pending: &[Change],
+        now: u64,
+        states: &[(Backend, State)],
+        limits: &GatherLimits,
+        crowded: bool,
+    ) -> Vec<Unit> {
+        let activity = look(now, pending, states);
+        gather(pending.to_vec(), &activity, &ready(&activity, limits, crowded), limits)
     }
 
     fn seqs(units: &[Unit]) -> Vec<Vec<i64>> {
@@ -230,20 +265,20 @@ pub mod tests {
     #[test]
     fn the_transactions_of_one_connection_are_one_unit_once_it_is_gone() {
         let pending = vec![change(1, 1, 7, Task, Insert, &[1]), change(2, 2, 7, Task, Insert, &[2])];
-        assert_eq!(seqs(&gather(pending.clone(), &look(3, &[(7, BUSY)]), &LIMITS, false)), Vec::<Vec<i64>>::new());
-        assert_eq!(seqs(&gather(pending, &look(3, &[(7, Gone)]), &LIMITS, false)), [[1, 2]]);
+        assert_eq!(seqs(&gathered(&pending, 3, &[(7, BUSY)], &LIMITS, false)), Vec::<Vec<i64>>::new());
+        assert_eq!(seqs(&gathered(&pending, 3, &[(7, Gone)], &LIMITS, false)), [[1, 2]]);
     }
 
     #[test]
     fn without_a_settle_time_every_transaction_stands_alone() {
         let pending = vec![change(1, 1, 7, Task, Insert, &[1]), change(2, 2, 7, Task, Insert, &[2])];
         let limits = GatherLimits { settle: Duration::ZERO, ..LIMITS };
-        assert_eq!(seqs(&gather(pending, &look(3, &[(7, BUSY)]), &limits, false)), [[1], [2]]);
+        assert_eq!(seqs(&gathered(&pending, 3, &[(7, BUSY)], &limits, false)), [[1], [2]]);
     }
 
     #[test]
     fn nothing_waits_where_more_changes_wait_than_were_read() {
-        assert_eq!(gather(vec![change(1, 1, 7, Task, Insert, &[1])], &look(2, &[(7, BUSY)]), &LIMITS, true).len(), 1);
+        assert_eq!(gathered(&[change(1, 1, 7, Task, Insert, &[1])], 2, &[(7, BUSY)], &LIMITS, true).len(), 1);
     }
 
     #[test]
@@ -253,14 +288,19 @@ pub mod tests {
             change(2, 2, 7, Task, Insert, &[1003]),
             change(3, 3, 8, Annotation, Insert, &[1]), // of task 1001
         ];
-        let units = gather(pending, &look(4, &[(7, BUSY), (8, Gone)]), &LIMITS, false);
+        let units = gathered(&pending, 4, &[(7, BUSY), (8, Gone)], &LIMITS, false);
         assert_eq!(seqs(&units), [vec![1, 2], vec![3]]);
     }
 
     #[test]
     fn deleting_a_project_waits_for_everything_in_it() {
         let pending = vec![change(1, 1, 7, Annotation, Update, &[1]), change(2, 2, 8, Project, Delete, &[1])];
-        assert_eq!(seqs(&gather(pending, &look(4, &[(7, BUSY), (8, Gone)]), &LIMITS, false)), [[1], [2]]);
+        assert_eq!(seqs(&gathered(&pending, 4, &[(7, BUSY), (8, Gone)], &LIMITS, false)), [[1], [2]]);
+    }
+
+    #[test]
+    fn a_backend_that_was_not_looked_at_waits() {
+        assert!(gathered(&[change(1, 1, 7, Task, Insert, &[1])], 2, &[], &LIMITS, false).is_empty());
     }
 
     proptest! {
@@ -279,7 +319,7 @@ pub mod tests {
                 pending.push(change(seq, transaction, backend, Annotation, operation, &[id]));
             }
             let states: Vec<_> = gone.iter().enumerate().map(|(backend, gone)| (backend as i32, if *gone { Gone } else { BUSY })).collect();
-            let units = gather(pending.clone(), &look(100, &states), &LIMITS, crowded);
+            let units = gathered(&pending, 100, &states, &LIMITS, crowded);
             let planned: Vec<i64> = seqs(&units).concat();
             let distinct: HashSet<i64> = planned.iter().copied().collect();
             prop_assert_eq!(distinct.len(), planned.len());

@@ -12,8 +12,10 @@ use crate::endpoint::Endpoint;
 use crate::report::Report;
 
 /// Seconds of one run, and how many pairs of runs.
-const SECONDS: &str = "3";
+const SECONDS: f64 = 3.0;
 const PAIRS: usize = 5;
+/// Transactions of one run of deletions: what is deleted must have been made before.
+const DELETIONS: usize = 96;
 
 /// Transactions per second with triggers and without, at one and at sixteen connections.
 pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
@@ -31,20 +33,21 @@ pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
         }
         endpoint.subscribe(&ours, 1).await?;
         let daemon = ground.lshookd(&ours).await?.run().await?;
-        for connections in ["1", "16"] {
+        for connections in [1, 16] {
             let mut pairs = Vec::new();
-            run(&ours, script, connections, "2").await?;
-            run(&bare, script, connections, "2").await?;
+            let length = if script == "delete" { Length::Transactions(DELETIONS) } else { Length::Seconds(SECONDS) };
+            run(&ours, script, connections, length, None).await?;
+            run(&bare, script, connections, length, None).await?;
             for round in 0..PAIRS {
                 // Which one goes first takes turns.
                 let pair = match round % 2 {
                     0 => {
-                        let with = run(&ours, script, connections, SECONDS).await?;
-                        (with, run(&bare, script, connections, SECONDS).await?)
+                        let with = run(&ours, script, connections, length, None).await?;
+                        (with, run(&bare, script, connections, length, None).await?)
                     }
                     _ => {
-                        let without = run(&bare, script, connections, SECONDS).await?;
-                        (run(&ours, script, connections, SECONDS).await?, without)
+                        let without = run(&bare, script, connections, length, None).await?;
+                        (run(&ours, script, connections, length, None).await?, without)
                     }
                 };
                 pairs.push(pair);
@@ -61,22 +64,30 @@ pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// One run of pgbench; transactions per second.
-async fn run(database: &Database, script: &str, connections: &str, seconds: &str) -> Result<f64> {
-    run_at(database, script, connections, seconds, None).await
+/// How long a run is.
+#[derive(Clone, Copy)]
+pub enum Length {
+    /// In time.
+    Seconds(f64),
+    /// In work, by all connections together.
+    Transactions(usize),
 }
 
-/// The same at a given rate.
-pub async fn run_at(
+/// One run of pgbench, as fast as it goes or at a given rate; transactions per second.
+pub async fn run(
     database: &Database,
     script: &str,
-    connections: &str,
-    seconds: &str,
-    rate: Option<&str>,
+    connections: usize,
+    length: Length,
+    rate: Option<usize>,
 ) -> Result<f64> {
+    let length = match length {
+        Length::Seconds(seconds) => format!("--time={seconds}"),
+        Length::Transactions(all) => format!("--transactions={}", all / connections),
+    };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sql/{script}.sql"));
     let output = Command::new("pgbench")
-        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", "--client", connections, "--time", seconds, "--file"])
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", &format!("--client={connections}"), &length, "--file"])
         .arg(path)
         .args(rate.map(|rate| format!("--rate={rate}")))
         .args(["--host=127.0.0.1", "--username=postgres", "--port", &database.port().to_string(), &database.name])

@@ -8,7 +8,7 @@ use lshookd_testbed::postgres::Database;
 use tokio_postgres::Client;
 
 use crate::Ground;
-use crate::capture;
+use crate::capture::{self, Length};
 use crate::endpoint::Endpoint;
 use crate::report::Report;
 
@@ -91,8 +91,7 @@ pub async fn large_project(ground: &Ground, report: &mut Report) -> Result<()> {
         endpoint.subscribe(&database, 1).await?;
         let daemon = ground.lshookd(&database).await?.run().await?;
         let until = Instant::now() + Duration::from_secs(SECONDS);
-        let seconds = SECONDS.to_string();
-        let rate = capture::run_at(&database, "annotate", "4", &seconds, Some("300"));
+        let rate = capture::run(&database, "annotate", 4, Length::Seconds(SECONDS as f64), Some(300));
         let (rate, lags) = tokio::try_join!(rate, lags(&sql, until))?;
         rates.push(rate);
         lag.push(in_thirds(&lags));

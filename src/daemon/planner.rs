@@ -23,7 +23,7 @@ use crate::settings::Settings;
 use crate::subscription::Subscriptions;
 
 /// Most changes that are looked at together.
-const WINDOW: i64 = 10_000;
+const WINDOW: usize = 10_000;
 
 /// Objects that the events of one transaction are about, at most, unless one event has more.
 const OBJECTS: usize = 2_000;
@@ -56,7 +56,6 @@ pub async fn run(
     listen::start(&session).await?;
     session.keep_plans().await?;
     session.client.batch_execute(include_str!("../../sql/short_transactions.sql")).await?;
-    session.statements.on(&session.client).prepare(&[gather::ACTIVITY, change::PENDING]).await?;
     let mut renderer = Renderer::default();
     let mut errors_seen = 0;
     let mut kept_up: Option<Instant> = None;
@@ -73,18 +72,22 @@ pub async fn run(
             database.execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
             errors_seen = report_capture_errors(&database, errors_seen).await?;
         }
-        // In this order; see `gather::activity`.
-        let (activity, pending) =
-            try_join!(gather::activity(&database, &settings.gather), change::pending(&database, WINDOW))?;
+        let activity = gather::activity(&database, &settings.gather).await?;
+        let waiting = activity.changes();
+        let ready = gather::ready(&activity, &settings.gather, waiting >= WINDOW);
+        if ready.is_empty() && waiting > 0 {
+            tokio::time::sleep(PULSE + EACH_WAITING * u32::try_from(waiting).unwrap_or(u32::MAX)).await;
+            continue;
+        }
+        // Read after the backends were looked at; see `gather::activity`.
+        let pending = change::pending(&database, WINDOW).await?;
         if pending.is_empty() {
             listen::sleep(&mut session, settings.poll, stop).await?;
             continue;
         }
-        let crowded = pending.len() >= WINDOW as usize;
-        let waiting = u32::try_from(pending.len()).unwrap_or(u32::MAX);
-        let units = gather::gather(pending, &activity, &settings.gather, crowded);
+        let units = gather::gather(pending, &activity, &ready, &settings.gather);
         if units.is_empty() {
-            tokio::time::sleep(PULSE + EACH_WAITING * waiting).await;
+            tokio::time::sleep(PULSE).await;
             continue;
         }
         worked = true;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use crate::change::Backend;
 use crate::database::Prepared;
@@ -34,12 +34,43 @@ pub struct Writer {
     /// Whether its latest change is a task from a storage, and that one's synchronization is
     /// still in progress.
     pub storage: Option<bool>,
+    /// Its changes.
+    pub waiting: Waiting,
+}
+
+/// The changes of a backend that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// When the first of them was captured, by the server's clock.
+    pub oldest: SystemTime,
+    /// When the last was.
+    pub newest: SystemTime,
+    /// How many they are.
+    pub changes: usize,
+    /// How many objects they are about.
+    pub objects: usize,
+    /// Nothing but tasks that come or go, with their annotations: an import, a storage's
+    /// synchronization, a deletion in bulk. These may take long.
+    pub moves_tasks: bool,
 }
 
 impl Writer {
     /// Whether all its changes are known to be of one action.
     pub fn does_one_thing(&self) -> bool {
         self.state == State::Gone || self.storage.is_some()
+    }
+}
+
+impl Waiting {
+    fn from_row(row: &Row) -> Waiting {
+        let number = |name| usize::try_from(row.get::<_, i64>(name)).unwrap_or_default();
+        Waiting {
+            oldest: row.get("first_change_at"),
+            newest: row.get("last_change_at"),
+            changes: number("changes"),
+            objects: number("objects"),
+            moves_tasks: row.get("moves_tasks"),
+        }
     }
 }
 
@@ -52,8 +83,12 @@ pub struct Activity {
     pub writers: HashMap<Backend, Writer>,
 }
 
-/// The statement that [`activity`] sends.
-pub const ACTIVITY: &str = include_str!("../../sql/backend_activity.sql");
+impl Activity {
+    /// How many changes wait.
+    pub fn changes(&self) -> usize {
+        self.writers.values().map(|writer| writer.waiting.changes).sum()
+    }
+}
 
 /// Asks PostgreSQL about the backends that have changes waiting, where it matters what they do.
 ///
@@ -66,7 +101,10 @@ pub async fn activity(client: &Prepared<'_, Client>, limits: &GatherLimits) -> R
     if limits.settle.is_zero() {
         return Ok(Activity { now: SystemTime::now(), writers: HashMap::new() });
     }
-    let rows = client.query(ACTIVITY, &[]).await.context("reading pg_stat_get_activity")?;
+    let rows = client
+        .query(include_str!("../../sql/backend_activity.sql"), &[])
+        .await
+        .context("reading pg_stat_get_activity")?;
     let writers = rows
         .iter()
         .map(|row| {
@@ -77,7 +115,8 @@ pub async fn activity(client: &Prepared<'_, Client>, limits: &GatherLimits) -> R
                 "idle" => State::Idle(lasting),
                 _ => State::Busy(lasting),
             };
-            (row.get("backend"), Writer { state, request: row.get("request"), storage: row.get("storage") })
+            let (request, storage) = (row.get("request"), row.get("storage"));
+            (row.get("backend"), Writer { state, request, storage, waiting: Waiting::from_row(row) })
         })
         .collect();
     let now = rows.first().map_or_else(SystemTime::now, |row| row.get("now"));

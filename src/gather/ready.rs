@@ -4,11 +4,11 @@
 //! Where connections live on (a pooler, a worker, somebody's psql) it is a pause; and where a
 //! connection is so busy that there is none, the age of its changes.
 
-use std::collections::{HashMap, HashSet};
-use std::time::{Duration, SystemTime};
+use std::collections::HashSet;
+use std::time::Duration;
 
 use super::activity::{Activity, State, Writer};
-use crate::change::{Backend, Change, Operation, Relation};
+use crate::change::Backend;
 use crate::settings::GatherLimits;
 
 /// The connection of a request is expected to close: a pause must be as many times longer to
@@ -29,65 +29,25 @@ const LONG_STATEMENT: Duration = Duration::from_secs(1);
 /// What is so far in the future was before PostgreSQL's clock was set back, nobody knows how long.
 const CLOCK_SET_BACK: Duration = Duration::from_secs(10);
 
-/// The changes of a backend that wait.
-struct Waiting {
-    oldest: SystemTime,
-    newest: SystemTime,
-    objects: usize,
-    /// Nothing but tasks that come or go, with their annotations: an import, a storage's
-    /// synchronization, a deletion in bulk. These may take long.
-    moves_tasks: bool,
-}
-
-impl Waiting {
-    fn of(pending: &[Change]) -> HashMap<Backend, Waiting> {
-        let mut backends: HashMap<Backend, Waiting> = HashMap::new();
-        for change in pending {
-            let waiting = backends.entry(change.backend).or_insert(Waiting {
-                oldest: change.captured_at,
-                newest: change.captured_at,
-                objects: 0,
-                moves_tasks: change.relation == Relation::Task,
-            });
-            waiting.oldest = waiting.oldest.min(change.captured_at);
-            waiting.newest = waiting.newest.max(change.captured_at);
-            waiting.objects += change.ids.len();
-            waiting.moves_tasks &= match change.relation {
-                Relation::Task => true,
-                Relation::Annotation => change.operation != Operation::Update,
-                Relation::Project | Relation::LabelLink => false,
-            };
-        }
-        backends
-    }
-}
-
-/// The backends that are done, or whose changes cannot wait.
-pub fn backends(pending: &[Change], activity: &Activity, limits: &GatherLimits, crowded: bool) -> HashSet<Backend> {
-    let is_ready = |backend: &Backend, waiting: &Waiting| {
+/// The backends that are done, or whose changes cannot wait; all of them where they are `crowded`.
+pub fn backends(activity: &Activity, limits: &GatherLimits, crowded: bool) -> HashSet<Backend> {
+    let is_ready = |writer: &Writer| {
         let since = |moment| match activity.now.duration_since(moment) {
             Ok(since) => since,
             Err(ahead) if ahead.duration() < CLOCK_SET_BACK => Duration::ZERO,
             Err(_) => Duration::MAX,
         };
-        // A backend that was not looked at made its first change after the look.
-        activity.writers.get(backend).is_some_and(|writer| {
-            settled(writer, waiting, since(waiting.newest), limits)
-                || overdue(writer, waiting, since(waiting.oldest), since(waiting.newest), limits)
-        })
+        let (oldest, newest) = (since(writer.waiting.oldest), since(writer.waiting.newest));
+        settled(writer, newest, limits) || overdue(writer, oldest, newest, limits)
     };
-    let waiting = Waiting::of(pending);
-    waiting
-        .iter()
-        .filter(|(backend, waiting)| crowded || is_ready(backend, waiting))
-        .map(|(backend, _)| *backend)
-        .collect()
+    let ready = activity.writers.iter().filter(|(_, writer)| crowded || is_ready(writer));
+    ready.map(|(backend, _)| *backend).collect()
 }
 
-fn settled(writer: &Writer, waiting: &Waiting, newest: Duration, limits: &GatherLimits) -> bool {
+fn settled(writer: &Writer, newest: Duration, limits: &GatherLimits) -> bool {
     let patience = match writer.request {
         false => limits.settle,
-        true => limits.settle * REQUEST + EACH_OBJECT * u32::try_from(waiting.objects).unwrap_or(u32::MAX),
+        true => limits.settle * REQUEST + EACH_OBJECT * u32::try_from(writer.waiting.objects).unwrap_or(u32::MAX),
     };
     match writer.state {
         State::Gone => true,
@@ -98,8 +58,8 @@ fn settled(writer: &Writer, waiting: &Waiting, newest: Duration, limits: &Gather
     }
 }
 
-fn overdue(writer: &Writer, waiting: &Waiting, oldest: Duration, newest: Duration, limits: &GatherLimits) -> bool {
-    if !waiting.moves_tasks {
+fn overdue(writer: &Writer, oldest: Duration, newest: Duration, limits: &GatherLimits) -> bool {
+    if !writer.waiting.moves_tasks {
         return oldest >= limits.limit;
     }
     let at_work = writer.storage == Some(true) || matches!(writer.state, State::Busy(time) if time >= LONG_STATEMENT);
@@ -114,7 +74,8 @@ fn quiet(writer: &Writer, limits: &GatherLimits) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gather::tests::{LIMITS, change, look};
+    use crate::change::{Change, Operation, Relation};
+    use crate::gather::tests::{LIMITS, change, look, waiting};
 
     use Operation::{Delete, Insert, Update};
     use Relation::{Annotation, Task};
@@ -122,13 +83,13 @@ mod tests {
 
     /// Whether the changes of backend 7 are ready at `now`, in milliseconds.
     fn ready(changes: &[Change], now: u64, writer: Writer) -> bool {
-        let mut activity = look(now, &[]);
-        activity.writers.insert(7, writer);
-        backends(changes, &activity, &LIMITS, false).contains(&7)
+        let mut activity = look(now, changes, &[]);
+        activity.writers.insert(7, Writer { waiting: waiting(changes), ..writer });
+        backends(&activity, &LIMITS, false).contains(&7)
     }
 
     fn old(state: State) -> Writer {
-        Writer { state, request: false, storage: None }
+        Writer { state, request: false, storage: None, waiting: waiting(&[change(1, 1, 7, Task, Insert, &[1])]) }
     }
 
     fn milliseconds(number: u64) -> Duration {
@@ -157,12 +118,6 @@ mod tests {
         let many: Vec<i64> = (0..2000).collect();
         assert!(!ready(&[change(1, 1, 7, Task, Delete, &many)], 3000, request(Idle(milliseconds(2999)))));
         assert!(ready(&[change(1, 1, 7, Task, Delete, &many)], 3000, request(Idle(milliseconds(3000)))));
-    }
-
-    #[test]
-    fn a_backend_that_was_not_looked_at_waits() {
-        let changes = [change(1, 1, 7, Task, Insert, &[1])];
-        assert!(backends(&changes, &look(2, &[]), &LIMITS, false).is_empty());
     }
 
     #[test]
