@@ -16,8 +16,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::database::Session;
 
-/// Pause while a capturing transaction is in flight, which keeps us from sleeping soundly.
-const DOZE: Duration = Duration::from_millis(20);
+/// Pauses while a capturing transaction is in flight, which keeps us from sleeping soundly: most are over
+/// at once, others take minutes.
+const SHORTEST_DOZE: Duration = Duration::from_millis(1);
+const LONGEST_DOZE: Duration = Duration::from_millis(20);
+
+/// How soundly one has slept of late.
+pub struct Sleeper {
+    doze: Duration,
+}
+
+impl Default for Sleeper {
+    fn default() -> Sleeper {
+        Sleeper { doze: SHORTEST_DOZE }
+    }
+}
 
 /// Subscribes the session to the writers' wake-up call.
 pub async fn start(session: &Session) -> Result<()> {
@@ -29,16 +42,23 @@ pub async fn start(session: &Session) -> Result<()> {
 ///
 /// # Errors
 /// When the connection is lost.
-pub async fn sleep(session: &mut Session, poll: Duration, stop: &CancellationToken) -> Result<()> {
+pub async fn sleep(
+    session: &mut Session,
+    sleeper: &mut Sleeper,
+    poll: Duration,
+    stop: &CancellationToken,
+) -> Result<()> {
     while session.notifications.try_recv().is_ok() {}
     let row = session.statements.on(&session.client).query_one(include_str!("../sql/fall_asleep.sql"), &[]).await?;
     if !row.get::<_, bool>("asleep") {
         tokio::select! {
-            () = tokio::time::sleep(DOZE) => {}
+            () = tokio::time::sleep(sleeper.doze) => {}
             () = stop.cancelled() => {}
         }
+        sleeper.doze = (sleeper.doze * 2).min(LONGEST_DOZE);
         return Ok(());
     }
+    sleeper.doze = SHORTEST_DOZE;
     let changes_wait: bool = session
         .statements
         .on(&session.client)

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use lshookd_testbed::eventually;
 use lshookd_testbed::postgres::Database;
 use tokio::process::Command;
 
@@ -11,9 +13,12 @@ use crate::Ground;
 use crate::endpoint::Endpoint;
 use crate::report::Report;
 
-/// Seconds of one run, and how many pairs of runs.
-const SECONDS: f64 = 3.0;
-const PAIRS: usize = 5;
+/// Seconds of one run, and how many pairs of runs;
+/// of annotations, by connections that never rest, longer than lshookd waits for them to do so.
+const SECONDS: usize = 12;
+const PAIRS: usize = 3;
+/// Imports of one run, each by a connection of its own, as a request of Label Studio's has.
+const IMPORTS: usize = 96;
 /// Transactions of one run of deletions: what is deleted must have been made before.
 const DELETIONS: usize = 96;
 
@@ -35,19 +40,29 @@ pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
         let daemon = ground.lshookd(&ours).await?.run().await?;
         for connections in [1, 16] {
             let mut pairs = Vec::new();
-            let length = if script == "delete" { Length::Transactions(DELETIONS) } else { Length::Seconds(SECONDS) };
-            run(&ours, script, connections, length, None).await?;
+            let length = match script {
+                "delete" => Length::Requests(DELETIONS),
+                "import" => Length::Requests(IMPORTS),
+                _ => Length::Seconds(SECONDS),
+            };
+            let ours_by_itself = async || {
+                let rate = run(&ours, script, connections, length, None).await?;
+                // What lshookd still has to do must not slow the other one down.
+                settled(&ours).await?;
+                anyhow::Ok(rate)
+            };
+            ours_by_itself().await?;
             run(&bare, script, connections, length, None).await?;
             for round in 0..PAIRS {
                 // Which one goes first takes turns.
                 let pair = match round % 2 {
                     0 => {
-                        let with = run(&ours, script, connections, length, None).await?;
+                        let with = ours_by_itself().await?;
                         (with, run(&bare, script, connections, length, None).await?)
                     }
                     _ => {
                         let without = run(&bare, script, connections, length, None).await?;
-                        (run(&ours, script, connections, length, None).await?, without)
+                        (ours_by_itself().await?, without)
                     }
                 };
                 pairs.push(pair);
@@ -64,13 +79,23 @@ pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// Waits until nothing is left to plan or to deliver.
+pub async fn settled(database: &Database) -> Result<()> {
+    let sql = database.connect().await?;
+    let idle = async || {
+        let waits = "select not exists (select from lshookd.change) and not exists (select from lshookd.delivery where state = 'pending')";
+        Ok(sql.query_one(waits, &[]).await?.get::<_, bool>(0).then_some(()))
+    };
+    eventually("all is delivered", Duration::from_secs(300), idle).await
+}
+
 /// How long a run is.
 #[derive(Clone, Copy)]
 pub enum Length {
     /// In time.
-    Seconds(f64),
-    /// In work, by all connections together.
-    Transactions(usize),
+    Seconds(usize),
+    /// In work, by all connections together, each transaction on a new one.
+    Requests(usize),
 }
 
 /// One run of pgbench, as fast as it goes or at a given rate; transactions per second.
@@ -82,12 +107,14 @@ pub async fn run(
     rate: Option<usize>,
 ) -> Result<f64> {
     let length = match length {
-        Length::Seconds(seconds) => format!("--time={seconds}"),
-        Length::Transactions(all) => format!("--transactions={}", all / connections),
+        Length::Seconds(seconds) => vec![format!("--time={seconds}")],
+        Length::Requests(all) => vec!["--connect".to_owned(), format!("--transactions={}", all / connections)],
     };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sql/{script}.sql"));
     let output = Command::new("pgbench")
-        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", &format!("--client={connections}"), &length, "--file"])
+        .args(["--no-vacuum", "--protocol=prepared", "--jobs=2", &format!("--client={connections}")])
+        .args(length)
+        .arg("--file")
         .arg(path)
         .args(rate.map(|rate| format!("--rate={rate}")))
         .args(["--host=127.0.0.1", "--username=postgres", "--port", &database.port().to_string(), &database.name])

@@ -91,7 +91,7 @@ pub async fn large_project(ground: &Ground, report: &mut Report) -> Result<()> {
         endpoint.subscribe(&database, 1).await?;
         let daemon = ground.lshookd(&database).await?.run().await?;
         let until = Instant::now() + Duration::from_secs(SECONDS);
-        let rate = capture::run(&database, "annotate", 4, Length::Seconds(SECONDS as f64), Some(300));
+        let rate = capture::run(&database, "annotate", 4, Length::Seconds(SECONDS as usize), Some(300));
         let (rate, lags) = tokio::try_join!(rate, lags(&sql, until))?;
         rates.push(rate);
         lag.push(in_thirds(&lags));

@@ -1,12 +1,13 @@
 //! What more of something costs: a longer backlog, more webhooks, projects or daemons, larger imports.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
-use lshookd_testbed::eventually;
+use lshookd_testbed::postgres::Database;
 use tokio::process::Command;
 
 use crate::Ground;
+use crate::capture;
 use crate::cost::Meter;
 use crate::endpoint::Endpoint;
 use crate::report::Report;
@@ -77,7 +78,7 @@ pub async fn breadth(ground: &Ground, report: &mut Report) -> Result<()> {
         let daemon = ground.lshookd(&database).await?.run().await?;
         let meter = Meter::start(&daemon, &sql).await?;
         sql.execute("update task_completion set updated_at = now()", &[]).await?;
-        finished(&endpoint, &sql, DELIVERIES as u64).await?;
+        finished(&endpoint, &database, DELIVERIES as u64).await?;
         let each = meter.seconds()? * 1e6 / DELIVERIES as f64;
         let reference = *reference.get_or_insert(each);
         report.pairs(&format!("processor time of a delivery, {webhooks} webhooks"), "µs", &[(each, reference)], "flat");
@@ -95,7 +96,7 @@ pub async fn breadth(ground: &Ground, report: &mut Report) -> Result<()> {
         for _ in 0..DELIVERIES / projects {
             sql.execute("update task_completion set updated_at = clock_timestamp()", &[]).await?;
         }
-        finished(&endpoint, &sql, DELIVERIES as u64).await?;
+        finished(&endpoint, &database, DELIVERIES as u64).await?;
         let each = meter.seconds()? * 1e6 / DELIVERIES as f64;
         let reference = *reference.get_or_insert(each);
         report.pairs(&format!("processor time of a delivery, {projects} projects"), "µs", &[(each, reference)], "flat");
@@ -117,7 +118,7 @@ pub async fn import(ground: &Ground, report: &mut Report, tasks: usize, bytes: u
     );
     sql.execute(&text, &[]).await?;
     let started = Instant::now();
-    finished(&endpoint, &sql, 1).await?;
+    finished(&endpoint, &database, 1).await?;
     let ours = started.elapsed().as_secs_f64();
     let memory = daemon.peak_kilobytes()? / 1000;
     daemon.stop().await?;
@@ -138,11 +139,7 @@ pub async fn import(ground: &Ground, report: &mut Report, tasks: usize, bytes: u
 }
 
 /// Waits until so many requests have come at least, nothing waits any more, and all is recorded.
-async fn finished(endpoint: &Endpoint, sql: &tokio_postgres::Client, requests: u64) -> Result<()> {
+async fn finished(endpoint: &Endpoint, database: &Database, requests: u64) -> Result<()> {
     endpoint.reaches(requests).await?;
-    let idle = async || {
-        let waits = "select not exists (select from lshookd.change) and not exists (select from lshookd.delivery where state = 'pending')";
-        Ok(sql.query_one(waits, &[]).await?.get::<_, bool>(0).then_some(()))
-    };
-    eventually("all is delivered", Duration::from_secs(300), idle).await
+    capture::settled(database).await
 }

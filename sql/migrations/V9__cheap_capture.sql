@@ -35,31 +35,25 @@ begin
 end
 $$;
 
-create function lshookd.note_moved_task(id bigint, origin bigint, target bigint) returns void
-    language plpgsql
-    security definer
-    set search_path = pg_catalog, pg_temp
-as $$
-declare
-    noted text := concat(current_setting('lshookd.task_moves', true), id, ' ', origin, ' ', target, ',');
-begin
-    perform set_config('lshookd.task_moves', noted, true);
-    if length(noted) > 16000 then
-        perform lshookd.write_task_moves();
-    end if;
-end
-$$;
-
 -- Only a task's move out of its project or into one is an event. Label Studio deletes tasks by
 -- first setting their project to null.
 create function lshookd.note_task_move() returns trigger
     language plpgsql
     security definer
 as $$
+declare
+    noted text;
 begin
     if (new.project_id is null) operator(pg_catalog.<>) (old.project_id is null)
        or new.project_id operator(pg_catalog.<>) old.project_id then
-        perform lshookd.note_moved_task(new.id, old.project_id, new.project_id);
+        noted := pg_catalog.concat(
+            pg_catalog.current_setting('lshookd.task_moves', true),
+            new.id, ' ', old.project_id, ' ', new.project_id, ','
+        );
+        perform pg_catalog.set_config('lshookd.task_moves', noted, true);
+        if pg_catalog.length(noted) operator(pg_catalog.>) 8000 then
+            perform lshookd.write_task_moves();
+        end if;
     end if;
     return null;
 exception when others then

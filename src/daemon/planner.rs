@@ -29,7 +29,10 @@ const WINDOW: usize = 10_000;
 const OBJECTS: usize = 2_000;
 
 /// So often a transaction is tried again at once that collided with the deliverer's or found a table locked.
-const MOST_COLLISIONS: usize = 100;
+const MOST_COLLISIONS: usize = 500;
+
+/// And this long after: the other one is done by then.
+const AFTER_COLLISION: Duration = Duration::from_millis(1);
 
 /// Pause between looks while backends are at work; as long as the last look took, if that is longer, so
 /// that planning never takes more than half of the time of a core from Label Studio.
@@ -57,6 +60,7 @@ pub async fn run(
     session.keep_plans().await?;
     session.client.batch_execute(include_str!("../../sql/short_transactions.sql")).await?;
     let mut renderer = Renderer::default();
+    let mut sleeper = listen::Sleeper::default();
     let mut errors_seen = 0;
     let mut kept_up: Option<Instant> = None;
     let mut worked = false;
@@ -82,7 +86,7 @@ pub async fn run(
         // Read after the backends were looked at; see `gather::activity`.
         let pending = change::pending(&database, WINDOW).await?;
         if pending.is_empty() {
-            listen::sleep(&mut session, settings.poll, stop).await?;
+            listen::sleep(&mut session, &mut sleeper, settings.poll, stop).await?;
             continue;
         }
         let units = gather::gather(pending, &activity, &ready, &settings.gather);
@@ -164,7 +168,7 @@ async fn commit_or_set_aside(
         if is_a_collision(&error) && collisions < MOST_COLLISIONS {
             collisions += 1;
             batches.push_front(batch);
-            tokio::time::sleep(PULSE).await;
+            tokio::time::sleep(AFTER_COLLISION).await;
             continue;
         }
         if !is_the_datas_fault(&session.client, &error) {
