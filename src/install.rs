@@ -261,7 +261,11 @@ async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
     let done: Vec<i32> = applied(client).await?.iter().map(Migration::version).collect();
     say!("-- What `lshookd install` would run beside Label Studio's schema {schema}.");
     say!("{}", include_str!("../sql/create_schema.sql").trim());
-    for migration in runner().get_migrations().iter().filter(|migration| !done.contains(&migration.version())) {
+    let mut migrations = runner().get_migrations().clone();
+    migrations.retain(|migration| !done.contains(&migration.version()));
+    // They come by name, V10 before V2.
+    migrations.sort_by_key(Migration::version);
+    for migration in &migrations {
         say!("\n-- Migration {migration}; recorded in {HISTORY}.");
         say!("{}", migration.sql().unwrap_or_default().trim());
     }

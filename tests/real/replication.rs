@@ -56,6 +56,15 @@ async fn label_studios_tables_are_published_and_subscribed_to() -> Result<()> {
     let forgotten = async || Ok((bed.number("select count(*) from lshookd.last_image").await? == 0).then_some(()));
     eventually("images are forgotten", Duration::from_secs(10), forgotten).await?;
     assert!(!daemon.log().contains("starting over"), "{}", daemon.log());
+    // Whatever of ours rows are deleted from can name them.
+    let nameless = bed
+        .number(
+            "select count(*) from pg_class
+             where relnamespace = 'lshookd'::regnamespace and relkind = 'r' and relreplident = 'd'
+               and not exists (select from pg_index where indrelid = pg_class.oid and indisprimary)",
+        )
+        .await?;
+    assert_eq!(nameless, 0);
     let arrived = async || Ok(copy.query_opt("select from task where id = 2", &[]).await?.map(drop));
     eventually("the subscriber has the task", Duration::from_secs(30), arrived).await
 }
