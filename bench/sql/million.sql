@@ -21,6 +21,8 @@ begin
     perform fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "result": [{"value": {"choices": ["owl"]}}]}', 1000000);
     -- Each task has its own.
     update task_completion set task_id = 1000 + id where id <= 1000000;
+    -- Else the checks of references wait for the end, and indexes with them.
+    set constraints all immediate;
     for saved in select definition from saved_index loop
         execute saved;
     end loop;
