@@ -82,7 +82,7 @@ impl Code {
         }
     }
 
-    /// The code of an error, wherever in its causes it is told.
+    /// The code of an error, whatever was said of it afterwards.
     pub fn of(error: &anyhow::Error) -> Code {
         if error.is::<SettingError>() {
             return Code::Setting;
