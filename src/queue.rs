@@ -90,6 +90,7 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
     // Sent together: a delivery refers to its event, and must come after it.
     client.prepare(&[STORE_EVENTS, STORE_DELIVERIES, ENSURE_SECRETS, WAKE_LANES]).await?;
     let stored = try_join!(
+        biased;
         client.execute(STORE_EVENTS, &event),
         client.execute(STORE_DELIVERIES, &delivery),
         client.execute(ENSURE_SECRETS, std::slice::from_ref(&webhook)),

@@ -99,8 +99,7 @@ pub async fn run(
             if stop.is_cancelled() {
                 break;
             }
-            is_alive();
-            commit_or_set_aside(&mut session, &mut renderer, batch, settings, metrics).await?;
+            commit_or_set_aside(&mut session, &mut renderer, batch, settings, metrics, &is_alive).await?;
         }
         let took = looked.elapsed();
         if took > PULSE {
@@ -154,10 +153,12 @@ async fn commit_or_set_aside(
     batch: Vec<Planned>,
     settings: &Settings,
     metrics: &Metrics,
+    is_alive: &impl Fn(),
 ) -> Result<()> {
     let mut batches = VecDeque::from([batch]);
     let mut collisions = 0;
     while let Some(mut batch) = batches.pop_front() {
+        is_alive();
         let error = match commit(session, renderer, &batch, settings).await {
             Ok((changes, events)) => {
                 metrics.planned(changes, events);
