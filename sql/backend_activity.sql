@@ -8,7 +8,11 @@ with waiting as (
            captured_at,
            cardinality(ids) as objects,
            -- An import, a storage's synchronization, a deletion in bulk, each with its annotations.
-           relation = 'task' or (relation = 'annotation' and operation <> 'update') as moves_tasks,
+           -- What is watched beside it does not tell.
+           relation = 'task' or (relation = 'annotation' and operation <> 'update') or relation like 'watched\_%'
+               as moves_tasks,
+           relation like 'watched\_%' as watched,
+           relation = 'watched_storage' and detail @> '{status=in_progress}' as urgent,
            case when relation = 'task' and operation = 'insert' and cardinality(ids) = 1 then ids[1] end as single_task
     from lshookd.change
     order by seq
@@ -21,7 +25,8 @@ writer as (
            count(*) as changes,
            sum(objects) as objects,
            bool_and(moves_tasks) as moves_tasks,
-           (array_agg(single_task order by seq desc))[1] as latest_single_task
+           bool_or(urgent) as urgent,
+           (array_agg(single_task order by seq desc) filter (where not watched))[1] as latest_single_task
     from waiting
     group by backend
 )
@@ -47,6 +52,7 @@ select writer.backend,
        writer.changes,
        writer.objects,
        writer.moves_tasks,
+       coalesce(writer.urgent, false) as urgent,
        clock_timestamp() as now
 from writer
 left join lateral pg_stat_get_activity(writer.backend) as activity on true;

@@ -1,7 +1,16 @@
--- Forgets who delivers webhooks that are gone, and that they were paused.
+-- Forgets who delivers webhooks that are gone, that they were paused, and what they wanted beyond
+-- Label Studio's actions.
 with gone as (
     delete from lshookd.adoption
     where not exists (select from webhook where webhook.id = adoption.webhook_id)
+),
+wanted as (
+    delete from lshookd.wanted_action
+    where not exists (select from webhook where webhook.id = wanted_action.webhook_id)
+),
+preferred as (
+    delete from lshookd.preference
+    where not exists (select from webhook where webhook.id = preference.webhook_id)
 )
 delete from lshookd.pause
 where webhook_id is not null

@@ -1,7 +1,8 @@
 -- The webhooks that lshookd serves and that concern the given projects: their own, and those of
--- their organization where these are served ($3). The organization of a project that is deleted
--- comes with the event ($2), or is in the project's last image.
+-- their organization where these are served ($3). The organization of a project that is deleted,
+-- or of what has no project (0), comes with the event ($2), or is in the project's last image.
 select wanted.project_id as for_project,
+       wanted.organization_id as for_organization,
        webhook.id::bigint as webhook,
        webhook.project_id is null as organization_wide,
        adoption.released_at,
@@ -11,7 +12,14 @@ select wanted.project_id as for_project,
            select webhook_action.action::text
            from webhook_action
            where webhook_action.webhook_id = webhook.id
-       ) as actions
+       ) as actions,
+       array(
+           select wanted_action.action
+           from lshookd.wanted_action
+           where wanted_action.webhook_id = webhook.id
+       ) as more_actions,
+       coalesce(preference.enrich_deletions, false) as enrich_deletions,
+       coalesce(preference.previous, false) as previous
 from unnest($1::bigint[], $2::bigint[]) as wanted (project_id, organization_id)
 left join project on project.id = wanted.project_id
 cross join lateral (
@@ -38,6 +46,7 @@ cross join lateral (
       and $3::boolean
 ) as webhook
 left join lshookd.adoption on adoption.webhook_id = webhook.id
+left join lshookd.preference on preference.webhook_id = webhook.id
 where webhook.organization_id = organization.id
   and case
           when adoption.webhook_id is null then webhook.is_active

@@ -11,10 +11,28 @@ use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
 use crate::database::Prepared;
+use crate::event::Kind;
 
 /// Label Studio's tables, by name.
 #[derive(Debug, Default, PartialEq)]
-pub struct Catalog(HashMap<String, Shape>);
+pub struct Catalog(HashMap<String, Shape>, Chosen);
+
+/// Of what lshookd shows chosen fields alone (`lshookd.shown`), those that hold a moment.
+#[derive(Debug, PartialEq)]
+struct Chosen {
+    storage: Shape,
+    user: Shape,
+}
+
+impl Default for Chosen {
+    fn default() -> Chosen {
+        let moments = |names: &[&str]| Shape {
+            moments: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Shape::default()
+        };
+        Chosen { storage: moments(&["created_at", "last_sync"]), user: moments(&["date_joined"]) }
+    }
+}
 
 /// What the columns of one table become.
 #[derive(Debug, Default, PartialEq)]
@@ -67,7 +85,23 @@ impl Catalog {
                 Link { field: row.get("field"), table: row.get("link"), own: row.get("own"), other: row.get("other") };
             shapes.entry(row.get("relation")).or_default().links.push(link);
         }
-        Ok(Catalog(shapes))
+        Ok(Catalog(shapes, Chosen::default()))
+    }
+
+    /// The shape of rows that watching triggers saw; without one, they are shown as they are.
+    pub fn shape_of(&self, kind: Kind) -> Option<&Shape> {
+        match kind {
+            Kind::Project => self.shape("project"),
+            Kind::Task => self.shape("task"),
+            Kind::Annotation => self.shape("task_completion"),
+            Kind::LabelLink => self.shape("labels_manager_labellink"),
+            Kind::Prediction => self.shape("prediction"),
+            Kind::Draft => self.shape("tasks_annotationdraft"),
+            Kind::Label => self.shape("labels_manager_label"),
+            Kind::Comment => self.shape("comments_comment").or_else(|| self.shape("comment")),
+            Kind::Storage => Some(&self.1.storage),
+            Kind::User => Some(&self.1.user),
+        }
     }
 
     /// The shape of a table that is there.

@@ -22,6 +22,29 @@ pub enum Relation {
     Annotation,
     /// `labels_manager_labellink`
     LabelLink,
+    /// What a watching trigger saw in a table, beyond what Label Studio has actions for.
+    Watched(Watched),
+}
+
+/// What is watched for, where some subscription wants to hear of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Watched {
+    /// `task`
+    Task,
+    /// `task_completion`
+    Annotation,
+    /// `prediction`
+    Prediction,
+    /// `tasks_annotationdraft`
+    Draft,
+    /// `io_storages_…storage`
+    Storage,
+    /// `comments_comment`
+    Comment,
+    /// `htx_user`
+    User,
+    /// `labels_manager_label`
+    Label,
 }
 
 /// What was done to the rows of a change.
@@ -58,14 +81,16 @@ pub struct Change {
     /// The objects, ascending.
     pub ids: Vec<i64>,
     /// Beside each id its parent: an annotation's task, a link's label, a deleted project's
-    /// organization. Empty where the relation has none.
+    /// organization; a prediction's, draft's or comment's task, a user's or label's organization.
+    /// Empty where the relation has none.
     pub parents: Vec<Option<i64>>,
     /// Annotations inserted in bulk rather than submitted one by one.
     pub bulk: bool,
     /// Tasks moved, or annotations deleted, by a statement of Label Studio's own and not by some
     /// other client's.
     pub by_label_studio: bool,
-    /// Names of the columns an update of a project changed.
+    /// Names of the columns an update of a project changed, or that a watching trigger saw change:
+    /// of true and false, and of a status, with what they hold now, as `name=value`.
     pub changed_columns: Vec<String>,
 }
 
@@ -100,12 +125,27 @@ pub async fn consume(client: &Prepared<'_, impl GenericClient>, seqs: &[i64]) ->
 }
 
 impl Change {
+    /// Whether it is announced at once, though its writer is still at work: a storage's synchronization
+    /// began.
+    pub fn is_urgent(&self) -> bool {
+        self.relation == Relation::Watched(Watched::Storage)
+            && self.changed_columns.iter().any(|fact| fact == "status=in_progress")
+    }
+
     fn from_row(row: &Row) -> Result<Change> {
         let relation = match row.get("relation") {
             "project" => Relation::Project,
             "task" => Relation::Task,
             "annotation" => Relation::Annotation,
             "label_link" => Relation::LabelLink,
+            "watched_task" => Relation::Watched(Watched::Task),
+            "watched_annotation" => Relation::Watched(Watched::Annotation),
+            "watched_prediction" => Relation::Watched(Watched::Prediction),
+            "watched_draft" => Relation::Watched(Watched::Draft),
+            "watched_storage" => Relation::Watched(Watched::Storage),
+            "watched_comment" => Relation::Watched(Watched::Comment),
+            "watched_user" => Relation::Watched(Watched::User),
+            "watched_label" => Relation::Watched(Watched::Label),
             other => bail!("lshookd.change names the relation {other:?}, which this version does not know"),
         };
         let operation = match row.get("operation") {
@@ -115,7 +155,7 @@ impl Change {
             other => bail!("lshookd.change names the operation {other:?}, which this version does not know"),
         };
         let detail: Vec<String> = row.get("detail");
-        let of_project = relation == Relation::Project;
+        let names_columns = matches!(relation, Relation::Project | Relation::Watched(_));
         Ok(Change {
             seq: row.get("seq"),
             transaction: row.get::<_, i64>("transaction").unsigned_abs(),
@@ -126,9 +166,9 @@ impl Change {
             project: row.get("project_id"),
             ids: row.get("ids"),
             parents: row.get("parents"),
-            bulk: !of_project && detail.iter().any(|word| word == "bulk"),
-            by_label_studio: !of_project && detail.iter().any(|word| word == "django"),
-            changed_columns: if of_project { detail } else { Vec::new() },
+            bulk: !names_columns && detail.iter().any(|word| word == "bulk"),
+            by_label_studio: !names_columns && detail.iter().any(|word| word == "django"),
+            changed_columns: if names_columns { detail } else { Vec::new() },
         })
     }
 }

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
-    Chosen, Output, adopt, backfill, check, connect, deliveries, listen, pause, replay, secret, status, subscribe,
-    subscriptions, tail, test,
+    Chosen, Output, adopt, backfill, check, connect, deliveries, extend, listen, pause, replay, secret, status,
+    subscribe, subscriptions, tail, test,
 };
 use crate::event::Action;
 use crate::failure::Code;
@@ -86,6 +86,9 @@ enum Command {
     #[command(after_help = "Example: lshookd subscribe https://trainer.example.com/hook --project 7 \
                             --actions ANNOTATION_CREATED,ANNOTATION_UPDATED")]
     Subscribe(subscribe::Subscribe),
+    /// Give a webhook what Label Studio does not have: more actions, what was deleted, what was before
+    #[command(after_help = "Example: lshookd extend 12 --actions TASKS_COMPLETED,PROJECT_COMPLETED --enrich-deletions")]
+    Extend(extend::Extend),
     /// Delete webhooks; what waits for them is cancelled
     #[command(after_help = "Example: lshookd unsubscribe 12 --yes")]
     Unsubscribe {
@@ -248,7 +251,8 @@ async fn operate(command: Command, settings: &Settings, output: Output) -> Resul
     match command {
         Command::Status { watch } => status::run(&client, watch, output).await,
         Command::Subscriptions => subscriptions::run(&client, output).await,
-        Command::Subscribe(wanted) => subscribe::subscribe(&client, &wanted, output).await,
+        Command::Subscribe(wanted) => subscribe::subscribe(&mut client, &wanted, output).await,
+        Command::Extend(wanted) => extend::run(&client, &wanted, output).await,
         Command::Unsubscribe { ids, yes } => subscribe::unsubscribe(&client, &ids, yes, output).await,
         Command::Adopt(chosen) => adopt::adopt(&mut client, &chosen, output).await,
         Command::Release(chosen) => adopt::release(&mut client, &chosen, output).await,

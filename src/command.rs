@@ -8,6 +8,7 @@ pub mod adopt;
 pub mod backfill;
 pub mod check;
 pub mod deliveries;
+pub mod extend;
 pub mod listen;
 pub mod output;
 pub mod pause;
@@ -101,6 +102,11 @@ fn explain_write(error: tokio_postgres::Error) -> anyhow::Error {
             ),
         )
         .into();
+    }
+    if error.code() == Some(&tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE) {
+        let what = "one of Label Studio's tables is in use by a long transaction; look for it in pg_stat_activity and run \
+                    the command again";
+        return Failure::new(Code::TableLocked, what.to_owned()).into();
     }
     anyhow::anyhow!(crate::database::explain(&error))
 }

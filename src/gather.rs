@@ -46,7 +46,7 @@ pub fn gather(pending: Vec<Change>, activity: &Activity, ready: &HashSet<Backend
     let mut units = Vec::new();
     for transaction in transactions(pending) {
         units.extend(open.close_before(&transaction));
-        if limits.settle.is_zero() {
+        if limits.settle.is_zero() || transaction.changes.iter().all(Change::is_urgent) {
             units.push(Unit { transactions: vec![transaction], single_action: false });
         } else {
             let single_action = single_action(transaction.backend());
@@ -217,6 +217,7 @@ pub mod tests {
             Task => true,
             Annotation => change.operation != Update,
             Project | Relation::LabelLink => false,
+            Relation::Watched(_) => true,
         };
         Waiting {
             oldest: moments().min().unwrap(),
@@ -237,6 +238,7 @@ pub mod tests {
         Activity {
             now: at(now),
             writers: states.iter().filter_map(|(backend, state)| writer(*backend, *state)).collect(),
+            urgent: false,
         }
     }
 

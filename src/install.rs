@@ -80,6 +80,7 @@ pub async fn run(server: &Server, schema: Option<&str>, dry_run: bool) -> Result
     let applied = migrate(client).await?;
     reserve_room(client).await?;
     let attached = attach(client).await?;
+    client.batch_execute(include_str!("../sql/watch.sql")).await.context("watching for what is wanted")?;
     client.batch_execute(include_str!("../sql/drop_replaced.sql")).await.context("dropping replaced functions")?;
     if applied.is_empty() && attached.is_empty() {
         say!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}; nothing to do.");
@@ -278,6 +279,7 @@ async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
     for (name, create) in missing_triggers(client).await? {
         say!("select lshookd.drop_trigger('{name}');\n{}", create.trim());
     }
+    say!("\n{}", include_str!("../sql/watch.sql").trim());
     say!("\n{}", include_str!("../sql/drop_replaced.sql").trim());
     Ok(())
 }

@@ -18,6 +18,7 @@ mod catalog;
 mod change;
 mod cli;
 mod command;
+mod completion;
 mod daemon;
 mod database;
 mod deliver;

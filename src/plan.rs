@@ -9,11 +9,14 @@
 //!   client's with a pause between them.
 //! - What Label Studio does to a project in passing is no event; what changed it is one.
 //! - An event holds a bounded number of objects.
+//! - What Label Studio has no action for follows each transaction; see `watched`.
 
-use std::collections::HashSet;
+mod watched;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::change::{Change, Operation, Relation};
+use crate::change::{Change, Operation, Relation, Watched};
 use crate::event::{Action, Event};
 use crate::gather::{Transaction, Unit};
 
@@ -39,7 +42,12 @@ const PORTION: usize = 100;
 /// Turns one unit of work into events, in order, with at most `batch_size` objects each.
 /// Transactions that are `pause` apart are taken for two actions.
 pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
-    let mut events = Events { single_action: unit.single_action, pause, events: Vec::new() };
+    let mut events = Events {
+        single_action: unit.single_action,
+        pause,
+        organizations: organizations_of_users(unit),
+        events: Vec::new(),
+    };
     let in_unit = Cascades::of(&unit.transactions);
     for transaction in &unit.transactions {
         let in_transaction = Cascades::of([transaction]);
@@ -49,9 +57,21 @@ pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
             let within = if change.by_label_studio && !unit.single_action { &in_transaction } else { &in_unit };
             within.explain(change, task)
         };
-        plan_transaction(transaction, comes_along, &mut events);
+        let net = Net::of(transaction);
+        plan_transaction(transaction, &net, comes_along, &mut events);
+        watched::announce(transaction, &net, comes_along, &mut events);
     }
     events.cut(batch_size)
+}
+
+/// Where users were put that signed up: the organization comes after the user.
+fn organizations_of_users(unit: &Unit) -> HashMap<i64, i64> {
+    let changes = unit.transactions.iter().flat_map(|transaction| &transaction.changes);
+    let of_users = changes.filter(|change| change.relation == Relation::Watched(Watched::User));
+    of_users
+        .flat_map(|change| change.ids.iter().zip(&change.parents))
+        .filter_map(|(id, organization)| Some((*id, (*organization)?)))
+        .collect()
 }
 
 /// Deletions whose consequences are not announced.
@@ -69,7 +89,7 @@ impl Cascades {
             match change.relation {
                 Relation::Project => cascades.projects.extend(&change.ids),
                 Relation::Task => cascades.tasks.extend(&change.ids),
-                Relation::Annotation | Relation::LabelLink => {}
+                Relation::Annotation | Relation::LabelLink | Relation::Watched(_) => {}
             }
         }
         cascades
@@ -129,6 +149,11 @@ impl Net {
         }
     }
 
+    /// Whether the project is deleted, with all that is in it.
+    fn project_goes(&self, project: i64) -> bool {
+        self.whole_project(&self.deleted, project) || self.whole_project(&self.stillborn, project)
+    }
+
     fn whole_project(&self, set: &HashSet<Object>, project: i64) -> bool {
         set.contains(&(Relation::Project, Some(project), project))
     }
@@ -136,17 +161,16 @@ impl Net {
 
 fn plan_transaction(
     transaction: &Transaction,
+    net: &Net,
     comes_along: impl Fn(&Change, Option<i64>) -> bool,
     events: &mut Events,
 ) {
-    let net = Net::of(transaction);
     let mut updated = HashSet::new();
     for change in &transaction.changes {
         let Some(project) = change.project else {
             continue; // An annotation of no project: nobody can subscribe to it.
         };
-        let project_goes = net.whole_project(&net.deleted, project) || net.whole_project(&net.stillborn, project);
-        if project_goes && change.relation != Relation::Project {
+        if net.project_goes(project) && change.relation != Relation::Project {
             continue;
         }
         let objects = change.ids.iter().enumerate().filter(|(index, id)| {
@@ -154,13 +178,14 @@ fn plan_transaction(
             let task = change.task(*index);
             let came_along =
                 change.operation == Operation::Insert && task.is_some_and(|task| net.tasks_inserted.contains(&task));
-            net.shows(change.operation, &object)
+            !matches!(change.relation, Relation::Watched(_))
+                && net.shows(change.operation, &object)
                 && !came_along
                 && !comes_along(change, task)
                 && (change.operation != Operation::Update || updated.insert(object))
         });
         let objects: Vec<i64> = objects.map(|(_, id)| *id).collect();
-        if objects.is_empty() || in_passing(change, &net) {
+        if objects.is_empty() || in_passing(change, net) {
             // An update in passing must not hide a real one that follows.
             objects.iter().for_each(|id| {
                 updated.remove(&(change.relation, change.project, *id));
@@ -187,36 +212,37 @@ fn announce(change: &Change, project: i64, objects: Vec<i64>, events: &mut Event
         (Relation::Project, Operation::Delete) => change.parents.first().copied().flatten(),
         _ => None,
     };
-    let event = |action, objects| Event { action, project, objects, organization, occurred_at: change.captured_at };
+    let event = |action, objects| Event {
+        action,
+        project,
+        objects,
+        organization,
+        occurred_at: change.captured_at,
+        transaction: change.transaction,
+        changed: Vec::new(),
+    };
     let one_each = |action| objects.iter().map(|id| event(action, vec![*id])).collect::<Vec<_>>();
     match (change.relation, change.operation) {
-        (Relation::Project, Operation::Insert) => events.extend(change.transaction, one_each(Action::ProjectCreated)),
-        (Relation::Project, Operation::Update) => events.extend(change.transaction, one_each(Action::ProjectUpdated)),
-        (Relation::Project, Operation::Delete) => events.extend(change.transaction, one_each(Action::ProjectDeleted)),
+        (Relation::Project, Operation::Insert) => events.extend(one_each(Action::ProjectCreated)),
+        (Relation::Project, Operation::Update) => events.extend(one_each(Action::ProjectUpdated)),
+        (Relation::Project, Operation::Delete) => events.extend(one_each(Action::ProjectDeleted)),
         (Relation::Task, Operation::Insert) => events.merge(change, event(Action::TasksCreated, objects)),
         (Relation::Task, Operation::Delete) => events.merge(change, event(Action::TasksDeleted, objects)),
-        (Relation::Task, Operation::Update) => {} // Not captured: no action of Label Studio's.
+        // Label Studio has no action for it: see `watched`.
+        (Relation::Task, Operation::Update) | (Relation::Watched(_), _) => {}
         (Relation::Annotation, Operation::Insert) if change.bulk => {
-            events.merge_within(change.transaction, event(Action::AnnotationsCreated, objects));
+            events.merge_within(event(Action::AnnotationsCreated, objects));
         }
-        (Relation::Annotation, Operation::Insert) => {
-            events.extend(change.transaction, one_each(Action::AnnotationCreated))
-        }
-        (Relation::Annotation, Operation::Update) => {
-            events.extend(change.transaction, one_each(Action::AnnotationUpdated))
-        }
+        (Relation::Annotation, Operation::Insert) => events.extend(one_each(Action::AnnotationCreated)),
+        (Relation::Annotation, Operation::Update) => events.extend(one_each(Action::AnnotationUpdated)),
         (Relation::Annotation, Operation::Delete) => {
-            events.merge_within(change.transaction, event(Action::AnnotationsDeleted, objects));
+            events.merge_within(event(Action::AnnotationsDeleted, objects));
         }
         (Relation::LabelLink, Operation::Insert) => {
-            events.merge_within(change.transaction, event(Action::LabelLinkCreated, objects));
+            events.merge_within(event(Action::LabelLinkCreated, objects));
         }
-        (Relation::LabelLink, Operation::Update) => {
-            events.extend(change.transaction, one_each(Action::LabelLinkUpdated))
-        }
-        (Relation::LabelLink, Operation::Delete) => {
-            events.extend(change.transaction, one_each(Action::LabelLinkDeleted))
-        }
+        (Relation::LabelLink, Operation::Update) => events.extend(one_each(Action::LabelLinkUpdated)),
+        (Relation::LabelLink, Operation::Delete) => events.extend(one_each(Action::LabelLinkDeleted)),
     }
 }
 
@@ -238,57 +264,64 @@ impl Change {
 struct Events {
     single_action: bool,
     pause: Duration,
+    organizations: HashMap<i64, i64>,
     events: Vec<Growing>,
 }
 
 /// An event that may take in more objects.
 struct Growing {
     event: Event,
-    /// The transaction that its latest objects come from, and how many these are.
-    transaction: u64,
+    /// How many objects come from its latest transaction.
     portion: usize,
 }
 
 impl Events {
-    fn extend(&mut self, transaction: u64, events: Vec<Event>) {
-        self.events.extend(events.into_iter().map(|event| Growing { event, transaction, portion: 1 }));
+    fn extend(&mut self, events: Vec<Event>) {
+        self.events.extend(events.into_iter().map(|event| Growing { event, portion: 1 }));
     }
 
     /// Takes objects of one transaction together.
-    fn merge_within(&mut self, transaction: u64, event: Event) {
-        self.grow(transaction, event, |growing| growing.transaction == transaction);
+    fn merge_within(&mut self, event: Event) {
+        let transaction = event.transaction;
+        self.grow(event, |growing| growing.event.transaction == transaction);
     }
 
     /// Takes objects of one action together, which may be several transactions.
     fn merge(&mut self, change: &Change, event: Event) {
         let (single_action, pause) = (self.single_action, self.pause);
-        self.grow(change.transaction, event, |growing| {
+        self.grow(event, |growing| {
             let apart = change.captured_at.duration_since(growing.event.occurred_at).unwrap_or_default();
             single_action
-                || growing.transaction == change.transaction
+                || growing.event.transaction == change.transaction
                 || growing.portion >= PORTION
                 || (!change.by_label_studio && apart < pause)
         });
     }
 
     /// Adds the objects to the project's latest event, if that is of the same action and they
-    /// belong to it.
-    fn grow(&mut self, transaction: u64, event: Event, belong: impl Fn(&Growing) -> bool) {
+    /// belong to it. Label Studio's actions and lshookd's are not in each other's way.
+    fn grow(&mut self, event: Event, belong: impl Fn(&Growing) -> bool) {
         let portion = event.objects.len();
-        let latest = self.events.iter_mut().rfind(|growing| growing.event.project == event.project);
+        let is_label_studios = event.action.is_label_studios();
+        let latest = self.events.iter_mut().rfind(|growing| {
+            growing.event.project == event.project && growing.event.action.is_label_studios() == is_label_studios
+        });
+        let alike = |growing: &Growing| growing.event.action == event.action && growing.event.changed == event.changed;
         match latest {
-            Some(growing) if growing.event.action == event.action && belong(growing) => {
-                growing.portion = if growing.transaction == transaction { growing.portion + portion } else { portion };
-                growing.transaction = transaction;
+            Some(growing) if alike(growing) && belong(growing) => {
+                let same = growing.event.transaction == event.transaction;
+                growing.portion = if same { growing.portion + portion } else { portion };
+                growing.event.transaction = event.transaction;
                 growing.event.objects.extend(event.objects);
                 growing.event.occurred_at = growing.event.occurred_at.max(event.occurred_at);
             }
-            _ => self.events.push(Growing { event, transaction, portion }),
+            _ => self.events.push(Growing { event, portion }),
         }
     }
 
     fn cut(self, batch_size: usize) -> Vec<Event> {
-        self.events.into_iter().flat_map(|growing| growing.event.cut(batch_size)).collect()
+        let events = self.events.into_iter().flat_map(|growing| growing.event.cut(batch_size));
+        events.map(watched::of_one_or_several).collect()
     }
 }
 
@@ -549,6 +582,7 @@ mod tests {
                     LabelLinkCreated => (LabelLink, Insert),
                     LabelLinkUpdated => (LabelLink, Update),
                     LabelLinkDeleted => (LabelLink, Delete),
+                    action => panic!("nobody watched for {action}"),
                 };
                 for id in &event.objects {
                     prop_assert!(transactions.iter().flatten().any(|(r, o, ids)| *r == relation && *o == operation && ids.contains(id)));

@@ -9,6 +9,7 @@
 mod reader;
 mod row;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
@@ -18,9 +19,9 @@ use tokio_postgres::GenericClient;
 
 use crate::catalog::Catalog;
 use crate::database::Prepared;
-use crate::event::{Action, Event};
+use crate::event::{Action, Event, Kind, Layout, Shown};
 use crate::label_studio;
-use reader::{Child, Reader};
+use reader::{Child, Images, Reader};
 
 /// How long the catalog is taken to stay as it is.
 const CATALOG_AGE: Duration = Duration::from_secs(1);
@@ -49,6 +50,7 @@ struct Objects {
     annotations: HashMap<i64, Child>,
     label_links: HashMap<i64, Child>,
     labels: HashMap<i64, String>,
+    images: HashMap<Kind, Images>,
 }
 
 impl Renderer {
@@ -59,7 +61,7 @@ impl Renderer {
     pub async fn begin<'a, C: GenericClient>(
         &'a mut self,
         client: &'a Prepared<'a, C>,
-        events: &[&Event],
+        events: &[Shown<'_>],
     ) -> Result<Rendering<'a, C>> {
         let (read_at, catalog) = self.catalog.get_or_insert_with(|| (Instant::now(), Catalog::default()));
         if *catalog == Catalog::default() || read_at.elapsed() >= CATALOG_AGE {
@@ -70,8 +72,9 @@ impl Renderer {
             (*read_at, *catalog) = (Instant::now(), fresh);
         }
         let reader = Reader { client, catalog };
-        let shown = events.iter().filter(|event| event.action != Action::ProjectDeleted);
-        let (projects, undefined_keys) = reader.projects(&shown.map(|event| event.project).collect()).await?;
+        let events = events.iter().map(|shown| shown.event);
+        let show_it = events.filter(|event| event.action != Action::ProjectDeleted && !event.action.has_no_project());
+        let (projects, undefined_keys) = reader.projects(&show_it.map(|event| event.project).collect()).await?;
         Ok(Rendering { reader, projects, undefined_keys })
     }
 
@@ -82,7 +85,7 @@ impl Renderer {
     pub async fn render(
         &mut self,
         client: &Prepared<'_, impl GenericClient>,
-        events: &[&Event],
+        events: &[Shown<'_>],
     ) -> Result<Vec<Option<String>>> {
         self.begin(client, events).await?.bodies(events).await
     }
@@ -103,9 +106,18 @@ impl<C: GenericClient> Rendering<'_, C> {
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn bodies(&self, events: &[&Event]) -> Result<Vec<Option<String>>> {
+    pub async fn bodies(&self, events: &[Shown<'_>]) -> Result<Vec<Option<String>>> {
         let objects = Objects::read(&self.reader, &self.undefined_keys, events).await?;
-        Ok(events.iter().map(|event| self.body(event, &objects)).collect())
+        let body = |shown: &Shown<'_>| {
+            let mut part = Part::default();
+            for id in &shown.event.objects {
+                if let Some(entry) = objects.entry(*shown, *id) {
+                    part.push(*id, &entry);
+                }
+            }
+            self.enclose(*shown, &part, objects.project(*shown))
+        };
+        Ok(events.iter().map(body).collect())
     }
 
     /// Hands over an event of many objects with its body; in parts, where that would exceed
@@ -115,120 +127,132 @@ impl<C: GenericClient> Rendering<'_, C> {
     /// When the database cannot be asked, or `hand_over` fails.
     pub async fn at_length(
         &self,
-        event: &Event,
+        shown: Shown<'_>,
         most: usize,
         mut hand_over: impl AsyncFnMut(Event, String) -> Result<()>,
     ) -> Result<()> {
         let mut part = Part::default();
-        let mut rest = event.objects.as_slice();
+        let mut rest = shown.event.objects.as_slice();
         let mut quantity = PORTION / 5;
         while !rest.is_empty() {
             let (ids, others) = rest.split_at(quantity.min(rest.len()));
             rest = others;
-            let portion = Event { objects: ids.to_vec(), ..*event };
-            let objects = Objects::read(&self.reader, &self.undefined_keys, &[&portion]).await?;
+            let portion = shown.event.of(ids.to_vec());
+            let portion = Shown { event: &portion, ..shown };
+            let objects = Objects::read(&self.reader, &self.undefined_keys, &[portion]).await?;
             quantity = (PORTION_BYTES * ids.len() / objects.bytes().max(1)).clamp(1, PORTION);
             for id in ids {
-                let Some((shown, beside)) = objects.entry(event.action, *id) else {
+                let Some(entry) = objects.entry(shown, *id) else {
                     continue;
                 };
-                if !part.ids.is_empty() && part.bytes() + shown.len() + beside.map_or(0, str::len) > most {
-                    self.end(event, std::mem::take(&mut part), &mut hand_over).await?;
+                if !part.ids.is_empty() && part.bytes() + entry.bytes() > most {
+                    self.end(shown, std::mem::take(&mut part), &mut hand_over).await?;
                 }
-                part.push(*id, shown, beside);
+                part.push(*id, &entry);
             }
         }
-        self.end(event, part, &mut hand_over).await
+        self.end(shown, part, &mut hand_over).await
     }
 
     async fn end(
         &self,
-        event: &Event,
+        shown: Shown<'_>,
         part: Part,
         hand_over: &mut impl AsyncFnMut(Event, String) -> Result<()>,
     ) -> Result<()> {
-        let Some(body) = self.enclose(event, part.fields(event.action)) else {
-            return Ok(());
-        };
-        hand_over(Event { objects: part.ids, ..*event }, body).await
+        match self.enclose(shown, &part, None) {
+            Some(body) => hand_over(shown.event.of(part.ids), body).await,
+            None => Ok(()),
+        }
     }
 
-    /// The fields of an event between its action and its project.
-    fn enclose(&self, event: &Event, fields: Option<String>) -> Option<String> {
-        let (fields, project) = (fields?, self.projects.get(&event.project)?);
-        Some(format!(r#"{{"action":"{}",{fields}"project":{project}}}"#, event.action))
-    }
-
-    fn body(&self, event: &Event, objects: &Objects) -> Option<String> {
-        let first = || event.objects.first();
-        let ids = || list(event.objects.iter().map(|id| format!(r#"{{"id":{id}}}"#)));
-        let fields = match event.action {
-            Action::ProjectDeleted => {
-                return Some(format!(r#"{{"action":"{}","project":{{"id":{}}}}}"#, event.action, event.project));
+    /// The body of an event, of what has come together of its objects; `None` if that is nothing.
+    /// `last` is a deleted project as it last was.
+    fn enclose(&self, shown: Shown<'_>, part: &Part, last: Option<&str>) -> Option<String> {
+        let Shown { event, form } = shown;
+        let mut body = format!(r#"{{"action":"{}","#, event.action);
+        let layout = event.action.layout();
+        if layout != Layout::Nothing && part.ids.is_empty() {
+            return None;
+        }
+        let mut field = |name: &str, value: &str| {
+            let (open, close) = if matches!(layout, Layout::Several(_)) { ("[", "]") } else { ("", "") };
+            for piece in ["\"", name, "\":", open, value, close, ","] {
+                body.push_str(piece);
             }
-            Action::ProjectCreated | Action::ProjectUpdated => Some(String::new()),
-            Action::TasksCreated | Action::AnnotationsCreated => {
-                let mut part = Part::default();
-                for id in &event.objects {
-                    if let Some((shown, beside)) = objects.entry(event.action, *id) {
-                        part.push(*id, shown, beside);
-                    }
-                }
-                part.fields(event.action)
-            }
-            Action::TasksDeleted => Some(format!(r#""tasks":{},"#, ids())),
-            Action::AnnotationsDeleted => Some(format!(r#""annotations":{},"#, ids())),
-            Action::AnnotationCreated | Action::AnnotationUpdated => first()
-                .and_then(|id| objects.entry(event.action, *id))
-                .map(|(annotation, task)| format!(r#""annotation":{annotation},"task":{},"#, task.unwrap_or("null"))),
-            Action::LabelLinkCreated => {
-                let links = event.objects.iter().filter_map(|id| objects.label_links.get(id)).map(|link| &link.json);
-                let links: Vec<&String> = links.collect();
-                (!links.is_empty()).then(|| format!(r#""label_link":{},"#, list(links.into_iter())))
-            }
-            Action::LabelLinkUpdated => first().and_then(|id| objects.label_links.get(id)).map(|link| {
-                let label = link.parent.and_then(|label| objects.labels.get(&label)).map_or("null", String::as_str);
-                format!(r#""label_link":{},"label":{label},"#, link.json)
-            }),
-            Action::LabelLinkDeleted => first().map(|id| format!(r#""label_link":{{"id":{id}}},"#)),
         };
-        self.enclose(event, fields)
+        if let Layout::One(name) | Layout::Several(name) = layout {
+            field(name, &part.shown);
+            if let Some(name) = event.action.beside() {
+                field(name, &part.beside);
+            }
+        }
+        if form.previous {
+            field("previous", if part.previous.is_empty() { "null" } else { &part.previous });
+        }
+        if !event.changed.is_empty() {
+            let shape = self.reader.catalog.shape_of(event.action.kind());
+            let names =
+                event.changed.iter().map(|column| serde_json::Value::from(row::field(column, shape)).to_string());
+            body.push_str(&format!(r#""changed":{},"#, list(names)));
+        }
+        if event.action.has_no_project() {
+            body.pop();
+        } else if event.action == Action::ProjectDeleted {
+            body.push_str(r#""project":"#);
+            body.push_str(last.map_or_else(|| only_id(event.project), Cow::Borrowed).as_ref());
+        } else {
+            body.push_str(r#""project":"#);
+            body.push_str(self.projects.get(&event.project)?);
+        }
+        body.push('}');
+        Some(body)
     }
 }
 
-/// What has come together of an event's objects, as the insides of JSON lists: tasks, or annotations and
-/// beside each its task.
+/// What is left to show of what was deleted.
+fn only_id(id: i64) -> Cow<'static, str> {
+    format!(r#"{{"id":{id}}}"#).into()
+}
+
+/// An object of an event, and what is shown beside it, as JSON.
+struct Entry<'a> {
+    shown: Cow<'a, str>,
+    beside: Option<&'a str>,
+    previous: Option<&'a str>,
+}
+
+impl Entry<'_> {
+    fn bytes(&self) -> usize {
+        self.shown.len() + self.beside.map_or(0, str::len) + self.previous.map_or(0, str::len)
+    }
+}
+
+/// What has come together of an event's objects, as the insides of JSON lists: the objects, beside each what it
+/// belongs to, and what it was before.
 #[derive(Default)]
 struct Part {
     ids: Vec<i64>,
     shown: String,
     beside: String,
+    previous: String,
 }
 
 impl Part {
     fn bytes(&self) -> usize {
-        self.shown.len() + self.beside.len()
+        self.shown.len() + self.beside.len() + self.previous.len()
     }
 
-    fn push(&mut self, id: i64, shown: &str, beside: Option<&str>) {
+    fn push(&mut self, id: i64, entry: &Entry<'_>) {
         if !self.ids.is_empty() {
             self.shown.push(',');
             self.beside.push(',');
+            self.previous.push(',');
         }
         self.ids.push(id);
-        self.shown.push_str(shown);
-        self.beside.push_str(beside.unwrap_or("null"));
-    }
-
-    fn fields(&self, action: Action) -> Option<String> {
-        if self.ids.is_empty() {
-            return None;
-        }
-        let Part { shown, beside, .. } = self;
-        Some(match action {
-            Action::TasksCreated => format!(r#""tasks":[{shown}],"#),
-            _ => format!(r#""annotation":[{shown}],"task":[{beside}],"#),
-        })
+        self.shown.push_str(&entry.shown);
+        self.beside.push_str(entry.beside.unwrap_or("null"));
+        self.previous.push_str(entry.previous.unwrap_or("null"));
     }
 }
 
@@ -236,18 +260,26 @@ impl Objects {
     async fn read(
         reader: &Reader<'_, impl GenericClient>,
         undefined_keys: &HashMap<i64, String>,
-        events: &[&Event],
+        events: &[Shown<'_>],
     ) -> Result<Objects> {
         // By task the project of its event: the task itself may have left it by now.
         let mut tasks = BTreeMap::new();
         let mut annotations = BTreeSet::new();
         let mut label_links = BTreeSet::new();
-        for event in events {
-            match event.action {
-                Action::TasksCreated => tasks.extend(event.objects.iter().map(|id| (*id, event.project))),
-                action if action.is_about_annotations() => annotations.extend(&event.objects),
-                Action::LabelLinkCreated | Action::LabelLinkUpdated => label_links.extend(&event.objects),
-                _ => {}
+        let mut seen: HashMap<Kind, BTreeSet<i64>> = HashMap::new();
+        for shown in events {
+            let Shown { event, form } = shown;
+            let kind = event.action.kind();
+            match kind {
+                _ if !shown.in_full() => {}
+                Kind::Task => tasks.extend(event.objects.iter().map(|id| (*id, event.project))),
+                Kind::Annotation => annotations.extend(&event.objects),
+                Kind::LabelLink => label_links.extend(&event.objects),
+                Kind::Project if !form.enriched => {}
+                _ => seen.entry(kind).or_default().extend(&event.objects),
+            }
+            if form.previous {
+                seen.entry(kind).or_default().extend(&event.objects);
             }
         }
         // Questions that do not depend on each other's answers are asked together.
@@ -255,27 +287,57 @@ impl Objects {
             reader.children(include_str!("../sql/annotation_rows.sql"), "task_completion", &annotations),
             reader.children(include_str!("../sql/label_link_rows.sql"), "labels_manager_labellink", &label_links),
         )?;
-        for event in events.iter().filter(|event| event.action.is_about_annotations()) {
+        for Shown { event, .. } in events.iter().filter(|shown| shown.event.action.beside() == Some("task")) {
             let parents = event.objects.iter().filter_map(|id| annotations.get(id)?.parent);
             tasks.extend(parents.map(|task| (task, event.project)));
         }
-        let labels = label_links.values().filter_map(|link| link.parent).collect();
+        let mut labels: BTreeSet<i64> = label_links.values().filter_map(|link| link.parent).collect();
+        labels.extend(seen.get(&Kind::Label).into_iter().flatten());
         let (tasks, labels) = try_join!(reader.tasks(&tasks, undefined_keys), reader.labels(&labels))?;
-        Ok(Objects { tasks, annotations, label_links, labels })
+        let mut images = HashMap::new();
+        for (kind, ids) in &seen {
+            images.insert(*kind, reader.images(*kind, ids).await?);
+        }
+        Ok(Objects { tasks, annotations, label_links, labels, images })
     }
 
     fn bytes(&self) -> usize {
-        self.tasks.values().map(String::len).chain(self.annotations.values().map(|child| child.json.len())).sum()
+        let images = self.images.values().flat_map(|images| images.latest.values());
+        let children = self.annotations.values().map(|child| &child.json);
+        self.tasks.values().chain(children).chain(images).map(String::len).sum()
     }
 
-    /// A task; or an annotation, and its task if that is there.
-    fn entry(&self, action: Action, id: i64) -> Option<(&str, Option<&str>)> {
-        if action == Action::TasksCreated {
-            return self.tasks.get(&id).map(|task| (task.as_str(), None));
+    /// An object of an event as that shows it; `None` if it is gone.
+    fn entry(&self, event: Shown<'_>, id: i64) -> Option<Entry<'_>> {
+        let Shown { event: Event { action, transaction, .. }, form } = event;
+        let kind = action.kind();
+        let images = self.images.get(&kind);
+        let previous = images
+            .filter(|_| form.previous)
+            .and_then(|images| images.before.get(&(id, *transaction)))
+            .map(String::as_str);
+        if !event.in_full() {
+            return Some(Entry { shown: only_id(id), beside: None, previous });
         }
-        let annotation = self.annotations.get(&id)?;
-        let task = annotation.parent.and_then(|task| self.tasks.get(&task));
-        Some((annotation.json.as_str(), task.map(String::as_str)))
+        let task = |annotation: &Child| annotation.parent.and_then(|task| self.tasks.get(&task));
+        let label = |link: &Child| link.parent.and_then(|label| self.labels.get(&label));
+        let seen =
+            || images.and_then(|images| images.after.get(&(id, *transaction)).or_else(|| images.latest.get(&id)));
+        let (shown, beside) = match kind {
+            Kind::Project => ("", None),
+            Kind::Task => (self.tasks.get(&id)?.as_str(), None),
+            Kind::Annotation => self.annotations.get(&id).map(|child| (child.json.as_str(), task(child)))?,
+            Kind::LabelLink => self.label_links.get(&id).map(|child| (child.json.as_str(), label(child)))?,
+            Kind::Label => (self.labels.get(&id).or_else(seen)?.as_str(), None),
+            Kind::Prediction | Kind::Draft | Kind::Storage | Kind::Comment | Kind::User => (seen()?.as_str(), None),
+        };
+        Some(Entry { shown: shown.into(), beside: beside.map(String::as_str), previous })
+    }
+
+    /// A deleted project as it last was, where that is wanted.
+    fn project(&self, event: Shown<'_>) -> Option<&str> {
+        let images = self.images.get(&Kind::Project).filter(|_| event.form.enriched)?;
+        images.latest.get(&event.event.project).map(String::as_str)
     }
 }
 

@@ -1,15 +1,16 @@
 //! Subscriptions: who receives an event, by the rows of Label Studio's `webhook` table as they
 //! are at this moment (`get_active_webhooks` in Label Studio's `webhooks/utils.py`), and by what
-//! lshookd has adopted of them.
+//! lshookd has adopted of them; and how each wants it, by `lshookd.wanted_action` and
+//! `lshookd.preference`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
 use crate::database::Prepared;
-use crate::event::{Action, Event};
+use crate::event::{Action, Event, Form, Shown};
 
 /// A webhook that lshookd serves and that concerns a project.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,14 +23,32 @@ pub struct Subscription {
     pub released_at: Option<SystemTime>,
     /// Whether it wants objects, or the action's name alone.
     pub send_payload: bool,
-    /// Whether it wants every action.
+    /// Whether it wants every action of Label Studio's.
     pub all_actions: bool,
-    /// The actions it wants otherwise.
+    /// The actions of Label Studio's that it wants otherwise.
     pub actions: Vec<String>,
+    /// The actions it wants that Label Studio does not have.
+    pub more_actions: Vec<String>,
+    /// How it wants its events.
+    pub form: Form,
 }
 
-/// The active webhooks, by project.
-pub struct Subscriptions(HashMap<i64, Vec<Subscription>>);
+/// Where something happened: in a project, or in none but in an organization.
+type Place = (i64, Option<i64>);
+
+/// The active webhooks, by where they hear of what happens.
+pub struct Subscriptions(HashMap<Place, Vec<Subscription>>);
+
+/// An event in a form in which it is wanted, and by whom.
+#[derive(Debug, Clone)]
+pub struct Notice<'a> {
+    /// The event and its form.
+    pub shown: Shown<'a>,
+    /// The webhooks, by id; none where somebody only listens.
+    pub recipients: Vec<i64>,
+    /// Whether one of them wants more than the action's name.
+    pub with_payload: bool,
+}
 
 impl Subscriptions {
     /// Reads the webhooks that concern the events' projects.
@@ -41,35 +60,75 @@ impl Subscriptions {
         events: &[&Event],
         organization_webhooks: bool,
     ) -> Result<Subscriptions> {
-        let organizations: HashMap<i64, Option<i64>> = events.iter().fold(HashMap::new(), |mut all, event| {
-            let known = all.entry(event.project).or_default();
+        let mut places: HashMap<i64, Option<i64>> = HashMap::new();
+        let mut organizations: Vec<Option<i64>> = Vec::new();
+        for event in events {
+            if event.project == 0 {
+                organizations.push(event.organization);
+                continue;
+            }
+            let known = places.entry(event.project).or_default();
             *known = known.or(event.organization);
-            all
-        });
-        let (projects, organizations): (Vec<i64>, Vec<Option<i64>>) = organizations.into_iter().unzip();
+        }
+        organizations.sort_unstable();
+        organizations.dedup();
+        let mut projects: Vec<i64> = vec![0; organizations.len()];
+        for (project, organization) in places {
+            projects.push(project);
+            organizations.push(organization);
+        }
         let rows = client
             .query(include_str!("../sql/subscriptions.sql"), &[&projects, &organizations, &organization_webhooks])
             .await
             .context("reading Label Studio's webhook table")?;
-        let mut by_project: HashMap<i64, Vec<Subscription>> = HashMap::new();
+        let mut by_place: HashMap<Place, Vec<Subscription>> = HashMap::new();
         for row in rows {
-            by_project.entry(row.get("for_project")).or_default().push(Subscription {
+            let place = place(row.get("for_project"), row.get("for_organization"));
+            by_place.entry(place).or_default().push(Subscription {
                 webhook: row.get("webhook"),
                 organization_wide: row.get("organization_wide"),
                 released_at: row.get("released_at"),
                 send_payload: row.get("send_payload"),
                 all_actions: row.get("send_for_all_actions"),
                 actions: row.get("actions"),
+                more_actions: row.get("more_actions"),
+                form: Form { enriched: row.get("enrich_deletions"), previous: row.get("previous") },
             });
         }
-        Ok(Subscriptions(by_project))
+        Ok(Subscriptions(by_place))
     }
 
-    /// Those that receive an event, in the order of their ids.
-    pub fn of(&self, event: &Event) -> impl Iterator<Item = &Subscription> {
-        let all = self.0.get(&event.project).map(Vec::as_slice).unwrap_or_default();
-        all.iter().filter(|subscription| subscription.wants(event.action) && subscription.is_owed(event.occurred_at))
+    /// Whether somebody wants to hear of an action in a project.
+    pub fn want(&self, project: i64, action: Action) -> bool {
+        let all = self.0.get(&place(project, None)).map(Vec::as_slice).unwrap_or_default();
+        all.iter().any(|subscription| subscription.wants(action))
     }
+
+    /// An event in each form in which it is wanted; and as Label Studio shows it, where somebody only
+    /// listens.
+    pub fn notices<'a>(&self, event: &'a Event, listened_to: bool) -> impl Iterator<Item = Notice<'a>> {
+        let all = self.0.get(&place(event.project, event.organization)).map(Vec::as_slice).unwrap_or_default();
+        let mut notices = BTreeMap::new();
+        if listened_to {
+            notices.insert(Form::default(), (Vec::new(), true));
+        }
+        let wanted = |each: &&Subscription| each.wants(event.action) && each.is_owed(event.occurred_at);
+        for subscription in all.iter().filter(wanted) {
+            let (recipients, with_payload) = notices.entry(subscription.form.of(event.action)).or_default();
+            recipients.push(subscription.webhook);
+            *with_payload |= subscription.send_payload;
+        }
+        notices.into_iter().map(move |(form, (recipients, with_payload))| Notice {
+            shown: Shown { event, form },
+            recipients,
+            with_payload,
+        })
+    }
+}
+
+/// What has a project is found by it alone.
+fn place(project: i64, organization: Option<i64>) -> Place {
+    (project, organization.filter(|_| project == 0))
 }
 
 impl Subscription {
@@ -78,8 +137,12 @@ impl Subscription {
     }
 
     fn wants(&self, action: Action) -> bool {
-        (self.organization_wide || !action.organization_only())
-            && (self.all_actions || self.actions.iter().any(|wanted| wanted == action.name()))
+        let chosen = |actions: &[String]| actions.iter().any(|wanted| wanted == action.name());
+        let wanted = match action.is_label_studios() {
+            true => self.all_actions || chosen(&self.actions),
+            false => chosen(&self.more_actions),
+        };
+        wanted && (self.organization_wide || !action.organization_only())
     }
 }
 
@@ -89,7 +152,16 @@ mod tests {
 
     fn subscription(organization_wide: bool, all_actions: bool, actions: &[&str]) -> Subscription {
         let actions = actions.iter().map(|action| (*action).to_owned()).collect();
-        Subscription { webhook: 1, organization_wide, released_at: None, send_payload: true, all_actions, actions }
+        Subscription {
+            webhook: 1,
+            organization_wide,
+            released_at: None,
+            send_payload: true,
+            all_actions,
+            actions,
+            more_actions: Vec::new(),
+            form: Form::default(),
+        }
     }
 
     #[test]
@@ -115,5 +187,43 @@ mod tests {
         let chosen = subscription(false, false, &["TASKS_CREATED"]);
         assert!(chosen.wants(Action::TasksCreated));
         assert!(!chosen.wants(Action::TasksDeleted));
+    }
+
+    #[test]
+    fn what_label_studio_does_not_have_goes_to_those_who_chose_it() {
+        let all = subscription(false, true, &["TASKS_COMPLETED"]);
+        assert!(!all.wants(Action::TasksCompleted));
+        let more = |actions: &[&str]| Subscription {
+            more_actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+            ..subscription(false, false, &[])
+        };
+        assert!(more(&["TASKS_COMPLETED"]).wants(Action::TasksCompleted));
+        assert!(!more(&["TASKS_CREATED"]).wants(Action::TasksCreated));
+        assert!(!more(&["USER_CREATED"]).wants(Action::UserCreated));
+    }
+
+    #[test]
+    fn an_event_is_shown_in_each_form_that_is_wanted() {
+        let event = |action| Event {
+            action,
+            project: 1,
+            objects: vec![1],
+            organization: None,
+            occurred_at: SystemTime::now(),
+            transaction: 1,
+            changed: vec![],
+        };
+        let of = |webhook, form| Subscription { webhook, form, ..subscription(false, true, &[]) };
+        let enriched = Form { enriched: true, previous: false };
+        let all = vec![of(1, Form::default()), of(2, enriched), of(3, Form::default())];
+        let subscriptions = Subscriptions([((1, None), all)].into());
+        let recipients = |action, listened_to| -> Vec<(Form, Vec<i64>)> {
+            let event = event(action);
+            let notices = subscriptions.notices(&event, listened_to);
+            notices.map(|notice| (notice.shown.form, notice.recipients)).collect()
+        };
+        assert_eq!(recipients(Action::TasksCreated, false), [(Form::default(), vec![1, 2, 3])]);
+        assert_eq!(recipients(Action::TasksDeleted, false), [(Form::default(), vec![1, 3]), (enriched, vec![2])]);
+        assert_eq!(recipients(Action::UserCreated, true), [(Form::default(), vec![])]);
     }
 }

@@ -24,6 +24,12 @@ from (
                    order by webhook_action.action
                )
            end as actions,
+           array(
+               select wanted_action.action
+               from lshookd.wanted_action
+               where wanted_action.webhook_id = webhook.id
+               order by wanted_action.action
+           ) as more_actions,
            webhook.send_payload,
            case
                when adoption.webhook_id is null and webhook.is_active then 'both'

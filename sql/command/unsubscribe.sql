@@ -7,6 +7,14 @@ given_up as (
     delete from lshookd.adoption
     where webhook_id = any ($1::bigint[])
 ),
+unwanted as (
+    delete from lshookd.wanted_action
+    where webhook_id = any ($1::bigint[])
+),
+not_preferred as (
+    delete from lshookd.preference
+    where webhook_id = any ($1::bigint[])
+),
 let_go as (
     delete from lshookd.pause
     where webhook_id = any ($1::bigint[])

@@ -243,7 +243,7 @@ pub async fn deliveries(State(admin): State<Arc<Admin>>, Query(wanted): Query<Wa
         form class="filter" method="get" action="/deliveries" {
             label { "subscription " input name="subscription" inputmode="numeric" value=(wanted.subscription); }
             label { "project " input name="project" inputmode="numeric" value=(wanted.project); }
-            label { "action " (choice("action", &Action::ALL.map(Action::name), &wanted.action)) }
+            label { "action " (choice("action", &Action::ALL.iter().map(|action| action.name()).collect::<Vec<_>>(), &wanted.action)) }
             label { "state " (choice("state", &["pending", "delivered", "dead", "cancelled"], &wanted.state)) }
             label { "number or webhook-id " input name="search" type="search"; }
             button { "Show" }

@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use super::{Output, check_known};
 use crate::database::Statements;
-use crate::event::{Action, Event};
+use crate::event::{Action, Event, Form, Shown};
 use crate::queue::{self, Addressed};
 use crate::render::Renderer;
 use crate::settings::Settings;
@@ -48,7 +48,7 @@ pub struct Backfill {
 /// refuses.
 pub async fn run(client: &mut Client, settings: &Settings, wanted: &Backfill, output: Output) -> Result<()> {
     let Backfill { subscription, action, project, .. } = *wanted;
-    if !action.is_a_creation() {
+    if !action.is_a_creation() || !action.is_label_studios() {
         fail!(Choice, "{action} tells of no object that exists; backfill takes TASKS_CREATED, ANNOTATION_CREATED, …");
     }
     check_known(client, &[subscription]).await?;
@@ -57,7 +57,7 @@ pub async fn run(client: &mut Client, settings: &Settings, wanted: &Backfill, ou
         client.execute(include_str!("../../sql/command/forget_backfill.sql"), &key).await?;
     }
     let none: i64 = 0;
-    let count: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[&action.kind(), &subscription, &project];
+    let count: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[&action.kind().name(), &subscription, &project];
     if wanted.dry_run {
         let total = client
             .query_one(include_str!("../../sql/command/count_objects.sql"), &[count, &[&none]].concat())
@@ -114,7 +114,7 @@ async fn announce(
     let rows = transaction
         .query(
             include_str!("../../sql/command/objects.sql"),
-            &[&action.kind(), &subscription, &project, &after, &most, &false],
+            &[&action.kind().name(), &subscription, &project, &after, &most, &false],
         )
         .await
         .context("reading what exists")?;
@@ -122,7 +122,9 @@ async fn announce(
     let last = objects.last().map(|(_, id)| *id);
     let announced = i64::try_from(objects.len())?;
     let events = events(action, &objects, settings.batch_size);
-    let bodies = renderer.render(&database, &events.iter().collect::<Vec<_>>()).await?;
+    let bodies = renderer
+        .render(&database, &events.iter().map(|event| Shown { event, form: Form::default() }).collect::<Vec<_>>())
+        .await?;
     let addressed: Vec<Addressed<'_>> = events
         .iter()
         .zip(bodies)
@@ -144,6 +146,8 @@ fn events(action: Action, objects: &[(i64, i64)], batch_size: usize) -> Vec<Even
         objects,
         organization: None,
         occurred_at: SystemTime::now(),
+        transaction: 0,
+        changed: Vec::new(),
     };
     if !action.is_about_several() {
         return objects.iter().map(|(project, id)| event(*project, vec![*id])).collect();

@@ -9,6 +9,7 @@ use tokio_postgres::Client;
 use url::Url;
 
 use super::adopt::listed;
+use super::extend::{Extras, extend};
 use super::{Output, check_known, explain_write};
 use crate::event::Action;
 
@@ -23,12 +24,14 @@ pub struct Subscribe {
     /// The organization, where there are several
     #[arg(long, value_name = "ID", conflicts_with = "project")]
     organization: Option<i64>,
-    /// Actions to send, separated by commas; without, all
+    /// Actions to send, separated by commas; without, all of Label Studio's
     #[arg(long, value_delimiter = ',', value_name = "ACTION")]
     actions: Vec<Action>,
     /// File of headers to send along, `Name: value` in each line
     #[arg(long, value_name = "FILE")]
     headers_file: Option<PathBuf>,
+    #[command(flatten)]
+    extras: Extras,
     /// Send the action's name alone
     #[arg(long)]
     no_payload: bool,
@@ -41,7 +44,7 @@ pub struct Subscribe {
 ///
 /// # Errors
 /// When the URL, the headers or the project cannot be used, or Label Studio's tables may not be written.
-pub async fn subscribe(client: &Client, wanted: &Subscribe, output: Output) -> Result<()> {
+pub async fn subscribe(client: &mut Client, wanted: &Subscribe, output: Output) -> Result<()> {
     if !matches!(wanted.url.scheme(), "http" | "https") {
         fail!(Choice, "the URL has the scheme {:?}; only http and https are served", wanted.url.scheme());
     }
@@ -58,9 +61,11 @@ pub async fn subscribe(client: &Client, wanted: &Subscribe, output: Output) -> R
             parse_headers(&text)?
         }
     };
+    let label_studios = wanted.actions.iter().filter(|action| action.is_label_studios());
     let actions: Option<Vec<&str>> =
-        (!wanted.actions.is_empty()).then(|| wanted.actions.iter().map(|action| action.name()).collect());
-    let row = client
+        (!wanted.actions.is_empty()).then(|| label_studios.map(|action| action.name()).collect());
+    let transaction = client.transaction().await?;
+    let row = transaction
         .query_one(
             include_str!("../../sql/command/subscribe.sql"),
             &[
@@ -76,7 +81,11 @@ pub async fn subscribe(client: &Client, wanted: &Subscribe, output: Output) -> R
         .await
         .map_err(explain_write)?;
     let id: i64 = row.get("id");
-    client.execute(include_str!("../../sql/ensure_secrets.sql"), &[&vec![id]]).await?;
+    transaction.execute(include_str!("../../sql/ensure_secrets.sql"), &[&vec![id]]).await?;
+    if !wanted.extras.are_none() || wanted.actions.iter().any(|action| !action.is_label_studios()) {
+        extend(&transaction, id, &wanted.actions, &wanted.extras).await?;
+    }
+    transaction.commit().await?;
     output.say(
         &format!("Webhook {id} is made; `lshookd secret {id}` shows what its requests are signed with."),
         &json!({ "id": id }),

@@ -42,9 +42,15 @@ pub async fn list(client: &Client) -> Result<Vec<Value>> {
             (Value::Null, _) => json!(format!("organization {}", webhook["organization_id"])),
             (project, title) => json!(format!("project {project} {}", title.as_str().unwrap_or_default())),
         };
-        webhook["wants"] = match &webhook["actions"] {
-            Value::Null => json!("all"),
-            chosen => chosen.clone(),
+        let more = webhook["more_actions"].as_array().cloned().unwrap_or_default();
+        let mut wants = match &webhook["actions"] {
+            Value::Array(chosen) => chosen.clone(),
+            _ => vec![json!("all")],
+        };
+        wants.extend(more);
+        webhook["wants"] = match wants.as_slice() {
+            [all] if all == "all" => json!("all"),
+            _ => json!(wants),
         };
     }
     Ok(listed)

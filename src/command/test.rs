@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Output, check_known};
 use crate::database::Statements;
 use crate::deliver::{self, Answer, Message};
-use crate::event::{Action, Event};
+use crate::event::{Action, Event, Form, Shown};
 use crate::render::Renderer;
 use crate::settings::Settings;
 
@@ -74,7 +74,7 @@ async fn sample(client: &Client, webhook: i64, action: Action) -> Result<Option<
     let row = client
         .query_opt(
             include_str!("../../sql/command/objects.sql"),
-            &[&action.kind(), &webhook, &any_project, &after, &one, &newest_first],
+            &[&action.kind().name(), &webhook, &any_project, &after, &one, &newest_first],
         )
         .await
         .context("looking for a sample")?;
@@ -87,6 +87,12 @@ async fn sample(client: &Client, webhook: i64, action: Action) -> Result<Option<
         objects: vec![row.get("id")],
         organization: None,
         occurred_at: std::time::SystemTime::now(),
+        transaction: 0,
+        changed: Vec::new(),
     };
-    Ok(Renderer::default().render(&Statements::default().on(client), &[&event]).await?.pop().flatten())
+    Ok(Renderer::default()
+        .render(&Statements::default().on(client), &[Shown { event: &event, form: Form::default() }])
+        .await?
+        .pop()
+        .flatten())
 }

@@ -11,8 +11,9 @@ use tokio_postgres::{Client, GenericClient, IsolationLevel};
 use tokio_util::sync::CancellationToken;
 
 use crate::change;
+use crate::completion;
 use crate::database::{Prepared, Session};
-use crate::event::Event;
+use crate::event::{Event, Shown};
 use crate::gather::{self, Unit};
 use crate::listen;
 use crate::metrics::Metrics;
@@ -20,7 +21,7 @@ use crate::plan;
 use crate::queue::{self, Addressed, BodyTooLarge};
 use crate::render::{PORTION, Renderer};
 use crate::settings::Settings;
-use crate::subscription::Subscriptions;
+use crate::subscription::{Notice, Subscriptions};
 
 /// Most changes that are looked at together.
 const WINDOW: usize = 10_000;
@@ -79,7 +80,7 @@ pub async fn run(
         let activity = gather::activity(&database, &settings.gather).await?;
         let waiting = activity.changes();
         let ready = gather::ready(&activity, &settings.gather, waiting >= WINDOW);
-        if ready.is_empty() && waiting > 0 {
+        if ready.is_empty() && waiting > 0 && !activity.urgent {
             tokio::time::sleep(PULSE + EACH_WAITING * u32::try_from(waiting).unwrap_or(u32::MAX)).await;
             continue;
         }
@@ -252,38 +253,35 @@ async fn commit(
         Subscriptions::read(&database, &events, settings.organization_webhooks),
         is_listened_to(&database),
     )?;
-    let recipients = |event: &Event| subscriptions.of(event).map(|subscription| subscription.webhook).collect();
-    let wants_payload = |event: &Event| heard || subscriptions.of(event).any(|subscription| subscription.send_payload);
-    let mut wanted = events;
-    wanted.retain(|event| heard || subscriptions.of(event).next().is_some());
-    let with_payload: Vec<&Event> = wanted.iter().copied().filter(|event| wants_payload(event)).collect();
-    let rendering = renderer.begin(&database, &with_payload).await?;
+    let completions = completion::announced(&database, &subscriptions, &events).await?;
+    let events = completion::in_place(events, &completions);
+    let notices: Vec<Notice<'_>> = events.iter().flat_map(|event| subscriptions.notices(event, heard)).collect();
+    let shown: Vec<Shown<'_>> = with_payload(&notices).collect();
+    let rendering = renderer.begin(&database, &shown).await?;
     let mut stored = 0;
-    for portion in portions(&wanted) {
-        if let [event] = portion
-            && event.action.shows_many()
-            && event.objects.len() > PORTION
-            && wants_payload(event)
+    for portion in portions(&notices) {
+        if let [Notice { shown, recipients, with_payload: true }] = portion
+            && shown.event.objects.len() > PORTION
+            && shown.in_full()
         {
             let store = async |part: Event, body: String| {
                 stored += 1;
-                queue::store(&database, &[Addressed { event: &part, recipients: recipients(event), body: Some(body) }])
-                    .await
+                let addressed = Addressed { event: &part, recipients: recipients.clone(), body: Some(body) };
+                queue::store(&database, &[addressed]).await
             };
-            rendering.at_length(event, settings.batch_bytes, store).await?;
+            rendering.at_length(*shown, settings.batch_bytes, store).await?;
             continue;
         }
-        let shown: Vec<&Event> = portion.iter().copied().filter(|event| wants_payload(event)).collect();
+        let shown: Vec<Shown<'_>> = with_payload(portion).collect();
         let mut bodies = rendering.bodies(&shown).await?.into_iter();
         let mut ready = Vec::new();
-        for event in portion {
-            let shown = wants_payload(event);
-            let body = if shown { bodies.next().flatten() } else { None };
-            if shown && body.is_none() {
+        for Notice { shown: Shown { event, .. }, recipients, with_payload } in portion {
+            let body = if *with_payload { bodies.next().flatten() } else { None };
+            if *with_payload && body.is_none() {
                 tracing::debug!(action = %event.action, project = event.project, objects = ?event.objects, "gone before it could be announced");
                 continue;
             }
-            ready.push(Addressed { event, recipients: recipients(event), body });
+            ready.push(Addressed { event, recipients: recipients.clone(), body });
         }
         stored += ready.len();
         queue::store(&database, &ready).await?;
@@ -293,14 +291,19 @@ async fn commit(
     Ok((seqs.len(), stored))
 }
 
-/// Cuts events into portions that are rendered and stored together: of a bounded number of objects, or a single
-/// event that has more.
-fn portions<'a, 'b>(events: &'b [&'a Event]) -> impl Iterator<Item = &'b [&'a Event]> {
-    let mut rest = events;
+/// Those that more is shown of than the action's name.
+fn with_payload<'a>(notices: &[Notice<'a>]) -> impl Iterator<Item = Shown<'a>> {
+    notices.iter().filter(|notice| notice.with_payload).map(|notice| notice.shown)
+}
+
+/// Cuts notices into portions that are rendered and stored together: of a bounded number of objects, or a
+/// single event that has more.
+fn portions<'a, 'b>(notices: &'b [Notice<'a>]) -> impl Iterator<Item = &'b [Notice<'a>]> {
+    let mut rest = notices;
     std::iter::from_fn(move || {
         let mut objects = 0;
-        let fits = rest.iter().take_while(|event| {
-            objects += event.objects.len();
+        let fits = rest.iter().take_while(|notice| {
+            objects += notice.shown.event.objects.len();
             objects <= PORTION
         });
         let length = fits.count().max(1).min(rest.len());

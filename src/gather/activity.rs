@@ -81,6 +81,8 @@ pub struct Activity {
     pub now: SystemTime,
     /// By backend.
     pub writers: HashMap<Backend, Writer>,
+    /// Whether something is to be announced at once (`Change::is_urgent`).
+    pub urgent: bool,
 }
 
 impl Activity {
@@ -99,7 +101,7 @@ impl Activity {
 /// When the database cannot be asked.
 pub async fn activity(client: &Prepared<'_, Client>, limits: &GatherLimits) -> Result<Activity> {
     if limits.settle.is_zero() {
-        return Ok(Activity { now: SystemTime::now(), writers: HashMap::new() });
+        return Ok(Activity { now: SystemTime::now(), writers: HashMap::new(), urgent: false });
     }
     let rows = client
         .query(include_str!("../../sql/backend_activity.sql"), &[])
@@ -120,5 +122,6 @@ pub async fn activity(client: &Prepared<'_, Client>, limits: &GatherLimits) -> R
         })
         .collect();
     let now = rows.first().map_or_else(SystemTime::now, |row| row.get("now"));
-    Ok(Activity { now, writers })
+    let urgent = rows.iter().any(|row| row.get("urgent"));
+    Ok(Activity { now, writers, urgent })
 }

@@ -1,14 +1,17 @@
 //! Rows of Label Studio's tables in the form of its serializers.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context, Result};
 use tokio::try_join;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row};
 
 use super::row::{self, Fields};
 use crate::catalog::{Catalog, Shape};
 use crate::database::Prepared;
+use crate::event::Kind;
 
 /// An object and the one that it belongs to.
 pub struct Child {
@@ -16,6 +19,17 @@ pub struct Child {
     pub json: String,
     /// The other's id.
     pub parent: Option<i64>,
+}
+
+/// Rows as watching triggers saw them: by id, and by the transaction that wrote them.
+#[derive(Default)]
+pub struct Images {
+    /// As they were before the transaction.
+    pub before: HashMap<(i64, u64), String>,
+    /// As the transaction left them.
+    pub after: HashMap<(i64, u64), String>,
+    /// As they were seen last.
+    pub latest: HashMap<i64, String>,
 }
 
 /// Reads rows and gives them the form of Label Studio's serializers.
@@ -136,6 +150,47 @@ impl<C: GenericClient> Reader<'_, C> {
             children.insert(id, Child { json: fields.to_json(), parent: row.get("parent") });
         }
         Ok(children)
+    }
+
+    /// Rows as watching triggers saw them.
+    pub async fn images(&self, kind: Kind, ids: &BTreeSet<i64>) -> Result<Images> {
+        let mut images = Images::default();
+        if ids.is_empty() {
+            return Ok(images);
+        }
+        let list: Vec<i64> = ids.iter().copied().collect();
+        let parameters: [&(dyn ToSql + Sync); 2] = [&kind.name(), &list];
+        let (seen, deleted) = try_join!(
+            self.client.query(include_str!("../../sql/images.sql"), &parameters),
+            self.client.query(include_str!("../../sql/last_images.sql"), &parameters),
+        )
+        .context("reading lshookd.image for a payload")?;
+        for row in deleted {
+            images.latest.insert(row.get("id"), self.image(kind, row.get("row"))?);
+        }
+        for row in seen {
+            let id: i64 = row.get("id");
+            let transaction = row.get::<_, i64>("transaction").unsigned_abs();
+            if let Some(after) = row.get::<_, Option<&str>>("after") {
+                let after = self.image(kind, after)?;
+                images.after.insert((id, transaction), after.clone());
+                images.latest.insert(id, after);
+            }
+            if let Some(before) = row.get::<_, Option<&str>>("before")
+                && let Entry::Vacant(first) = images.before.entry((id, transaction))
+            {
+                first.insert(self.image(kind, before)?);
+            }
+        }
+        Ok(images)
+    }
+
+    fn image(&self, kind: Kind, row: &str) -> Result<String> {
+        let mut fields = Fields::parse(row)?;
+        if let Some(shape) = self.catalog.shape_of(kind) {
+            fields.serialize_as(shape);
+        }
+        Ok(fields.to_json())
     }
 
     /// Labels, with their links.

@@ -60,9 +60,8 @@ impl<'a> Fields<'a> {
             {
                 *value = moment.into();
             }
-            if shape.references.contains(&**name)
-                && let Some(field) = name.strip_suffix("_id")
-            {
+            let field = field(name, Some(shape));
+            if field.len() < name.len() {
                 *name = field.to_owned().into();
             }
         }
@@ -106,6 +105,12 @@ impl<'a> Fields<'a> {
         text.push('}');
         text
     }
+}
+
+/// The name of the field that a column becomes.
+pub fn field<'a>(column: &'a str, shape: Option<&Shape>) -> &'a str {
+    let is_reference = shape.is_some_and(|shape| shape.references.contains(column));
+    column.strip_suffix("_id").filter(|_| is_reference).unwrap_or(column)
 }
 
 /// Writes a name as JSON has it; nearly none needs more than its quotes.

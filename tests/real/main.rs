@@ -8,6 +8,7 @@ mod consumers;
 mod crowd;
 mod delivery;
 mod events;
+mod extended;
 mod faults;
 mod hostile;
 mod label_studio;

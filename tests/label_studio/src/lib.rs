@@ -9,4 +9,5 @@ pub mod compatibility;
 pub mod differences;
 pub mod scenario;
 pub mod scenarios;
+pub mod schema;
 pub mod stage;

@@ -16,6 +16,7 @@ use tokio_postgres::Client;
 
 use crate::compare::differences;
 use crate::scenario::{Claim, ORDER, Scenario};
+use crate::schema;
 
 /// Path of the organization's webhook for all actions.
 pub const ORGANIZATION: &str = "/organization";
@@ -237,7 +238,8 @@ impl Stage {
         self.settle().await.with_context(|| scenario.what.to_owned())?;
         let (ours, theirs): (Vec<Received>, Vec<Received>) =
             self.receiver.received().into_iter().partition(Received::is_ours);
-        let faults = judge(scenario, &theirs, &ours);
+        let mut faults = judge(scenario, &theirs, &ours);
+        faults.extend(schema::faults(&ours));
         let summaries =
             |all: &[Received]| all.iter().map(|request| format!("{} {}", request.path, request.summary())).collect();
         Ok(Outcome { theirs: summaries(&theirs), ours: summaries(&ours), faults })

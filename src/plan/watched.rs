@@ -1,0 +1,310 @@
+//! Planning what Label Studio has no action for: what watching triggers saw in one transaction.
+//!
+//! The rules, each with a test below:
+//! - Within one transaction only the net effect counts: true that became false again is no event.
+//! - Tasks that changed alike are one event, and what came or went with a task is part of it.
+//! - It never makes a difference to Label Studio's own actions.
+
+use std::collections::BTreeMap;
+
+use super::{Events, Net};
+use crate::change::{Change, Operation, Relation, Watched};
+use crate::event::{Action, Event};
+use crate::gather::Transaction;
+
+/// What one transaction did to one row.
+struct Sight<'a> {
+    first: &'a Change,
+    latest: &'a Change,
+    id: i64,
+    parent: Option<i64>,
+    operation: Operation,
+    /// The columns that changed; of true and false, and of a status, what they hold now.
+    facts: BTreeMap<&'a str, Option<&'a str>>,
+}
+
+/// Adds the events of a transaction. `comes_along` tells of a deletion whether a greater one explains it.
+pub fn announce(
+    transaction: &Transaction,
+    net: &Net,
+    comes_along: impl Fn(&Change, Option<i64>) -> bool,
+    events: &mut Events,
+) {
+    for sight in sights(transaction) {
+        let (Relation::Watched(watched), Some(project)) = (sight.latest.relation, sight.latest.project) else {
+            continue;
+        };
+        if net.project_goes(project) || comes_along(sight.latest, sight.parent) {
+            continue;
+        }
+        let task = match watched {
+            Watched::Task => Some(sight.id),
+            Watched::User | Watched::Label | Watched::Storage => None,
+            _ => sight.parent,
+        };
+        let came_along = task.is_some_and(|task| net.tasks_inserted.contains(&task));
+        let holds = |name, value| sight.facts.get(name) == Some(&Some(value));
+        let mut add = |action: Action, changed: Vec<String>| {
+            let event = Event {
+                action,
+                project,
+                objects: vec![sight.id],
+                organization: match watched {
+                    Watched::User => sight.parent.or_else(|| events.organizations.get(&sight.id).copied()),
+                    Watched::Label => sight.parent,
+                    _ => None,
+                },
+                occurred_at: sight.latest.captured_at,
+                transaction: sight.latest.transaction,
+                changed,
+            };
+            match action.is_about_several() {
+                true => events.merge_within(event),
+                false => events.extend(vec![event]),
+            }
+        };
+        let changed = || sight.facts.keys().filter(|name| **name != "is_labeled").map(|name| (*name).to_owned());
+        match (watched, sight.operation) {
+            (Watched::Task, _) => {
+                if !came_along && changed().next().is_some() {
+                    add(Action::TasksUpdated, changed().collect());
+                }
+                if holds("is_labeled", "true") {
+                    add(Action::TasksCompleted, vec![]);
+                } else if holds("is_labeled", "false") {
+                    add(Action::TasksReopened, vec![]);
+                }
+            }
+            (Watched::Annotation, _) => {
+                if holds("was_cancelled", "true") {
+                    add(Action::AnnotationSkipped, vec![]);
+                }
+                if holds("ground_truth", "true") {
+                    add(Action::GroundTruthSet, vec![]);
+                }
+            }
+            (Watched::Storage, _) => {
+                match sight.latest.changed_columns.iter().find_map(|fact| fact.strip_prefix("status=")) {
+                    Some("in_progress") => add(Action::StorageSyncStarted, vec![]),
+                    Some("failed") => add(Action::StorageSyncFailed, vec![]),
+                    Some(status) if status.starts_with("completed") => add(Action::StorageSyncCompleted, vec![]),
+                    _ => {}
+                }
+            }
+            (_, Operation::Insert) if came_along => {}
+            (Watched::Prediction, Operation::Insert) => add(Action::PredictionsCreated, vec![]),
+            (Watched::Prediction, Operation::Delete) => add(Action::PredictionsDeleted, vec![]),
+            (Watched::Prediction, Operation::Update) => {}
+            (Watched::Draft, Operation::Insert) => add(Action::DraftCreated, vec![]),
+            (Watched::Draft, Operation::Update) => add(Action::DraftUpdated, changed().collect()),
+            (Watched::Draft, Operation::Delete) => add(Action::DraftDeleted, vec![]),
+            (Watched::Comment, Operation::Insert) => add(Action::CommentCreated, vec![]),
+            (Watched::Comment, Operation::Update) => add(Action::CommentUpdated, changed().collect()),
+            (Watched::Comment, Operation::Delete) => add(Action::CommentDeleted, vec![]),
+            (Watched::User, Operation::Insert) => add(Action::UserCreated, vec![]),
+            (Watched::User, Operation::Update) => add(Action::UserUpdated, changed().collect()),
+            (Watched::User, Operation::Delete) => add(Action::UserDeleted, vec![]),
+            (Watched::Label, Operation::Insert) => add(Action::LabelCreated, vec![]),
+            (Watched::Label, Operation::Update) => add(Action::LabelUpdated, changed().collect()),
+            (Watched::Label, Operation::Delete) => add(Action::LabelDeleted, vec![]),
+        }
+    }
+}
+
+/// One task that was changed alone has an action of its own.
+pub fn of_one_or_several(event: Event) -> Event {
+    match (event.action, event.objects.len()) {
+        (Action::TasksUpdated, 1) => Event { action: Action::TaskUpdated, ..event },
+        _ => event,
+    }
+}
+
+/// The rows that a transaction touched, in the order in which it first did, each with what is left of it
+/// at the end.
+fn sights(transaction: &Transaction) -> Vec<Sight<'_>> {
+    let mut places = BTreeMap::new();
+    let mut sights: Vec<Sight<'_>> = Vec::new();
+    for change in transaction.changes.iter().filter(|change| matches!(change.relation, Relation::Watched(_))) {
+        for (index, id) in change.ids.iter().enumerate() {
+            let Relation::Watched(watched) = change.relation else { continue };
+            let place = *places.entry((watched as u8, *id)).or_insert(sights.len());
+            if place == sights.len() {
+                sights.push(Sight {
+                    first: change,
+                    latest: change,
+                    id: *id,
+                    parent: None,
+                    operation: change.operation,
+                    facts: BTreeMap::new(),
+                });
+            }
+            let Some(sight) = sights.get_mut(place) else { continue };
+            sight.latest = change;
+            sight.parent = change.parents.get(index).copied().flatten().or(sight.parent);
+            if change.operation == Operation::Delete {
+                sight.operation = Operation::Delete;
+            }
+            for fact in &change.changed_columns {
+                match fact.split_once('=') {
+                    // A second time it is what it was at first.
+                    Some((name, "true" | "false")) if sight.facts.remove(name).is_some() => {}
+                    Some((name, value)) => {
+                        sight.facts.insert(name, Some(value));
+                    }
+                    None => {
+                        sight.facts.insert(fact, None);
+                    }
+                }
+            }
+        }
+    }
+    // Made and deleted again: for everybody else it never was. Of an update nothing may be left.
+    sights.retain(|sight| match sight.operation {
+        Operation::Delete => sight.first.operation != Operation::Insert,
+        Operation::Insert => true,
+        Operation::Update => !sight.facts.is_empty(),
+    });
+    sights
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::gather::Unit;
+    use crate::gather::tests::change;
+    use crate::plan::plan;
+    use Action::*;
+    use Operation::{Delete, Insert, Update};
+
+    /// A statement: what was watched, what happened to it, to which rows, and what was seen.
+    type Step<'a> = (Relation, Operation, &'a [i64], &'a [&'a str]);
+
+    const TASK: Relation = Relation::Watched(Watched::Task);
+    const ANNOTATION: Relation = Relation::Watched(Watched::Annotation);
+    const PREDICTION: Relation = Relation::Watched(Watched::Prediction);
+    const DRAFT: Relation = Relation::Watched(Watched::Draft);
+    const STORAGE: Relation = Relation::Watched(Watched::Storage);
+    const USER: Relation = Relation::Watched(Watched::User);
+
+    fn events(transactions: &[&[Step<'_>]]) -> Vec<Event> {
+        let mut seq = 0;
+        let mut transaction = |(index, steps): (usize, &&[Step<'_>])| {
+            let step = |(relation, operation, ids, facts): &Step<'_>| {
+                seq += 1;
+                Change {
+                    changed_columns: facts.iter().map(|fact| (*fact).to_owned()).collect(),
+                    // Row N belongs to task N + 1000.
+                    parents: ids.iter().map(|id| (*relation != USER).then_some(id + 1000)).collect(),
+                    ..change(seq, index as u64, 7, *relation, *operation, ids)
+                }
+            };
+            Transaction { changes: steps.iter().map(step).collect() }
+        };
+        let transactions = transactions.iter().enumerate().map(&mut transaction).collect();
+        plan(&Unit { transactions, single_action: false }, 5000, Duration::from_millis(50))
+    }
+
+    fn planned(transactions: &[&[Step<'_>]]) -> Vec<(Action, Vec<i64>)> {
+        events(transactions).into_iter().map(|event| (event.action, event.objects)).collect()
+    }
+
+    #[test]
+    fn tasks_that_changed_alike_are_one_event_and_one_alone_is_a_task_updated() {
+        let planned = events(&[&[(TASK, Update, &[1, 2], &["data"]), (TASK, Update, &[3], &["data", "meta"])]]);
+        assert_eq!((planned[0].action, &planned[0].objects), (TasksUpdated, &vec![1, 2]));
+        assert_eq!((planned[1].action, &planned[1].objects), (TaskUpdated, &vec![3]));
+        assert_eq!(planned[1].changed, ["data", "meta"]);
+    }
+
+    #[test]
+    fn tasks_are_completed_and_reopened() {
+        assert_eq!(
+            planned(&[
+                &[(TASK, Update, &[1, 2], &["is_labeled=true"])],
+                &[(TASK, Update, &[1], &["is_labeled=false"])]
+            ]),
+            [(TasksCompleted, vec![1, 2]), (TasksReopened, vec![1])]
+        );
+    }
+
+    #[test]
+    fn what_became_true_and_false_again_in_one_transaction_is_nothing() {
+        let both: &[Step<'_>] =
+            &[(TASK, Update, &[1], &["is_labeled=true"]), (TASK, Update, &[1], &["is_labeled=false"])];
+        assert_eq!(planned(&[both]), []);
+    }
+
+    #[test]
+    fn what_came_with_a_task_or_went_with_it_is_part_of_that() {
+        let import: &[Step<'_>] = &[
+            (Relation::Task, Insert, &[1001], &[]),
+            (PREDICTION, Insert, &[1], &[]),
+            (TASK, Update, &[1001], &["overlap", "is_labeled=true"]),
+        ];
+        assert_eq!(planned(&[import]), [(TasksCreated, vec![1001]), (TasksCompleted, vec![1001])]);
+        let deletion: &[Step<'_>] =
+            &[(PREDICTION, Delete, &[1], &[]), (DRAFT, Delete, &[1], &[]), (Relation::Task, Delete, &[1001], &[])];
+        assert_eq!(planned(&[deletion]), [(TasksDeleted, vec![1001])]);
+        assert_eq!(planned(&[&[(PREDICTION, Delete, &[1, 2], &[])]]), [(PredictionsDeleted, vec![1, 2])]);
+    }
+
+    #[test]
+    fn annotations_are_skipped_and_become_ground_truth() {
+        assert_eq!(
+            planned(&[&[
+                (ANNOTATION, Insert, &[1], &["was_cancelled=true"]),
+                (ANNOTATION, Update, &[2], &["ground_truth=true"]),
+                (ANNOTATION, Update, &[3], &["ground_truth=false"]),
+            ]]),
+            [(AnnotationSkipped, vec![1]), (GroundTruthSet, vec![2])]
+        );
+    }
+
+    #[test]
+    fn drafts_that_come_and_go_in_one_transaction_never_were() {
+        assert_eq!(planned(&[&[(DRAFT, Insert, &[1], &[]), (DRAFT, Delete, &[1], &[])]]), []);
+        assert_eq!(
+            planned(&[
+                &[(DRAFT, Insert, &[1], &[]), (DRAFT, Update, &[1], &["result"])],
+                &[(DRAFT, Delete, &[1], &[])]
+            ]),
+            [(DraftCreated, vec![1]), (DraftDeleted, vec![1])]
+        );
+    }
+
+    #[test]
+    fn a_synchronization_starts_and_ends() {
+        assert_eq!(
+            planned(&[
+                &[(STORAGE, Update, &[1], &["last_sync_job", "status=in_progress"])],
+                &[(STORAGE, Update, &[1], &["status=completed_with_errors"])],
+                &[(STORAGE, Update, &[1], &["status=queued"])],
+                &[(STORAGE, Update, &[1], &["status=failed"])],
+            ]),
+            [(StorageSyncStarted, vec![1]), (StorageSyncCompleted, vec![1]), (StorageSyncFailed, vec![1])]
+        );
+    }
+
+    #[test]
+    fn a_new_user_has_the_organization_that_it_is_put_into() {
+        let joins = Change {
+            parents: vec![Some(42)],
+            changed_columns: vec!["active_organization_id".to_owned()],
+            ..change(2, 2, 7, USER, Update, &[1])
+        };
+        let signs_up = Change { parents: vec![None], ..change(1, 1, 7, USER, Insert, &[1]) };
+        let transactions = [signs_up, joins].map(|change| Transaction { changes: vec![change] }).into();
+        let events = plan(&Unit { transactions, single_action: true }, 5000, Duration::from_millis(50));
+        assert_eq!((events[0].action, events[0].organization), (UserCreated, Some(42)));
+    }
+
+    #[test]
+    fn label_studios_own_events_are_put_together_as_if_nobody_watched() {
+        let import: &[Step<'_>] = &[(Relation::Task, Insert, &[1, 2], &[])];
+        let watched: &[Step<'_>] = &[(TASK, Update, &[9], &["is_labeled=true"])];
+        let rest: &[Step<'_>] = &[(Relation::Task, Insert, &[3], &[])];
+        assert_eq!(planned(&[import, watched, rest]), [(TasksCreated, vec![1, 2, 3]), (TasksCompleted, vec![9])]);
+    }
+}

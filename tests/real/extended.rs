@@ -1,0 +1,409 @@
+//! What Label Studio never tells: actions of lshookd's own, deletions that say what was deleted, and updates that
+//! say what was before.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use lshookd_scenarios::schema;
+use lshookd_scenarios::stage::{Stage, choice, id};
+use lshookd_testbed::eventually;
+use lshookd_testbed::label_studio::Surroundings;
+use lshookd_testbed::receiver::{Received, Receiver};
+use serde_json::{Value, json};
+
+use crate::bed::{self, Bed};
+
+const EVERYTHING: &str = "TASK_UPDATED,TASKS_UPDATED,TASKS_COMPLETED,TASKS_REOPENED,PROJECT_COMPLETED,\
+    ANNOTATION_SKIPPED,GROUND_TRUTH_SET,PREDICTIONS_CREATED,PREDICTIONS_DELETED,DRAFT_CREATED,DRAFT_UPDATED,\
+    DRAFT_DELETED,STORAGE_SYNC_STARTED,STORAGE_SYNC_COMPLETED,STORAGE_SYNC_FAILED,COMMENT_CREATED,COMMENT_UPDATED,\
+    COMMENT_DELETED,USER_CREATED,USER_UPDATED,USER_DELETED,LABEL_CREATED,LABEL_UPDATED,LABEL_DELETED";
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const TRIGGERS: &str = "select count(*) from pg_trigger where tgname like 'lshookd\\_watch\\_%'";
+
+/// A webhook of project 1, or of the organization, made by the command.
+async fn subscribe(bed: &Bed, path: &str, more: &[&str]) -> Result<i64> {
+    let url = bed.receiver.url(path);
+    let said = bed.lshookd.succeed(&[&["subscribe", &url, "--json"], more].concat()).await?;
+    id(&serde_json::from_str(&said)?)
+}
+
+async fn extend(bed: &Bed, webhook: i64, more: &[&str]) -> Result<String> {
+    bed.lshookd.succeed(&[&["extend", &webhook.to_string()], more].concat()).await
+}
+
+/// The events on a path, each in a line: its action and the ids of its objects.
+fn told(receiver: &Receiver, path: &str) -> Vec<String> {
+    receiver.received().iter().filter(|event| event.is_ours() && event.path == path).map(line).collect()
+}
+
+fn line(event: &Received) -> String {
+    const KEYS: [&str; 11] = [
+        "task",
+        "tasks",
+        "annotation",
+        "annotations",
+        "label_link",
+        "predictions",
+        "draft",
+        "storage",
+        "comment",
+        "user",
+        "label",
+    ];
+    let belongs = |key: &str| key == "task" && event.body["annotation"].is_object();
+    let shown = KEYS.iter().find(|key| event.body[**key] != Value::Null && !belongs(key));
+    match shown {
+        None => event.action().to_owned(),
+        Some(key) => {
+            let ids: Vec<String> = event.ids(key).iter().map(i64::to_string).collect();
+            format!("{} {}", event.action(), ids.join(","))
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_watched_until_somebody_wants_it_and_nothing_when_nobody_does() -> Result<()> {
+    let bed = Bed::lay("watching").await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 0);
+    let webhook = subscribe(&bed, "/more", &["--project", "1", "--actions", "TASKS_COMPLETED,TASKS_CREATED"]).await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 1);
+    // By the command and by SQL.
+    extend(&bed, webhook, &["--actions", "ANNOTATION_SKIPPED"]).await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 2);
+    bed.run(&format!("insert into lshookd.wanted_action values ({webhook}, 'PREDICTIONS_CREATED')")).await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 3);
+    bed.run("update lshookd.preference set previous = true").await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 6);
+    bed.run("truncate lshookd.wanted_action").await?;
+    extend(&bed, webhook, &[]).await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 0);
+    // What is not there is refused, and so is what is Label Studio's.
+    let refused = bed.run(&format!("insert into lshookd.wanted_action values ({webhook}, 'TASKS_LOST')")).await;
+    assert!(refused.is_err());
+    let output = bed.lshookd.command(&["extend", &webhook.to_string(), "--actions", "TASKS_CREATED"]).await?;
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Label Studio's own"));
+    // A webhook that is deleted wants nothing any more; nothing of it is in Label Studio's tables.
+    extend(&bed, webhook, &["--actions", EVERYTHING]).await?;
+    assert!(bed.number(TRIGGERS).await? > 10);
+    assert_eq!(bed.number("select count(*) from webhook_action where action = 'TASKS_COMPLETED'").await?, 0);
+    bed.lshookd.succeed(&["unsubscribe", &webhook.to_string()]).await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 0);
+    // Installing again leaves them as they should be.
+    let webhook = subscribe(&bed, "/more", &["--project", "1", "--actions", "DRAFT_CREATED"]).await?;
+    bed.run("drop function lshookd.watches_tasks_annotationdraft_insert cascade").await?;
+    bed.lshookd.succeed(&["install"]).await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 1);
+    // A table that is in use keeps its trigger for the time being, and nobody waits for it.
+    let busy = bed.database.connect().await?;
+    busy.batch_execute("begin; select from tasks_annotationdraft").await?;
+    extend(&bed, webhook, &[]).await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 1);
+    let output = bed.lshookd.command(&["extend", &webhook.to_string(), "--actions", "DRAFT_DELETED"]).await?;
+    assert!(output.status.success() || String::from_utf8_lossy(&output.stderr).contains("pg_stat_activity"));
+    busy.batch_execute("commit").await?;
+    extend(&bed, webhook, &[]).await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_by_sql_is_told_to_those_who_want_it() -> Result<()> {
+    let bed = Bed::lay("told").await?;
+    bed.webhook("/project", "{}").await?;
+    subscribe(&bed, "/more", &["--project", "1", "--actions", EVERYTHING_IN_A_PROJECT]).await?;
+    subscribe(
+        &bed,
+        "/organization",
+        &["--actions", "USER_CREATED,USER_UPDATED,USER_DELETED,LABEL_CREATED,LABEL_UPDATED,LABEL_DELETED"],
+    )
+    .await?;
+    let _daemon = bed.lshookd.run().await?;
+    let steps: &[(&str, &[&str])] = &[
+        (r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "owl"}}', 3)"#, &[]),
+        ("update task set data = '{\"text\": \"wren\"}' where id < 3", &["TASKS_UPDATED 1,2"]),
+        ("update task set overlap = 2, total_annotations = 1 where id = 3", &["TASK_UPDATED 3"]),
+        ("update task set total_annotations = 7", &[]),
+        ("update task set is_labeled = true where id < 3", &["TASKS_COMPLETED 1,2"]),
+        ("update task set is_labeled = true", &["TASKS_COMPLETED 3", "PROJECT_COMPLETED"]),
+        ("update task set is_labeled = false where id = 1", &["TASKS_REOPENED 1"]),
+        ("update task set is_labeled = true", &["TASKS_COMPLETED 1", "PROJECT_COMPLETED"]),
+        (r#"select fixture.rows('task', '{"project_id": 1}')"#, &[]),
+        ("update task set is_labeled = true", &["TASKS_COMPLETED 4", "PROJECT_COMPLETED"]),
+        (
+            r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "was_cancelled": true}')"#,
+            &["ANNOTATION_SKIPPED 1"],
+        ),
+        ("update task_completion set ground_truth = true", &["GROUND_TRUTH_SET 1"]),
+        (
+            r#"select fixture.rows('prediction', '{"project_id": 1, "task_id": 1, "result": []}', 2)"#,
+            &["PREDICTIONS_CREATED 1,2"],
+        ),
+        ("delete from prediction where id = 2", &["PREDICTIONS_DELETED 2"]),
+        (
+            r#"select fixture.rows('tasks_annotationdraft', '{"task_id": 1, "user_id": 1, "result": []}')"#,
+            &["DRAFT_CREATED 1"],
+        ),
+        ("update tasks_annotationdraft set lead_time = 2", &["DRAFT_UPDATED 1"]),
+        ("update tasks_annotationdraft set updated_at = now()", &[]),
+        ("delete from tasks_annotationdraft", &["DRAFT_DELETED 1"]),
+        (
+            r#"select fixture.rows('io_storages_s3importstorage', '{"project_id": 1, "title": "Calls", "aws_secret_access_key": "feathers", "status": "initialized"}')"#,
+            &[],
+        ),
+        ("update io_storages_s3importstorage set status = 'in_progress'", &["STORAGE_SYNC_STARTED 1"]),
+        (
+            "update io_storages_s3importstorage set status = 'completed', last_sync = now(), last_sync_count = 5",
+            &["STORAGE_SYNC_COMPLETED 1"],
+        ),
+        (
+            "update io_storages_s3importstorage set status = 'failed', traceback = 'feathers'",
+            &["STORAGE_SYNC_FAILED 1"],
+        ),
+    ];
+    let mut expected = Vec::new();
+    for (sql, events) in steps {
+        bed.run(sql).await?;
+        expected.extend(events.iter().map(|event| (*event).to_owned()));
+        eventually(sql, PATIENCE, async || Ok((told(&bed.receiver, "/more").len() >= expected.len()).then_some(())))
+            .await?;
+    }
+    assert_eq!(told(&bed.receiver, "/more"), expected);
+    let organization: &[(&str, &[&str])] = &[
+        (
+            r#"select fixture.rows('htx_user', '{"email": "new@example.com", "username": "new", "password": "feathers", "active_organization_id": 1}')"#,
+            &["USER_CREATED 2"],
+        ),
+        ("update htx_user set last_activity = now(), password = 'plumes' where id = 2", &[]),
+        ("update htx_user set first_name = 'Ada' where id = 2", &["USER_UPDATED 2"]),
+        ("delete from htx_user where id = 2", &["USER_DELETED 2"]),
+        (
+            r#"select fixture.rows('labels_manager_label', '{"organization_id": 1, "created_by_id": 1, "title": "owl", "value": ["owl"]}')"#,
+            &["LABEL_CREATED 1"],
+        ),
+        ("update labels_manager_label set title = 'barn owl'", &["LABEL_UPDATED 1"]),
+        ("delete from labels_manager_label", &["LABEL_DELETED 1"]),
+    ];
+    let mut expected = Vec::new();
+    for (sql, events) in organization {
+        bed.run(sql).await?;
+        expected.extend(events.iter().map(|event| (*event).to_owned()));
+        eventually(sql, PATIENCE, async || {
+            Ok((told(&bed.receiver, "/organization").len() >= expected.len()).then_some(()))
+        })
+        .await?;
+    }
+    let of_label_studio = ["USER", "LABEL_C", "LABEL_U", "LABEL_D"];
+    let mut heard = told(&bed.receiver, "/organization");
+    heard.retain(|line| of_label_studio.iter().any(|start| line.starts_with(start)));
+    assert_eq!(heard, expected);
+    // Nobody else hears of it, and no secret goes out.
+    let all = bed.receiver.received();
+    assert_eq!(schema::faults(&all), Vec::<String>::new());
+    assert!(
+        all.iter()
+            .filter(|event| event.path == "/project")
+            .all(|event| event.action().starts_with("TASKS_CREATED") || event.action().starts_with("ANNOTATION_"))
+    );
+    assert!(
+        all.iter().filter(|event| event.path != "/project").all(|event| !event.body.to_string().contains("feathers"))
+    );
+    let of = |action: &str| -> Value {
+        all.iter().find(|event| event.action() == action).map(|event| event.body.clone()).unwrap_or_default()
+    };
+    assert_eq!(of("TASKS_UPDATED")["changed"], json!(["data"]));
+    assert_eq!(of("TASKS_UPDATED")["tasks"][1]["data"], json!({"text": "wren"}));
+    assert_eq!(of("TASK_UPDATED")["changed"], json!(["overlap"]));
+    assert_eq!(of("TASKS_COMPLETED")["project"]["id"], 1);
+    assert_eq!(of("ANNOTATION_SKIPPED")["task"]["id"], 1);
+    assert_eq!(of("PREDICTIONS_CREATED")["predictions"][0]["task"], 1);
+    assert_eq!(of("PREDICTIONS_DELETED")["predictions"], json!([{"id": 2}]));
+    assert_eq!(of("DRAFT_CREATED")["draft"]["user"], 1);
+    assert_eq!(of("STORAGE_SYNC_STARTED")["storage"]["status"], "in_progress");
+    assert_eq!(of("STORAGE_SYNC_COMPLETED")["storage"]["type"], "s3");
+    assert_eq!(of("STORAGE_SYNC_COMPLETED")["storage"]["last_sync_count"], 5);
+    assert_eq!(of("USER_CREATED")["user"]["email"], "new@example.com");
+    assert!(of("USER_CREATED").get("project").is_none() && of("USER_CREATED")["user"].get("password").is_none());
+    assert_eq!(of("USER_UPDATED")["changed"], json!(["first_name"]));
+    assert_eq!(of("LABEL_UPDATED")["label"]["title"], "barn owl");
+    assert_eq!(bed.number("select count(*) from lshookd.capture_error").await?, 0);
+    eventually("images are forgotten", PATIENCE, async || {
+        Ok((bed.number("select (select count(*) from lshookd.image) + count(*) from lshookd.last_image").await? == 0)
+            .then_some(()))
+    })
+    .await
+}
+
+const EVERYTHING_IN_A_PROJECT: &str = "TASK_UPDATED,TASKS_UPDATED,TASKS_COMPLETED,TASKS_REOPENED,PROJECT_COMPLETED,\
+    ANNOTATION_SKIPPED,GROUND_TRUTH_SET,PREDICTIONS_CREATED,PREDICTIONS_DELETED,DRAFT_CREATED,DRAFT_UPDATED,\
+    DRAFT_DELETED,STORAGE_SYNC_STARTED,STORAGE_SYNC_COMPLETED,STORAGE_SYNC_FAILED";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_say_what_was_deleted_and_updates_what_was_before() -> Result<()> {
+    let bed = Bed::lay("enriched").await?;
+    bed.webhook("/plain", "{}").await?;
+    subscribe(&bed, "/rich", &["--project", "1", "--enrich-deletions", "--previous"]).await?;
+    let organization = subscribe(&bed, "/organization", &["--enrich-deletions"]).await?;
+    extend(&bed, organization, &["--enrich-deletions", "--actions", "LABEL_DELETED"]).await?;
+    let _daemon = bed.lshookd.run().await?;
+    let steps = [
+        r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "owl"}}', 2)"#,
+        r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "completed_by_id": 1, "lead_time": 3}')"#,
+        "update task_completion set lead_time = 4, updated_at = now()",
+        "delete from task_completion",
+        "update project set title = 'Owls', updated_at = now()",
+        "delete from task where id = 1",
+        // As Label Studio does it: out of the project first.
+        "update task set project_id = null",
+        "delete from task",
+        r#"select fixture.rows('labels_manager_label', '{"organization_id": 1, "created_by_id": 1, "title": "owl", "value": ["owl"]}')"#,
+        "delete from labels_manager_label",
+    ];
+    for sql in steps {
+        bed.run(sql).await?;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    let receiver = &bed.receiver;
+    let told = |path: &'static str, action: &'static str| {
+        eventually(action, PATIENCE, async move || {
+            let all = receiver.received();
+            Ok(all.into_iter().rfind(|event| event.path == path && event.action() == action).map(|event| event.body))
+        })
+    };
+    let updated = told("/rich", "ANNOTATION_UPDATED").await?;
+    assert_eq!((&updated["previous"]["lead_time"], &updated["annotation"]["lead_time"]), (&json!(3), &json!(4)));
+    assert_eq!(updated["previous"]["completed_by"], 1);
+    let updated = told("/rich", "PROJECT_UPDATED").await?;
+    assert_eq!((&updated["previous"]["title"], &updated["project"]["title"]), (&json!("Birds"), &json!("Owls")));
+    let deleted = told("/rich", "ANNOTATIONS_DELETED").await?;
+    assert_eq!(deleted["annotations"][0]["lead_time"], 4);
+    let all = bed.receiver.received();
+    let bodies = |path: &str, action: &str| -> Vec<Value> {
+        let those = all.iter().filter(|event| event.path == path && event.action() == action);
+        those.map(|event| event.body.clone()).collect()
+    };
+    let tasks: Vec<Value> = bodies("/rich", "TASKS_DELETED").iter().map(|body| body["tasks"][0].clone()).collect();
+    assert_eq!(tasks.iter().map(|task| &task["id"]).collect::<Vec<_>>(), [1, 2]);
+    assert!(tasks.iter().all(|task| task["data"] == json!({"text": "owl"}) && task["project"] == 1), "{tasks:?}");
+    let label = told("/organization", "LABEL_DELETED").await?;
+    assert_eq!(label["label"]["title"], "owl");
+    // Whoever did not ask gets what Label Studio would send, byte for byte as many fields.
+    assert_eq!(bodies("/plain", "TASKS_DELETED")[0]["tasks"], json!([{"id": 1}]));
+    assert_eq!(bodies("/plain", "ANNOTATIONS_DELETED")[0]["annotations"], json!([{"id": 1}]));
+    assert!(bodies("/plain", "ANNOTATION_UPDATED")[0].get("previous").is_none());
+    // The project goes last, with what it was.
+    bed.run("delete from webhook where project_id = 1; delete from project").await?;
+    let deleted = told("/organization", "PROJECT_DELETED").await?;
+    assert_eq!((&deleted["project"]["id"], &deleted["project"]["title"]), (&json!(1), &json!("Owls")));
+    assert_eq!(schema::faults(&bed.receiver.received()), Vec::<String>::new());
+    Ok(())
+}
+
+/// By the real Label Studio: what people do, and what is told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_work_in_label_studio_and_all_of_it_is_told() -> Result<()> {
+    let database = bed::label_studio_database("beyond").await?;
+    let (mut stage, _daemon) = bed::stage(&database, Surroundings::default()).await?;
+    stage.furnish().await?;
+    let lshookd = bed::lshookd(&database);
+    let url = stage.receiver.url("/more");
+    let project = stage.project.to_string();
+    let actions = ["--actions", EVERYTHING_IN_A_PROJECT, "--enrich-deletions"];
+    lshookd.succeed(&[&["subscribe", &url, "--project", &project], actions.as_slice()].concat()).await?;
+    stage.receiver.clear();
+
+    let mut expected = Vec::new();
+    let mut told_of = async |stage: &Stage, lines: &[String]| -> Result<()> {
+        stage.settle().await?;
+        expected.extend(lines.iter().cloned());
+        assert_eq!(told(&stage.receiver, "/more"), expected);
+        Ok(())
+    };
+    let tasks = stage.tasks.clone();
+    stage.annotate(0, json!({"result": choice("owl")})).await?;
+    told_of(&stage, &[format!("TASKS_COMPLETED {}", tasks[0])]).await?;
+    stage.edit(json!({"ground_truth": true})).await?;
+    told_of(&stage, &[format!("GROUND_TRUTH_SET {}", stage.annotation)]).await?;
+    stage.studio.patch(&format!("/api/tasks/{}/", tasks[1]), json!({"data": {"text": "hu-hu"}})).await?;
+    told_of(&stage, &[format!("TASK_UPDATED {}", tasks[1])]).await?;
+    let draft = json!({"result": choice("wren"), "lead_time": 1});
+    let draft =
+        id(&stage.studio.post(&format!("/api/tasks/{}/drafts?project={}", tasks[1], stage.project), draft).await?)?;
+    told_of(&stage, &[format!("DRAFT_CREATED {draft}")]).await?;
+    stage.studio.patch(&format!("/api/drafts/{draft}/"), json!({"result": choice("owl"), "lead_time": 2})).await?;
+    told_of(&stage, &[format!("DRAFT_UPDATED {draft}")]).await?;
+    stage.studio.delete(&format!("/api/drafts/{draft}/")).await?;
+    told_of(&stage, &[format!("DRAFT_DELETED {draft}")]).await?;
+    let prediction = json!({"task": tasks[2], "result": choice("owl"), "model_version": "one"});
+    let prediction = id(&stage.studio.post("/api/predictions/", prediction).await?)?;
+    told_of(&stage, &[format!("PREDICTIONS_CREATED {prediction}")]).await?;
+    stage.act("delete_tasks_predictions", Some(&[2]), json!({})).await?;
+    told_of(&stage, &[format!("PREDICTIONS_DELETED {prediction}")]).await?;
+    for task in 1..4 {
+        stage.annotate(task, json!({"result": choice("owl")})).await?;
+        stage.settle().await?;
+    }
+    let mut lines: Vec<String> = tasks[1..].iter().map(|task| format!("TASKS_COMPLETED {task}")).collect();
+    lines.push("PROJECT_COMPLETED".to_owned());
+    told_of(&stage, &lines).await?;
+    stage.studio.delete(&format!("/api/annotations/{}/", stage.annotation)).await?;
+    told_of(&stage, &[format!("TASKS_REOPENED {}", tasks[3])]).await?;
+    stage.annotate(3, json!({"result": [], "was_cancelled": true})).await?;
+    stage.settle().await?;
+    let skipped = told(&stage.receiver, "/more").split_off(expected.len());
+    assert!(skipped.contains(&format!("ANNOTATION_SKIPPED {}", stage.annotation)), "{skipped:?}");
+    let all = stage.receiver.received();
+    assert_eq!(schema::faults(all.iter().filter(|event| event.is_ours())), Vec::<String>::new());
+    stage.receiver.clear();
+    stage.act("delete_tasks", Some(&[0, 1]), json!({})).await?;
+    stage.settle().await?;
+    assert_eq!(told(&stage.receiver, "/more"), Vec::<String>::new());
+
+    // A storage that is synchronized, by a folder that is there and then one that is not.
+    let folder = stage.studio.files.join("calls");
+    std::fs::create_dir_all(&folder)?;
+    for number in 0..30 {
+        std::fs::write(folder.join(format!("{number}.json")), r#"{"text": "tuwit"}"#)?;
+    }
+    let storage = json!({"path": folder, "regex_filter": ".*json", "use_blob_urls": false, "project": stage.project, "title": "Calls"});
+    let storage = id(&stage.studio.post("/api/storages/localfiles", storage).await?)?;
+    stage.settle().await?;
+    stage.receiver.clear();
+    stage.studio.post(&format!("/api/storages/localfiles/{storage}/sync"), json!({})).await?;
+    stage.settle().await?;
+    assert_eq!(
+        told(&stage.receiver, "/more"),
+        [format!("STORAGE_SYNC_STARTED {storage}"), format!("STORAGE_SYNC_COMPLETED {storage}")]
+    );
+    let completed = stage.receiver.received().into_iter().rfind(|event| event.path == "/more").expect("the last event");
+    assert_eq!(
+        (&completed.body["storage"]["type"], &completed.body["storage"]["last_sync_count"]),
+        (&json!("localfiles"), &json!(30))
+    );
+    // In the lane of whoever hears of both, the tasks come before the end.
+    assert_eq!(stage.sql.query_one("select count(*) from lshookd.capture_error", &[]).await?.get::<_, i64>(0), 0);
+    Ok(())
+}
+
+/// Every action of the command line has a documented schema, and is in the AsyncAPI document.
+#[tokio::test]
+async fn every_action_is_documented() -> Result<()> {
+    let database = bed::label_studio_database("documented").await?;
+    let refused = bed::lshookd(&database).command(&["extend", "1", "--actions", "NONE"]).await?;
+    let said = String::from_utf8(refused.stderr)?;
+    let list = said.split("there are ").nth(1).expect("the list of actions").lines().next().unwrap_or_default();
+    let actions: Vec<&str> = list.split(", ").collect();
+    assert!(actions.len() > 30, "{said}");
+    let document = include_str!("../../docs/asyncapi.yaml");
+    let page = include_str!("../../docs/extended.md");
+    for action in &actions {
+        assert!(schema::schemas().contains_key(*action), "{action}");
+        assert!(document.contains(&format!("schemas/{action}.json")), "{action}");
+    }
+    for action in EVERYTHING.split(',') {
+        assert!(page.contains(&format!("`{action}`")), "{action}");
+    }
+    assert_eq!(schema::schemas().len(), actions.len());
+    Ok(())
+}
