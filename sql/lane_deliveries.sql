@@ -30,6 +30,8 @@ select waiting.id,
        event.action,
        event.occurred_at,
        waiting.event_id,
+       event.project_id,
+       preference.cloudevents,
        case when webhook.send_payload and octet_length(event.body) > 1000000 then octet_length(event.body) end as large,
        case when webhook.send_payload and octet_length(event.body) <= 1000000 then event.body end as body,
        webhook.url::text as url,
@@ -51,6 +53,7 @@ select waiting.id,
 from waiting
 join lshookd.event on event.id = waiting.event_id
 left join webhook on webhook.id = $1
+left join lshookd.preference on preference.webhook_id = $1
 where waiting.bytes <= 1000000
    or waiting.place = 1
 order by waiting.id;

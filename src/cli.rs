@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
-    Chosen, Output, adopt, backfill, check, connect, deliveries, extend, listen, pause, replay, secret, status,
+    Chosen, Output, adopt, backfill, check, connect, deliveries, extend, listen, pause, replay, rules, secret, status,
     subscribe, subscriptions, tail, test,
 };
 use crate::event::Action;
@@ -89,6 +89,9 @@ enum Command {
     /// Give a webhook what Label Studio does not have: more actions, what was deleted, what was before
     #[command(after_help = "Example: lshookd extend 12 --actions TASKS_COMPLETED,PROJECT_COMPLETED --enrich-deletions")]
     Extend(extend::Extend),
+    /// Conditions, thresholds and bodies of one's own
+    #[command(subcommand, after_help = "Example: lshookd rules apply rules.toml")]
+    Rules(rules::Rules),
     /// Delete webhooks; what waits for them is cancelled
     #[command(after_help = "Example: lshookd unsubscribe 12 --yes")]
     Unsubscribe {
@@ -252,6 +255,7 @@ async fn operate(command: Command, settings: &Settings, output: Output) -> Resul
         Command::Status { watch } => status::run(&client, watch, output).await,
         Command::Subscriptions => subscriptions::run(&client, output).await,
         Command::Subscribe(wanted) => subscribe::subscribe(&mut client, &wanted, output).await,
+        Command::Rules(wanted) => rules::run(&mut client, &wanted, output).await,
         Command::Extend(wanted) => extend::run(&client, &wanted, output).await,
         Command::Unsubscribe { ids, yes } => subscribe::unsubscribe(&client, &ids, yes, output).await,
         Command::Adopt(chosen) => adopt::adopt(&mut client, &chosen, output).await,

@@ -13,6 +13,7 @@ pub mod listen;
 pub mod output;
 pub mod pause;
 pub mod replay;
+pub mod rules;
 pub mod secret;
 pub mod status;
 pub mod subscribe;

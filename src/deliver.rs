@@ -7,8 +7,10 @@
 
 mod backoff;
 mod client;
+mod cloudevent;
 mod egress;
 mod lane;
+mod publish;
 mod record;
 mod request;
 
@@ -27,6 +29,7 @@ use crate::database::{Prepared, Session, Statements};
 use crate::metrics::Metrics;
 use crate::settings::{Egress, Settings};
 use client::Clients;
+pub use cloudevent::{CloudEvent, Mode};
 use egress::Gate;
 use lane::Lane;
 use record::Recorder;

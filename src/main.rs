@@ -32,6 +32,7 @@ mod plan;
 mod queue;
 mod render;
 mod retention;
+mod rule;
 mod settings;
 mod subscription;
 mod uninstall;

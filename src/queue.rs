@@ -8,16 +8,31 @@ use tokio_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 
 use crate::database::Prepared;
-use crate::event::{Action, Event};
+use crate::event::Event;
 
 /// An event, who receives it, and what it says.
-pub struct Addressed<'a> {
-    /// The event.
-    pub event: &'a Event,
+pub struct Addressed {
+    /// The action's name: one of [`Action`](crate::event::Action)'s, or of somebody's own.
+    pub action: String,
+    /// In which project; 0 where it has none.
+    pub project: i64,
+    /// About how many objects.
+    pub objects: usize,
+    /// When the last of its changes was captured.
+    pub occurred_at: SystemTime,
     /// The webhooks, by id; none where somebody only listens.
     pub recipients: Vec<i64>,
     /// The JSON body; `None` if every recipient wants the action's name alone.
     pub body: Option<String>,
+}
+
+impl Addressed {
+    /// An event as it is.
+    pub fn new(event: &Event, recipients: Vec<i64>, body: Option<String>) -> Addressed {
+        let Event { action, project, occurred_at, .. } = *event;
+        let (action, objects) = (action.name().to_owned(), event.objects.len());
+        Addressed { action, project, objects, occurred_at, recipients, body }
+    }
 }
 
 const STORE_EVENTS: &str = include_str!("../sql/store_events.sql");
@@ -32,7 +47,7 @@ const LARGEST_BODY: usize = 500_000_000;
 #[derive(Debug, thiserror::Error)]
 #[error("the body of {action} in project {project} would have {bytes} bytes, which is more than can be stored")]
 pub struct BodyTooLarge {
-    action: Action,
+    action: String,
     project: i64,
     bytes: usize,
 }
@@ -42,10 +57,10 @@ pub struct BodyTooLarge {
 /// # Errors
 /// When the database refuses, or with [`BodyTooLarge`]; the caller's transaction must then be
 /// rolled back.
-pub async fn store(client: &Prepared<'_, impl GenericClient>, events: &[Addressed<'_>]) -> Result<()> {
-    let size = |addressed: &Addressed<'_>| addressed.body.as_ref().map_or(0, String::len);
+pub async fn store(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
+    let size = |addressed: &Addressed| addressed.body.as_ref().map_or(0, String::len);
     if let Some(addressed) = events.iter().find(|addressed| size(addressed) > LARGEST_BODY) {
-        let Event { action, project, .. } = *addressed.event;
+        let (action, project) = (addressed.action.clone(), addressed.project);
         return Err(BodyTooLarge { action, project, bytes: size(addressed) }.into());
     }
     let mut start = 0;
@@ -60,15 +75,15 @@ pub async fn store(client: &Prepared<'_, impl GenericClient>, events: &[Addresse
     store_together(client, &events[start..]).await
 }
 
-async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Addressed<'_>]) -> Result<()> {
+async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }
-    let actions: Vec<&str> = events.iter().map(|addressed| addressed.event.action.name()).collect();
-    let projects: Vec<i64> = events.iter().map(|addressed| addressed.event.project).collect();
+    let actions: Vec<&str> = events.iter().map(|addressed| addressed.action.as_str()).collect();
+    let projects: Vec<i64> = events.iter().map(|addressed| addressed.project).collect();
     let counts: Vec<i32> =
-        events.iter().map(|addressed| i32::try_from(addressed.event.objects.len()).unwrap_or(i32::MAX)).collect();
-    let moments: Vec<SystemTime> = events.iter().map(|addressed| addressed.event.occurred_at).collect();
+        events.iter().map(|addressed| i32::try_from(addressed.objects).unwrap_or(i32::MAX)).collect();
+    let moments: Vec<SystemTime> = events.iter().map(|addressed| addressed.occurred_at).collect();
     let bodies: Vec<Option<&str>> = events.iter().map(|addressed| addressed.body.as_deref()).collect();
     let only_heard: Vec<bool> = events.iter().map(|addressed| addressed.recipients.is_empty()).collect();
     let quantity = i64::try_from(events.len()).unwrap_or(i64::MAX);
@@ -81,7 +96,7 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
         for webhook in &addressed.recipients {
             event_ids.push(*id);
             webhooks.push(*webhook);
-            lane_projects.push(addressed.event.project);
+            lane_projects.push(addressed.project);
         }
     }
     let event: [&(dyn ToSql + Sync); 7] = [&ids, &actions, &projects, &counts, &moments, &bodies, &only_heard];

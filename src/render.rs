@@ -115,7 +115,7 @@ impl<C: GenericClient> Rendering<'_, C> {
                     part.push(*id, &entry);
                 }
             }
-            self.enclose(*shown, &part, objects.project(*shown))
+            self.enclose(*shown, part, objects.project(*shown))
         };
         Ok(events.iter().map(body).collect())
     }
@@ -160,53 +160,65 @@ impl<C: GenericClient> Rendering<'_, C> {
         part: Part,
         hand_over: &mut impl AsyncFnMut(Event, String) -> Result<()>,
     ) -> Result<()> {
-        match self.enclose(shown, &part, None) {
-            Some(body) => hand_over(shown.event.of(part.ids), body).await,
+        let event = shown.event.of(part.ids.clone());
+        match self.enclose(shown, part, None) {
+            Some(body) => hand_over(event, body).await,
             None => Ok(()),
         }
     }
 
     /// The body of an event, of what has come together of its objects; `None` if that is nothing.
     /// `last` is a deleted project as it last was.
-    fn enclose(&self, shown: Shown<'_>, part: &Part, last: Option<&str>) -> Option<String> {
+    fn enclose(&self, shown: Shown<'_>, part: Part, last: Option<&str>) -> Option<String> {
         let Shown { event, form } = shown;
-        let mut body = format!(r#"{{"action":"{}","#, event.action);
-        let layout = event.action.layout();
+        let action = event.action;
+        let layout = action.layout();
         if layout != Layout::Nothing && part.ids.is_empty() {
             return None;
         }
-        let mut field = |name: &str, value: &str| {
-            let (open, close) = if matches!(layout, Layout::Several(_)) { ("[", "]") } else { ("", "") };
-            for piece in ["\"", name, "\":", open, value, close, ","] {
-                body.push_str(piece);
-            }
-        };
+        let (open, close) = if matches!(layout, Layout::Several(_)) { ("[", "]") } else { ("", "") };
+        // The objects may have many megabytes: the body is made around them.
+        let mut body = part.shown;
         if let Layout::One(name) | Layout::Several(name) = layout {
-            field(name, &part.shown);
-            if let Some(name) = event.action.beside() {
-                field(name, &part.beside);
+            body.insert_str(0, &format!(r#"{{"action":"{action}","{name}":{open}"#));
+            body.push_str(close);
+            body.push(',');
+            if let Some(name) = action.beside() {
+                push_field(&mut body, name, [open, &part.beside, close]);
             }
+        } else {
+            body = format!(r#"{{"action":"{action}","#);
         }
         if form.previous {
-            field("previous", if part.previous.is_empty() { "null" } else { &part.previous });
+            push_field(
+                &mut body,
+                "previous",
+                [open, if part.previous.is_empty() { "null" } else { &part.previous }, close],
+            );
         }
         if !event.changed.is_empty() {
-            let shape = self.reader.catalog.shape_of(event.action.kind());
+            let shape = self.reader.catalog.shape_of(action.kind());
             let names =
                 event.changed.iter().map(|column| serde_json::Value::from(row::field(column, shape)).to_string());
-            body.push_str(&format!(r#""changed":{},"#, list(names)));
+            push_field(&mut body, "changed", [&list(names), "", ""]);
         }
-        if event.action.has_no_project() {
+        if action.has_no_project() {
             body.pop();
-        } else if event.action == Action::ProjectDeleted {
-            body.push_str(r#""project":"#);
-            body.push_str(last.map_or_else(|| only_id(event.project), Cow::Borrowed).as_ref());
         } else {
             body.push_str(r#""project":"#);
-            body.push_str(self.projects.get(&event.project)?);
+            match action {
+                Action::ProjectDeleted => body.push_str(&last.map_or_else(|| only_id(event.project), Cow::Borrowed)),
+                _ => body.push_str(self.projects.get(&event.project)?),
+            }
         }
         body.push('}');
         Some(body)
+    }
+}
+
+fn push_field(body: &mut String, name: &str, value: [&str; 3]) {
+    for piece in [&["\"", name, "\":"], value.as_slice(), &[","]].concat() {
+        body.push_str(piece);
     }
 }
 

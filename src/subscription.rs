@@ -11,6 +11,7 @@ use tokio_postgres::GenericClient;
 
 use crate::database::Prepared;
 use crate::event::{Action, Event, Form, Shown};
+use crate::rule::Rule;
 
 /// A webhook that lshookd serves and that concerns a project.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,8 @@ pub struct Subscription {
     pub more_actions: Vec<String>,
     /// How it wants its events.
     pub form: Form,
+    /// What decides which of them it receives.
+    pub rules: Vec<Rule>,
 }
 
 /// Where something happened: in a project, or in none but in an organization.
@@ -46,8 +49,10 @@ pub struct Notice<'a> {
     pub shown: Shown<'a>,
     /// The webhooks, by id; none where somebody only listens.
     pub recipients: Vec<i64>,
-    /// Whether one of them wants more than the action's name.
+    /// Whether one of them wants more than the action's name, or a rule has to see it.
     pub with_payload: bool,
+    /// The rules that govern it for its only recipient; none where it is sent as it is.
+    pub rules: Vec<Rule>,
 }
 
 impl Subscriptions {
@@ -93,6 +98,7 @@ impl Subscriptions {
                 actions: row.get("actions"),
                 more_actions: row.get("more_actions"),
                 form: Form { enriched: row.get("enrich_deletions"), previous: row.get("previous") },
+                rules: rules(row.get("rules")),
             });
         }
         Ok(Subscriptions(by_place))
@@ -113,17 +119,39 @@ impl Subscriptions {
             notices.insert(Form::default(), (Vec::new(), true));
         }
         let wanted = |each: &&Subscription| each.wants(event.action) && each.is_owed(event.occurred_at);
+        let mut governed = Vec::new();
         for subscription in all.iter().filter(wanted) {
-            let (recipients, with_payload) = notices.entry(subscription.form.of(event.action)).or_default();
+            let shown = Shown { event, form: subscription.form.of(event.action) };
+            let governing = subscription.rules.iter().filter(|rule| rule.governs(event.action.name()));
+            let rules: Vec<Rule> = governing.cloned().collect();
+            if !rules.is_empty() {
+                governed.push(Notice { shown, recipients: vec![subscription.webhook], with_payload: true, rules });
+                continue;
+            }
+            let (recipients, with_payload) = notices.entry(shown.form).or_default();
             recipients.push(subscription.webhook);
             *with_payload |= subscription.send_payload;
         }
-        notices.into_iter().map(move |(form, (recipients, with_payload))| Notice {
+        let plain = notices.into_iter().map(move |(form, (recipients, with_payload))| Notice {
             shown: Shown { event, form },
             recipients,
             with_payload,
-        })
+            rules: Vec::new(),
+        });
+        plain.chain(governed)
     }
+}
+
+/// The rules of a webhook, but for those that cannot be read.
+fn rules(rows: Vec<String>) -> Vec<Rule> {
+    let read = |row: &String| match Rule::from_row(row) {
+        Ok(rule) => Some(rule),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "a row of lshookd.rule cannot be used; see `lshookd check`");
+            None
+        }
+    };
+    rows.iter().filter_map(read).collect()
 }
 
 /// What has a project is found by it alone.
@@ -161,6 +189,7 @@ mod tests {
             actions,
             more_actions: Vec::new(),
             form: Form::default(),
+            rules: Vec::new(),
         }
     }
 

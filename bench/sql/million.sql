@@ -28,5 +28,3 @@ begin
     end loop;
 end
 $$;
-
-vacuum analyze task, task_completion;

@@ -87,11 +87,12 @@ pub async fn large_project(ground: &Ground, report: &mut Report) -> Result<()> {
         let sql = database.connect().await?;
         if large {
             sql.batch_execute(include_str!("../sql/million.sql")).await?;
+            sql.batch_execute("vacuum analyze task, task_completion").await?;
         }
         endpoint.subscribe(&database, 1).await?;
         let daemon = ground.lshookd(&database).await?.run().await?;
         let until = Instant::now() + Duration::from_secs(SECONDS);
-        let rate = capture::run(&database, "annotate", 4, Length::Seconds(SECONDS as usize), Some(300));
+        let rate = capture::run(&database, "annotate", 32, Length::Seconds(SECONDS as usize), Some(300));
         let (rate, lags) = tokio::try_join!(rate, lags(&sql, until))?;
         rates.push(rate);
         lag.push(in_thirds(&lags));

@@ -10,8 +10,9 @@ wanted as (
     from unnest($2::text[]) as given (action)
     on conflict do nothing
 )
-insert into lshookd.preference as preference (webhook_id, enrich_deletions, previous)
-values ($1::bigint, $3::boolean, $4::boolean)
+insert into lshookd.preference as preference (webhook_id, enrich_deletions, previous, cloudevents)
+values ($1::bigint, $3::boolean, $4::boolean, $5::text)
 on conflict (webhook_id) do update
     set enrich_deletions = excluded.enrich_deletions,
-        previous = excluded.previous;
+        previous = excluded.previous,
+        cloudevents = excluded.cloudevents;

@@ -15,6 +15,10 @@ not_preferred as (
     delete from lshookd.preference
     where webhook_id = any ($1::bigint[])
 ),
+not_ruled as (
+    delete from lshookd.rule
+    where webhook = any ($1::bigint[])
+),
 let_go as (
     delete from lshookd.pause
     where webhook_id = any ($1::bigint[])

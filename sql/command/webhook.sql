@@ -2,6 +2,8 @@
 select webhook.url::text as url,
        webhook.headers,
        webhook.send_payload,
-       webhook.project_id::bigint as project_id
+       webhook.project_id::bigint as project_id,
+       preference.cloudevents
 from webhook
+left join lshookd.preference on preference.webhook_id = webhook.id
 where webhook.id = $1::bigint;

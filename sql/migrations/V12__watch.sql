@@ -23,11 +23,12 @@ comment on table lshookd.wanted_action is
 create table lshookd.preference (
     webhook_id        bigint   not null primary key,
     enrich_deletions  boolean  not null default false,
-    previous          boolean  not null default false
+    previous          boolean  not null default false,
+    cloudevents       text     check (cloudevents in ('binary', 'structured'))
 );
 
 comment on table lshookd.preference is
-    'How a webhook wants its events: deletions with what was deleted, updates with what was before.';
+    'How a webhook wants its events: deletions with what was deleted, updates with what was before, as CloudEvents.';
 
 -- What is watched -----------------------------------------------------------------------------
 

@@ -125,10 +125,10 @@ async fn announce(
     let bodies = renderer
         .render(&database, &events.iter().map(|event| Shown { event, form: Form::default() }).collect::<Vec<_>>())
         .await?;
-    let addressed: Vec<Addressed<'_>> = events
+    let addressed: Vec<Addressed> = events
         .iter()
         .zip(bodies)
-        .filter_map(|(event, body)| Some(Addressed { event, recipients: vec![subscription], body: Some(body?) }))
+        .filter_map(|(event, body)| Some(Addressed::new(event, vec![subscription], Some(body?))))
         .collect();
     queue::store(&database, &addressed).await?;
     transaction

@@ -12,6 +12,7 @@ use super::adopt::listed;
 use super::output::{plain, table};
 use super::status;
 use crate::install::{self, Fitness};
+use crate::rule::Rule;
 use crate::settings::{Settings, Sources};
 use crate::{deliver, label_studio};
 
@@ -109,6 +110,22 @@ async fn look(settings: &Settings, findings: &mut Findings) -> Result<()> {
     daemon(client, findings).await?;
     hand_over(client, findings).await?;
     endpoints(client, settings, findings).await?;
+    rules(client, findings).await?;
+    Ok(())
+}
+
+/// Rules that were written by SQL and cannot be used.
+async fn rules(client: &Client, findings: &mut Findings) -> Result<()> {
+    for (row, _) in super::rules::in_use(client).await? {
+        let wrong = Rule::from_row(&row.to_string()).and_then(|rule| rule.check()).err();
+        if let Some(error) = wrong {
+            findings.fail(
+                "rule",
+                format!("rule {} of webhook {}: {error:#}", row["name"], row["webhook"]),
+                "its events are sent as if there were none; mend it in lshookd.rule, or by `lshookd rules apply`",
+            );
+        }
+    }
     Ok(())
 }
 

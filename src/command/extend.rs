@@ -17,6 +17,9 @@ pub struct Extras {
     /// Show in updates what was there before
     #[arg(long)]
     previous: bool,
+    /// Send CloudEvents 1.0: attributes as headers (binary), or the event inside an envelope (structured)
+    #[arg(long, value_name = "MODE", value_parser = ["binary", "structured"])]
+    cloudevents: Option<String>,
 }
 
 /// A webhook that is extended.
@@ -53,7 +56,7 @@ pub async fn run(client: &tokio_postgres::Client, wanted: &Extend, output: Outpu
             ),
         },
         &json!({ "id": id, "actions": wanted.actions.iter().map(|action| action.name()).collect::<Vec<_>>(),
-                 "enrich_deletions": wanted.extras.enrich_deletions, "previous": wanted.extras.previous }),
+                 "enrich_deletions": wanted.extras.enrich_deletions, "previous": wanted.extras.previous, "cloudevents": wanted.extras.cloudevents }),
     );
     Ok(())
 }
@@ -68,7 +71,7 @@ pub async fn extend(client: &impl GenericClient, webhook: i64, actions: &[Action
     client
         .execute(
             include_str!("../../sql/command/extend.sql"),
-            &[&webhook, &more, &extras.enrich_deletions, &extras.previous],
+            &[&webhook, &more, &extras.enrich_deletions, &extras.previous, &extras.cloudevents],
         )
         .await
         .map_err(explain_write)?;
@@ -78,6 +81,6 @@ pub async fn extend(client: &impl GenericClient, webhook: i64, actions: &[Action
 impl Extras {
     /// Whether nothing is asked for.
     pub fn are_none(&self) -> bool {
-        !self.enrich_deletions && !self.previous
+        !self.enrich_deletions && !self.previous && self.cloudevents.is_none()
     }
 }

@@ -123,6 +123,8 @@ async fn forward(settings: &Settings, url: &Url, secret: &str, body: &str, outpu
         headers: json!({}),
         id: Uuid::now_v7(),
         secrets: vec![secret.to_owned()],
+        project: 0,
+        cloudevent: None,
         body: Bytes::from(body.to_owned()),
     };
     let answer = deliver::send_at_once(settings, &message).await?;

@@ -16,7 +16,7 @@ use crate::event::Action;
 /// A new subscription.
 #[derive(Debug, Args)]
 pub struct Subscribe {
-    /// Where to post, an http or https URL
+    /// Where to post, an http or https URL; or a subject of NATS JetStream, nats://HOST:PORT/SUBJECT
     url: Url,
     /// A project's; without, the webhook is the organization's and hears of every project
     #[arg(long, value_name = "ID")]
@@ -45,8 +45,11 @@ pub struct Subscribe {
 /// # Errors
 /// When the URL, the headers or the project cannot be used, or Label Studio's tables may not be written.
 pub async fn subscribe(client: &mut Client, wanted: &Subscribe, output: Output) -> Result<()> {
-    if !matches!(wanted.url.scheme(), "http" | "https") {
-        fail!(Choice, "the URL has the scheme {:?}; only http and https are served", wanted.url.scheme());
+    if !matches!(wanted.url.scheme(), "http" | "https" | "nats") {
+        fail!(Choice, "the URL has the scheme {:?}; only http, https and nats are served", wanted.url.scheme());
+    }
+    if wanted.url.scheme() == "nats" && wanted.beside_label_studio {
+        fail!(Choice, "Label Studio itself cannot post to NATS; leave out --beside-label-studio");
     }
     if wanted.project.is_some()
         && let Some(action) = wanted.actions.iter().find(|action| action.organization_only())

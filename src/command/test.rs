@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Output, check_known};
 use crate::database::Statements;
-use crate::deliver::{self, Answer, Message};
+use crate::deliver::{self, Answer, CloudEvent, Message, Mode};
 use crate::event::{Action, Event, Form, Shown};
 use crate::render::Renderer;
 use crate::settings::Settings;
@@ -22,7 +22,11 @@ pub async fn run(client: &Client, settings: &Settings, webhook: i64, action: Act
     let status = answer.status.map(|status| status.as_u16());
     let sentence = format!(
         "{action}, {bytes} bytes: {} after {} ms{}",
-        status.map_or_else(|| "no answer".to_owned(), |status| format!("answer {status}")),
+        match (status, &answer.error) {
+            (Some(status), _) => format!("answer {status}"),
+            (None, None) => "acknowledged".to_owned(),
+            (None, Some(_)) => "no answer".to_owned(),
+        },
         answer.duration.as_millis(),
         answer.head.as_deref().filter(|head| !head.is_empty()).map(|head| format!("\n{head}")).unwrap_or_default(),
     );
@@ -54,16 +58,21 @@ pub async fn send(client: &Client, settings: &Settings, webhook: i64, action: Ac
     // Without an object to show, the action's name alone is what there is to say.
     let body = body.unwrap_or_else(|| json!({ "action": action.name() }).to_string());
     let secrets = client.query(include_str!("../../sql/command/secrets.sql"), &[&webhook]).await?;
-    let message = Message {
+    let mode = row.get::<_, Option<&str>>("cloudevents").and_then(Mode::from_name);
+    let id = Uuid::now_v7();
+    let mut message = Message {
         url: row.get("url"),
         headers: row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default(),
-        id: Uuid::now_v7(),
+        id,
+        project: 0,
+        cloudevent: mode.map(|mode| (mode, CloudEvent::new(id, action.name(), 0, jiff::Timestamp::now()))),
         secrets: secrets
             .iter()
             .filter_map(|row| row.get::<_, serde_json::Value>("row")["secret"].as_str().map(str::to_owned))
             .collect(),
-        body: Bytes::from(body),
+        body: Bytes::new(),
     };
+    message.set_body(Bytes::from(body));
     let bytes = message.body.len();
     Ok((deliver::send_at_once(settings, &message).await?, bytes))
 }

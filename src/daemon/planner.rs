@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::plan;
 use crate::queue::{self, Addressed, BodyTooLarge};
 use crate::render::{PORTION, Renderer};
+use crate::rule::{self, Passed, Rule, Rulebook};
 use crate::settings::Settings;
 use crate::subscription::{Notice, Subscriptions};
 
@@ -65,11 +66,17 @@ pub async fn run(
     let mut errors_seen = 0;
     let mut kept_up: Option<Instant> = None;
     let mut worked = false;
+    let mut held_until: Option<Instant> = None;
+    let mut rulebook = Rulebook::default();
     while !stop.is_cancelled() {
         is_alive();
         let looked = Instant::now();
+        let keeps_up = kept_up.is_none_or(|kept_up| kept_up.elapsed() > UPKEEP);
+        if keeps_up || rulebook.has_held() || held_until.is_some_and(|until| until <= looked) {
+            held_until = let_held_through(&mut session).await?;
+        }
         let database = session.statements.on(&session.client);
-        if kept_up.is_none_or(|kept_up| kept_up.elapsed() > UPKEEP) {
+        if keeps_up {
             kept_up = Some(looked);
             if std::mem::take(&mut worked) {
                 database.discard_plans().await?;
@@ -87,7 +94,8 @@ pub async fn run(
         // Read after the backends were looked at; see `gather::activity`.
         let pending = change::pending(&database, WINDOW).await?;
         if pending.is_empty() {
-            listen::sleep(&mut session, &mut sleeper, settings.poll, stop).await?;
+            let held = held_until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+            listen::sleep(&mut session, &mut sleeper, settings.poll.min(held), stop).await?;
             continue;
         }
         let units = gather::gather(pending, &activity, &ready, &settings.gather);
@@ -100,7 +108,8 @@ pub async fn run(
             if stop.is_cancelled() {
                 break;
             }
-            commit_or_set_aside(&mut session, &mut renderer, batch, settings, metrics, &is_alive).await?;
+            commit_or_set_aside(&mut session, (&mut renderer, &mut rulebook), batch, settings, metrics, &is_alive)
+                .await?;
         }
         let took = looked.elapsed();
         if took > PULSE {
@@ -150,7 +159,7 @@ fn batches(units: Vec<Unit>, settings: &Settings) -> Vec<Vec<Planned>> {
 /// aside.
 async fn commit_or_set_aside(
     session: &mut Session,
-    renderer: &mut Renderer,
+    (renderer, rulebook): (&mut Renderer, &mut Rulebook),
     batch: Vec<Planned>,
     settings: &Settings,
     metrics: &Metrics,
@@ -160,7 +169,7 @@ async fn commit_or_set_aside(
     let mut collisions = 0;
     while let Some(mut batch) = batches.pop_front() {
         is_alive();
-        let error = match commit(session, renderer, &batch, settings).await {
+        let error = match commit(session, renderer, rulebook, &batch, settings).await {
             Ok((changes, events)) => {
                 metrics.planned(changes, events);
                 continue;
@@ -234,6 +243,7 @@ fn is_the_datas_fault(client: &Client, error: &anyhow::Error) -> bool {
 async fn commit(
     session: &mut Session,
     renderer: &mut Renderer,
+    rulebook: &mut Rulebook,
     batch: &[Planned],
     settings: &Settings,
 ) -> Result<(usize, usize)> {
@@ -260,14 +270,14 @@ async fn commit(
     let rendering = renderer.begin(&database, &shown).await?;
     let mut stored = 0;
     for portion in portions(&notices) {
-        if let [Notice { shown, recipients, with_payload: true }] = portion
+        if let [Notice { shown, recipients, with_payload: true, rules }] = portion
             && shown.event.objects.len() > PORTION
             && shown.in_full()
         {
             let store = async |part: Event, body: String| {
-                stored += 1;
-                let addressed = Addressed { event: &part, recipients: recipients.clone(), body: Some(body) };
-                queue::store(&database, &[addressed]).await
+                let addressed = address(&database, rulebook, rules, &part, recipients, Some(body)).await?;
+                stored += addressed.len();
+                queue::store(&database, &addressed).await
             };
             rendering.at_length(*shown, settings.batch_bytes, store).await?;
             continue;
@@ -275,13 +285,13 @@ async fn commit(
         let shown: Vec<Shown<'_>> = with_payload(portion).collect();
         let mut bodies = rendering.bodies(&shown).await?.into_iter();
         let mut ready = Vec::new();
-        for Notice { shown: Shown { event, .. }, recipients, with_payload } in portion {
+        for Notice { shown: Shown { event, .. }, recipients, with_payload, rules } in portion {
             let body = if *with_payload { bodies.next().flatten() } else { None };
             if *with_payload && body.is_none() {
                 tracing::debug!(action = %event.action, project = event.project, objects = ?event.objects, "gone before it could be announced");
                 continue;
             }
-            ready.push(Addressed { event, recipients: recipients.clone(), body });
+            ready.extend(address(&database, rulebook, rules, event, recipients, body).await?);
         }
         stored += ready.len();
         queue::store(&database, &ready).await?;
@@ -289,6 +299,38 @@ async fn commit(
     transaction.commit().await.context("committing the planner's transaction")?;
     tracing::debug!(changes = seqs.len(), events = stored, "planned");
     Ok((seqs.len(), stored))
+}
+
+/// To whom an event goes: as it is, or as the rules that govern it let it through.
+async fn address(
+    client: &Prepared<'_, impl GenericClient>,
+    rulebook: &mut Rulebook,
+    rules: &[Rule],
+    event: &Event,
+    recipients: &[i64],
+    body: Option<String>,
+) -> Result<Vec<Addressed>> {
+    let Some(body) = body.as_ref().filter(|_| !rules.is_empty()) else {
+        return Ok(vec![Addressed::new(event, recipients.to_vec(), body)]);
+    };
+    let passed = rulebook.apply(client, rules, event, body).await?;
+    let addressed =
+        |Passed { action, body }| Addressed { action, ..Addressed::new(event, recipients.to_vec(), Some(body)) };
+    Ok(passed.into_iter().map(addressed).collect())
+}
+
+/// Sends what rules held back for long enough. When the next is due, if there is one.
+async fn let_held_through(session: &mut Session) -> Result<Option<Instant>> {
+    let statements = session.statements.clone();
+    let mut next = rule::next_held(&statements.on(&session.client)).await?;
+    if next.is_some_and(|next| next.is_zero()) {
+        let transaction = session.client.transaction().await.context("beginning a transaction")?;
+        let database = statements.on(&transaction);
+        queue::store(&database, &rule::let_held_through(&database).await?).await?;
+        next = rule::next_held(&database).await?;
+        transaction.commit().await.context("committing what rules held back")?;
+    }
+    Ok(next.and_then(|next| Instant::now().checked_add(next)))
 }
 
 /// Those that more is shown of than the action's name.

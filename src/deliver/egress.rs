@@ -137,6 +137,19 @@ impl Gate {
         Ok(addresses)
     }
 
+    /// What to connect to for a host, a name or an address: the addresses that were looked at; a name that the
+    /// operator allows stays a name, which a certificate may ask for.
+    ///
+    /// # Errors
+    /// The refusal, or that the name does not resolve.
+    pub async fn addresses(&self, host: &str, port: u16) -> Result<Vec<String>, Box<dyn Error + Send + Sync>> {
+        let addresses = self.resolve(host).await?;
+        if self.allows_name(host) {
+            return Ok(vec![format!("{host}:{port}")]);
+        }
+        Ok(addresses.into_iter().map(|address| SocketAddr::new(address.ip(), port).to_string()).collect())
+    }
+
     fn allows_name(&self, name: &str) -> bool {
         self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name.trim_end_matches('.')))
     }

@@ -4,11 +4,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use jiff::Timestamp;
 use reqwest::StatusCode;
 use tokio::sync::SemaphorePermit;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use super::backoff;
+use super::cloudevent::{CloudEvent, Mode};
 use super::record::{Attempt, Verdict};
 use super::request::{Answer, Message};
 use super::{LARGE_BODIES, Shared};
@@ -193,20 +196,27 @@ impl Delivery {
             None => Bytes::from(format!(r#"{{"action":"{action}"}}"#)),
         };
         let large: Option<i32> = row.get("large");
+        let (id, project): (Uuid, i64) = (row.get("message_id"), row.get("project_id"));
+        let mode = row.get::<_, Option<&str>>("cloudevents").and_then(Mode::from_name);
+        let occurred_at: Timestamp = row.get("occurred_at");
+        let mut message = Message {
+            url: row.get::<_, Option<String>>("url").unwrap_or_default(),
+            headers: row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default(),
+            id,
+            secrets: row.get("secrets"),
+            project,
+            cloudevent: mode.map(|mode| (mode, CloudEvent::new(id, &action, project, occurred_at))),
+            body: Bytes::new(),
+        };
+        message.set_body(body);
         Delivery {
             event: row.get("event_id"),
-            occurred_at: row.get("occurred_at"),
+            occurred_at: occurred_at.into(),
             large: large.map(|bytes| bytes.unsigned_abs() / 1024),
             id: row.get("id"),
             attempts: row.get("attempts"),
             schedule_from: row.get("schedule_from"),
-            message: Message {
-                url: row.get::<_, Option<String>>("url").unwrap_or_default(),
-                headers: row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default(),
-                id: row.get("message_id"),
-                secrets: row.get("secrets"),
-                body,
-            },
+            message,
             action,
         }
     }
@@ -216,7 +226,7 @@ impl Delivery {
         let room = shared.large_bodies.acquire_many(kilobytes.min(LARGE_BODIES)).await?;
         let query = include_str!("../../sql/event_body.sql");
         let row = shared.database().query_one(query, &[&self.event]).await.context("reading lshookd.event")?;
-        self.message.body = Bytes::copy_from_slice(row.get::<_, &str>("body").as_bytes());
+        self.message.set_body(Bytes::copy_from_slice(row.get::<_, &str>("body").as_bytes()));
         Ok(room)
     }
 }

@@ -1,4 +1,4 @@
-//! One request: what Label Studio would have sent, within limits.
+//! One request: what Label Studio would have sent, within limits. Where the URL is of NATS, a message.
 //!
 //! Promises: the webhook's own headers go to its own host alone, no address is reached that
 //! [`egress`](super::egress) refuses, no answer takes more memory than its head, and nothing
@@ -17,7 +17,9 @@ use uuid::Uuid;
 
 use super::backoff;
 use super::client::Clients;
+use super::cloudevent::{self, CloudEvent, Mode};
 use super::egress::Gate;
+use super::publish::Publisher;
 use crate::settings::Timeout;
 
 /// Of an answer this much is kept.
@@ -39,8 +41,22 @@ pub struct Message {
     pub id: Uuid,
     /// The secrets to sign with, as `whsec_…`.
     pub secrets: Vec<String>,
-    /// The JSON body.
+    /// In which project it happened; 0 for none.
+    pub project: i64,
+    /// Its attributes as a CloudEvent, where the webhook wants one.
+    pub cloudevent: Option<(Mode, CloudEvent)>,
+    /// The JSON body, which is signed and sent.
     pub body: Bytes,
+}
+
+impl Message {
+    /// Takes a body, inside an envelope where the webhook wants one.
+    pub fn set_body(&mut self, body: Bytes) {
+        self.body = match &self.cloudevent {
+            Some((Mode::Structured, event)) => event.enclose(&body),
+            _ => body,
+        };
+    }
 }
 
 /// What came of a request.
@@ -64,13 +80,15 @@ pub struct Answer {
 pub struct Sender {
     clients: Clients,
     gate: Arc<Gate>,
+    publisher: Publisher,
     timeout: Timeout,
 }
 
 impl Sender {
     /// A sender through these clients and this gate.
     pub fn new(clients: Clients, gate: Arc<Gate>, timeout: Timeout) -> Sender {
-        Sender { clients, gate, timeout }
+        let publisher = Publisher::new(Arc::clone(&gate), timeout);
+        Sender { clients, gate, publisher, timeout }
     }
 
     /// Sends one message. Never fails: failure is an answer too.
@@ -94,6 +112,12 @@ impl Sender {
     }
 
     async fn exchange(&self, message: &Message, answer: &mut Answer) -> Result<(), String> {
+        if is_published(&message.url) {
+            let mut headers = headers(message)?;
+            headers.extend(identification(message, SystemTime::now())?);
+            answer.head = Some(self.publisher.publish(message, &headers).await?);
+            return Ok(());
+        }
         let mut response = self.follow(message).await?;
         let status = response.status();
         answer.status = Some(status);
@@ -150,11 +174,16 @@ async fn head(response: &mut Response) -> Vec<u8> {
     head
 }
 
+/// Whether it goes to NATS and not to an HTTP endpoint.
+fn is_published(url: &str) -> bool {
+    url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("nats://"))
+}
+
 fn parse_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("the webhook's URL is not valid: {error}"))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        scheme => Err(format!("the webhook's URL has the scheme {scheme:?}; only http and https are served")),
+        scheme => Err(format!("the webhook's URL has the scheme {scheme:?}; only http, https and nats are served")),
     }
 }
 
@@ -184,7 +213,7 @@ fn headers(message: &Message) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     let object = match &message.headers {
         serde_json::Value::Object(object) => object,
-        serde_json::Value::Null => return Ok(headers),
+        serde_json::Value::Null => &serde_json::Map::new(),
         _ => return Err("the webhook's headers are no JSON object".to_owned()),
     };
     for (name, value) in object {
@@ -207,7 +236,9 @@ fn headers(message: &Message) -> Result<HeaderMap, String> {
     if !headers.contains_key(USER_AGENT) {
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("lshookd/", env!("CARGO_PKG_VERSION"))));
     }
-    if !headers.contains_key(CONTENT_TYPE) {
+    if let Some((Mode::Structured, _)) = message.cloudevent {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(cloudevent::ENVELOPE));
+    } else if !headers.contains_key(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     Ok(headers)
@@ -230,6 +261,11 @@ fn identification(message: &Message, now: SystemTime) -> Result<HeaderMap, Strin
     headers.insert("webhook-timestamp", value(now.to_string())?);
     if !signatures.is_empty() {
         headers.insert("webhook-signature", value(signatures.join(" "))?);
+    }
+    if let Some((Mode::Binary, event)) = &message.cloudevent {
+        for (name, text) in event.headers() {
+            headers.insert(name, value(text)?);
+        }
     }
     Ok(headers)
 }
@@ -257,6 +293,8 @@ mod tests {
             headers,
             id: Uuid::nil(),
             secrets: Vec::new(),
+            project: 1,
+            cloudevent: None,
             body: Bytes::new(),
         }
     }

@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod label_studio;
 pub mod leash;
 pub mod misbehaving;
+pub mod nats;
 pub mod network;
 pub mod pooler;
 pub mod postgres;
