@@ -109,15 +109,15 @@ pub async fn pending(client: &Prepared<'_, impl GenericClient>, limit: usize) ->
         .collect()
 }
 
+/// What [`consume`] runs.
+pub const CONSUME: &str = include_str!("../sql/consume_changes.sql");
+
 /// Takes the changes out of the queue, as part of the caller's transaction.
 ///
 /// # Errors
 /// When another planner took one of them first: the transaction must then be rolled back.
 pub async fn consume(client: &Prepared<'_, impl GenericClient>, seqs: &[i64]) -> Result<()> {
-    let taken = client
-        .execute(include_str!("../sql/consume_changes.sql"), &[&seqs])
-        .await
-        .context("deleting from lshookd.change")?;
+    let taken = client.execute(CONSUME, &[&seqs]).await.context("deleting from lshookd.change")?;
     if taken != seqs.len() as u64 {
         bail!("another planner has taken some of the changes; starting over");
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinError;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -74,6 +75,7 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
                 tokio::select! {
                     _ = terminate.recv() => break None,
                     _ = interrupt.recv() => break None,
+                    () = stop.cancelled() => break None,
                     _ = hangup.recv() => match reread() {
                         Ok(fresh) => break Some(fresh),
                         Err(error) => tracing::error!(%error, "the settings cannot be used; going on with the old ones"),
@@ -87,13 +89,20 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             stop.cancel();
             fresh
         };
-        let (fresh, (), (), (), ()) = tokio::join!(
+        let parts = Parts {
+            settings: Arc::new(settings.clone()),
+            service: Arc::clone(&service),
+            metrics: metrics.clone(),
+            stop: stop.clone(),
+        };
+        let (fresh, planner, deliverer, retention, ()) = tokio::join!(
             told,
-            supervise(Role::Planner, &settings, &service, &metrics, &stop),
-            supervise(Role::Deliverer, &settings, &service, &metrics, &stop),
-            supervise(Role::Retention, &settings, &service, &metrics, &stop),
+            or_stop(plan_on_its_own_thread(parts.clone()), &stop),
+            or_stop(tokio::spawn(supervise(Role::Deliverer, parts.clone(), deliver)), &stop),
+            or_stop(tokio::spawn(supervise(Role::Retention, parts, retain)), &stop),
             admin::serve(&settings, &metrics, &service, &stop),
         );
+        planner.and(deliverer).and(retention).context("a part of the daemon ended by itself")?;
         match fresh {
             Some(fresh) => settings = fresh,
             None => break,
@@ -130,12 +139,62 @@ async fn look_around(settings: &Settings) -> Result<String> {
     Ok(schema)
 }
 
+/// What each part of the daemon works with.
+#[derive(Clone)]
+struct Parts {
+    settings: Arc<Settings>,
+    service: Arc<Service>,
+    metrics: Metrics,
+    stop: CancellationToken,
+}
+
+/// Lets the others end, too, when a part has failed in a way that it cannot go on from.
+async fn or_stop(part: impl Future<Output = Result<(), JoinError>>, stop: &CancellationToken) -> Result<(), JoinError> {
+    let ended = part.await;
+    if ended.is_err() {
+        stop.cancel();
+    }
+    ended
+}
+
+async fn plan(session: Session, parts: Parts) -> Result<()> {
+    let Parts { settings, service, metrics, stop } = &parts;
+    planner::run(session, settings, metrics, stop, || service.is_alive(Role::Planner)).await
+}
+
+async fn deliver(session: Session, Parts { settings, metrics, stop, .. }: Parts) -> Result<()> {
+    deliver::run(session, &settings, &metrics, &stop).await
+}
+
+async fn retain(session: Session, Parts { settings, stop, .. }: Parts) -> Result<()> {
+    retention::run(session, settings.retention, &stop).await
+}
+
+/// The planner asks one question after the other: beside its connection, on one thread, each answer is there
+/// without a thread that has to be woken for it.
+async fn plan_on_its_own_thread(parts: Parts) -> Result<(), JoinError> {
+    tokio::task::spawn_blocking(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(supervise(Role::Planner, parts, plan)),
+        Err(error) => tracing::error!(%error, "no thread for the planner"),
+    })
+    .await
+}
+
 /// Keeps one part of the work going.
-async fn supervise(role: Role, settings: &Settings, service: &Service, metrics: &Metrics, stop: &CancellationToken) {
+async fn supervise<W>(role: Role, parts: Parts, work: impl Fn(Session, Parts) -> W)
+where
+    W: Future<Output = Result<()>>,
+{
+    let Parts { service, metrics, stop, .. } = &parts;
     let mut failures = 0;
     while !stop.is_cancelled() {
         let started = std::time::Instant::now();
-        let Err(error) = work(role, settings, service, metrics, stop).await else {
+        let done = match begin(role, &parts).await {
+            Ok(None) => Ok(()),
+            Ok(Some(session)) => work(session, parts.clone()).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = done else {
             continue;
         };
         if stop.is_cancelled() {
@@ -153,25 +212,16 @@ async fn supervise(role: Role, settings: &Settings, service: &Service, metrics: 
     }
 }
 
-async fn work(
-    role: Role,
-    settings: &Settings,
-    service: &Service,
-    metrics: &Metrics,
-    stop: &CancellationToken,
-) -> Result<()> {
+/// A session that has the role's lock; `None` when the daemon stops first.
+async fn begin(role: Role, Parts { settings, service, stop, .. }: &Parts) -> Result<Option<Session>> {
     let session = settings.server.connect().await?;
     label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
     service.is_ready(role);
     if !take_lock(&session, role, service, stop).await? {
-        return Ok(());
+        return Ok(None);
     }
     tracing::debug!(?role, "at work");
-    match role {
-        Role::Planner => planner::run(session, settings, metrics, stop, || service.is_alive(role)).await,
-        Role::Deliverer => deliver::run(session, settings, metrics, stop).await,
-        Role::Retention => retention::run(session, settings.retention, stop).await,
-    }
+    Ok(Some(session))
 }
 
 /// Waits for the lock of a role; `false` when the daemon stops first. It is asked for again and

@@ -36,7 +36,6 @@ impl Addressed {
 }
 
 const STORE_EVENTS: &str = include_str!("../sql/store_events.sql");
-const STORE_DELIVERIES: &str = include_str!("../sql/store_deliveries.sql");
 const ENSURE_SECRETS: &str = include_str!("../sql/ensure_secrets.sql");
 const WAKE_LANES: &str = include_str!("../sql/wake_lanes.sql");
 
@@ -86,30 +85,25 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
     let moments: Vec<SystemTime> = events.iter().map(|addressed| addressed.occurred_at).collect();
     let bodies: Vec<Option<&str>> = events.iter().map(|addressed| addressed.body.as_deref()).collect();
     let only_heard: Vec<bool> = events.iter().map(|addressed| addressed.recipients.is_empty()).collect();
-    let quantity = i64::try_from(events.len()).unwrap_or(i64::MAX);
-    let ids = client.query(include_str!("../sql/reserve_events.sql"), &[&quantity]).await;
-    let ids: Vec<i64> = ids.context("reserving ids for events")?.iter().map(|row| row.get("id")).collect();
-    let mut event_ids: Vec<i64> = Vec::new();
+    let mut places: Vec<i64> = Vec::new();
     let mut webhooks: Vec<i64> = Vec::new();
     let mut lane_projects: Vec<i64> = Vec::new();
-    for (addressed, id) in events.iter().zip(&ids) {
+    for (addressed, place) in events.iter().zip(1..) {
         for webhook in &addressed.recipients {
-            event_ids.push(*id);
+            places.push(place);
             webhooks.push(*webhook);
             lane_projects.push(addressed.project);
         }
     }
-    let event: [&(dyn ToSql + Sync); 7] = [&ids, &actions, &projects, &counts, &moments, &bodies, &only_heard];
-    let delivery: [&(dyn ToSql + Sync); 3] = [&event_ids, &webhooks, &lane_projects];
-    let [_, webhook, _] = delivery;
-    // Sent together: a delivery refers to its event, and must come after it.
-    client.prepare(&[STORE_EVENTS, STORE_DELIVERIES, ENSURE_SECRETS, WAKE_LANES]).await?;
+    let event: [&(dyn ToSql + Sync); 8] =
+        [&actions, &projects, &counts, &moments, &bodies, &only_heard, &places, &webhooks];
+    let lane: [&(dyn ToSql + Sync); 2] = [&webhooks, &lane_projects];
+    client.prepare(&[STORE_EVENTS, ENSURE_SECRETS, WAKE_LANES]).await?;
     let stored = try_join!(
         biased;
         client.execute(STORE_EVENTS, &event),
-        client.execute(STORE_DELIVERIES, &delivery),
-        client.execute(ENSURE_SECRETS, std::slice::from_ref(&webhook)),
-        client.execute(WAKE_LANES, &delivery[1..]),
+        client.execute(ENSURE_SECRETS, &lane[..1]),
+        client.execute(WAKE_LANES, &lane),
     );
     stored.context("storing events, deliveries, secrets and lanes")?;
     Ok(())

@@ -24,6 +24,11 @@ pub async fn run(mut session: Session, age: Duration, stop: &CancellationToken) 
         session.client.execute(include_str!("../sql/expire_secrets.sql"), &[]).await.context("deleting old secrets")?;
         let handovers = session.client.execute(include_str!("../sql/expire_handovers.sql"), &[]).await;
         handovers.context("forgetting webhooks that are gone")?;
+        let wishes = session.client.query_one(include_str!("../sql/wishes_are_left.sql"), &[]).await;
+        if wishes.context("looking for webhooks that are gone")?.get("left_over") {
+            let forgotten = session.client.execute(include_str!("../sql/expire_wishes.sql"), &[]).await;
+            forgotten.context("forgetting what webhooks that are gone wanted")?;
+        }
         session.client.execute(include_str!("../sql/expire_heard.sql"), &[]).await.context("deleting heard events")?;
         while !age.is_zero() && !stop.is_cancelled() && expire(&mut session, age).await? {
             sleep(BREATH).await;

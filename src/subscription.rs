@@ -36,6 +36,9 @@ pub struct Subscription {
     pub rules: Vec<Rule>,
 }
 
+/// What [`Subscriptions::read`] runs.
+pub const READ: &str = include_str!("../sql/subscriptions.sql");
+
 /// Where something happened: in a project, or in none but in an organization.
 type Place = (i64, Option<i64>);
 
@@ -83,7 +86,7 @@ impl Subscriptions {
             organizations.push(organization);
         }
         let rows = client
-            .query(include_str!("../sql/subscriptions.sql"), &[&projects, &organizations, &organization_webhooks])
+            .query(READ, &[&projects, &organizations, &organization_webhooks])
             .await
             .context("reading Label Studio's webhook table")?;
         let mut by_place: HashMap<Place, Vec<Subscription>> = HashMap::new();

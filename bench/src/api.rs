@@ -12,8 +12,8 @@ use crate::Ground;
 use crate::endpoint::Endpoint;
 use crate::report::Report;
 
-const ROUNDS: usize = 3;
-const ANNOTATIONS: usize = 40;
+const ROUNDS: usize = 2;
+const ANNOTATIONS: usize = 30;
 const TASKS: usize = 10_000;
 
 /// One Label Studio and what delivers for it.

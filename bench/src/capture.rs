@@ -15,12 +15,12 @@ use crate::report::Report;
 
 /// Seconds of one run, and how many pairs of runs;
 /// of annotations, by connections that never rest, longer than lshookd waits for them to do so.
-const SECONDS: usize = 8;
+const SECONDS: usize = 6;
 const PAIRS: usize = 3;
 /// Imports of one run, each by a connection of its own, as a request of Label Studio's has.
-const IMPORTS: usize = 48;
+const IMPORTS: usize = 32;
 /// Transactions of one run of deletions: what is deleted must have been made before.
-const DELETIONS: usize = 96;
+const DELETIONS: usize = 64;
 
 /// Transactions per second with triggers and without, at one and at sixteen connections.
 pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {

@@ -45,12 +45,15 @@ impl Endpoint {
         Ok(self.client.get(url).send().await?.text().await?.parse()?)
     }
 
-    /// Returns when it has answered so many.
-    pub async fn reaches(&self, count: u64) -> Result<()> {
-        while self.count().await? < count {
+    /// Returns when it has answered so many, and how many these are.
+    pub async fn reaches(&self, count: u64) -> Result<u64> {
+        loop {
+            let answered = self.count().await?;
+            if answered >= count {
+                return Ok(answered);
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(())
     }
 
     /// Webhooks of project 1 on it.

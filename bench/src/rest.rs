@@ -8,7 +8,7 @@ use crate::Ground;
 use crate::cost::Meter;
 use crate::report::Report;
 
-const SECONDS: u64 = 20;
+const SECONDS: u64 = 15;
 
 /// Processor time, memory, and what is written to PostgreSQL's log, of an idle daemon.
 pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {

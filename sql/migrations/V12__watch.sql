@@ -98,6 +98,7 @@ create index image_id on lshookd.image (relation, id);
 create function lshookd.tables_of(relation text) returns setof regclass
     language sql
     stable
+    rows 2
     set search_path = pg_catalog, pg_temp
 as $$
     select class.oid::regclass
@@ -173,6 +174,7 @@ create function lshookd.watch_as_wanted() returns void
     security definer
     set search_path = pg_catalog, pg_temp
     set lock_timeout = '4s'
+    set jit = off
 as $$
 declare
     wanted record;

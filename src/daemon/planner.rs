@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use tokio::try_join;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::WrongType;
-use tokio_postgres::{Client, GenericClient, IsolationLevel};
+use tokio_postgres::{Client, GenericClient};
 use tokio_util::sync::CancellationToken;
 
 use crate::change;
@@ -22,7 +22,12 @@ use crate::queue::{self, Addressed, BodyTooLarge};
 use crate::render::{PORTION, Renderer};
 use crate::rule::{self, Passed, Rule, Rulebook};
 use crate::settings::Settings;
-use crate::subscription::{Notice, Subscriptions};
+use crate::subscription::{self, Notice, Subscriptions};
+
+const BEGIN: &str = include_str!("../../sql/begin.sql");
+const COMMIT: &str = include_str!("../../sql/commit.sql");
+const ROLLBACK: &str = include_str!("../../sql/rollback.sql");
+const IS_LISTENED_TO: &str = include_str!("../../sql/is_listened_to.sql");
 
 /// Most changes that are looked at together.
 const WINDOW: usize = 10_000;
@@ -247,27 +252,45 @@ async fn commit(
     batch: &[Planned],
     settings: &Settings,
 ) -> Result<(usize, usize)> {
+    let client = &session.client;
+    match store(&session.statements.on(client), renderer, rulebook, batch, settings).await {
+        Ok(stored) => {
+            client.batch_execute(COMMIT).await.context("committing the planner's transaction")?;
+            tracing::debug!(changes = stored.0, events = stored.1, "planned");
+            Ok(stored)
+        }
+        Err(error) => {
+            // Where this fails the connection is lost, and the transaction with it.
+            let _ = client.batch_execute(ROLLBACK).await;
+            Err(error)
+        }
+    }
+}
+
+/// The same up to the commit.
+async fn store(
+    database: &Prepared<'_, Client>,
+    renderer: &mut Renderer,
+    rulebook: &mut Rulebook,
+    batch: &[Planned],
+    settings: &Settings,
+) -> Result<(usize, usize)> {
     let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
     let events: Vec<&Event> = batch.iter().flat_map(|planned| &planned.events).collect();
-    let statements = session.statements.clone();
-    let transaction = session
-        .client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .start()
-        .await
-        .context("beginning the planner's transaction")?;
-    let database = statements.on(&transaction);
-    let ((), subscriptions, heard) = try_join!(
-        change::consume(&database, &seqs),
-        Subscriptions::read(&database, &events, settings.organization_webhooks),
-        is_listened_to(&database),
+    database.prepare(&[change::CONSUME, subscription::READ, IS_LISTENED_TO]).await?;
+    // Sent together, which is a way to PostgreSQL and back less.
+    let ((), (), subscriptions, heard) = try_join!(
+        biased;
+        async { database.client().batch_execute(BEGIN).await.context("beginning the planner's transaction") },
+        change::consume(database, &seqs),
+        Subscriptions::read(database, &events, settings.organization_webhooks),
+        is_listened_to(database),
     )?;
-    let completions = completion::announced(&database, &subscriptions, &events).await?;
+    let completions = completion::announced(database, &subscriptions, &events).await?;
     let events = completion::in_place(events, &completions);
     let notices: Vec<Notice<'_>> = events.iter().flat_map(|event| subscriptions.notices(event, heard)).collect();
     let shown: Vec<Shown<'_>> = with_payload(&notices).collect();
-    let rendering = renderer.begin(&database, &shown).await?;
+    let rendering = renderer.begin(database, &shown).await?;
     let mut stored = 0;
     for portion in portions(&notices) {
         if let [Notice { shown, recipients, with_payload: true, rules }] = portion
@@ -275,9 +298,9 @@ async fn commit(
             && shown.in_full()
         {
             let store = async |part: Event, body: String| {
-                let addressed = address(&database, rulebook, rules, &part, recipients, Some(body)).await?;
+                let addressed = address(database, rulebook, rules, &part, recipients, Some(body)).await?;
                 stored += addressed.len();
-                queue::store(&database, &addressed).await
+                queue::store(database, &addressed).await
             };
             rendering.at_length(*shown, settings.batch_bytes, store).await?;
             continue;
@@ -291,13 +314,11 @@ async fn commit(
                 tracing::debug!(action = %event.action, project = event.project, objects = ?event.objects, "gone before it could be announced");
                 continue;
             }
-            ready.extend(address(&database, rulebook, rules, event, recipients, body).await?);
+            ready.extend(address(database, rulebook, rules, event, recipients, body).await?);
         }
         stored += ready.len();
-        queue::store(&database, &ready).await?;
+        queue::store(database, &ready).await?;
     }
-    transaction.commit().await.context("committing the planner's transaction")?;
-    tracing::debug!(changes = seqs.len(), events = stored, "planned");
     Ok((seqs.len(), stored))
 }
 
@@ -357,7 +378,7 @@ fn portions<'a, 'b>(notices: &'b [Notice<'a>]) -> impl Iterator<Item = &'b [Noti
 
 /// Whether somebody wants to see events that nobody subscribes to.
 async fn is_listened_to(client: &Prepared<'_, impl GenericClient>) -> Result<bool> {
-    let row = client.query_one(include_str!("../../sql/is_listened_to.sql"), &[]).await;
+    let row = client.query_one(IS_LISTENED_TO, &[]).await;
     Ok(row.context("reading lshookd.listener")?.get("listened_to"))
 }
 

@@ -105,7 +105,12 @@ async fn nothing_is_watched_until_somebody_wants_it_and_nothing_when_nobody_does
     busy.batch_execute("commit").await?;
     extend(&bed, webhook, &[]).await?;
     assert_eq!(bed.number(TRIGGERS).await?, 0);
-    Ok(())
+    // Somebody deletes a webhook in Label Studio, which knows nothing of its wishes.
+    extend(&bed, webhook, &["--actions", "DRAFT_CREATED"]).await?;
+    assert_eq!(bed.number(TRIGGERS).await?, 1);
+    bed.run(&format!("delete from webhook where id = {webhook}")).await?;
+    let _daemon = bed.lshookd.run().await?;
+    eventually("its triggers go", PATIENCE, async || Ok((bed.number(TRIGGERS).await? == 0).then_some(()))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -171,7 +171,7 @@ async fn a_subscription_is_made_looked_at_and_deleted() -> Result<()> {
 
     // What Label Studio's own pages would not allow is refused.
     for (arguments, words) in [
-        (&["subscribe", "ftp://host/"][..], "only http and https"),
+        (&["subscribe", "ftp://host/"][..], "only http, https and nats"),
         (&["subscribe", "http://host/", "--project", "99"], "no project 99"),
         (&["subscribe", "http://host/", "--project", "1", "--actions", "PROJECT_CREATED"], "organization"),
         (&["unsubscribe", "99"], "no webhook 99"),

@@ -1,0 +1,2 @@
+-- The changes are events now.
+commit;

@@ -1,0 +1,2 @@
+-- The changes wait as before.
+rollback;
