@@ -11,6 +11,7 @@ WORKDIR /source
 COPY Cargo.toml Cargo.lock README.md ./
 COPY src src
 COPY sql sql
+COPY templates templates
 # The members that only tests need are no part of the image.
 RUN sed -i '/^\[workspace\]/,/^$/d; /^\[dev-dependencies\]/,/^$/d; /^\[\[test\]\]/,/^$/d' Cargo.toml \
     && cargo build --release

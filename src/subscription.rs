@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
 use crate::database::Prepared;
-use crate::event::{Action, Event, Form, Shown};
+use crate::event::{Action, Event, Form, Kind, Shown};
 use crate::rule::Rule;
 
 /// A webhook that lshookd serves and that concerns a project.
@@ -43,7 +43,11 @@ pub const READ: &str = include_str!("../sql/subscriptions.sql");
 type Place = (i64, Option<i64>);
 
 /// The active webhooks, by where they hear of what happens.
-pub struct Subscriptions(HashMap<Place, Vec<Subscription>>);
+pub struct Subscriptions {
+    by_place: HashMap<Place, Vec<Subscription>>,
+    /// Of users whose rows name none.
+    organizations_of_users: HashMap<i64, i64>,
+}
 
 /// An event in a form in which it is wanted, and by whom.
 #[derive(Debug, Clone)]
@@ -68,11 +72,12 @@ impl Subscriptions {
         events: &[&Event],
         organization_webhooks: bool,
     ) -> Result<Subscriptions> {
+        let organizations_of_users = organizations_of_users(client, events).await?;
         let mut places: HashMap<i64, Option<i64>> = HashMap::new();
         let mut organizations: Vec<Option<i64>> = Vec::new();
         for event in events {
             if event.project == 0 {
-                organizations.push(event.organization);
+                organizations.push(organization(event, &organizations_of_users));
                 continue;
             }
             let known = places.entry(event.project).or_default();
@@ -91,7 +96,8 @@ impl Subscriptions {
             .context("reading Label Studio's webhook table")?;
         let mut by_place: HashMap<Place, Vec<Subscription>> = HashMap::new();
         for row in rows {
-            let place = place(row.get("for_project"), row.get("for_organization"));
+            let place: Place = (row.get("for_project"), row.get("for_organization"));
+            let place = (place.0, place.1.filter(|_| place.0 == 0));
             by_place.entry(place).or_default().push(Subscription {
                 webhook: row.get("webhook"),
                 organization_wide: row.get("organization_wide"),
@@ -104,19 +110,21 @@ impl Subscriptions {
                 rules: rules(row.get("rules")),
             });
         }
-        Ok(Subscriptions(by_place))
+        Ok(Subscriptions { by_place, organizations_of_users })
     }
 
     /// Whether somebody wants to hear of an action in a project.
     pub fn want(&self, project: i64, action: Action) -> bool {
-        let all = self.0.get(&place(project, None)).map(Vec::as_slice).unwrap_or_default();
+        let all = self.by_place.get(&(project, None)).map(Vec::as_slice).unwrap_or_default();
         all.iter().any(|subscription| subscription.wants(action))
     }
 
     /// An event in each form in which it is wanted; and as Label Studio shows it, where somebody only
     /// listens.
     pub fn notices<'a>(&self, event: &'a Event, listened_to: bool) -> impl Iterator<Item = Notice<'a>> {
-        let all = self.0.get(&place(event.project, event.organization)).map(Vec::as_slice).unwrap_or_default();
+        // What has a project is found by it alone.
+        let organization = organization(event, &self.organizations_of_users).filter(|_| event.project == 0);
+        let all = self.by_place.get(&(event.project, organization)).map(Vec::as_slice).unwrap_or_default();
         let mut notices = BTreeMap::new();
         if listened_to {
             notices.insert(Form::default(), (Vec::new(), true));
@@ -157,9 +165,29 @@ fn rules(rows: Vec<String>) -> Vec<Rule> {
     rows.iter().filter_map(read).collect()
 }
 
-/// What has a project is found by it alone.
-fn place(project: i64, organization: Option<i64>) -> Place {
-    (project, organization.filter(|_| project == 0))
+/// Whose an event is, as far as that is known.
+fn organization(event: &Event, of_users: &HashMap<i64, i64>) -> Option<i64> {
+    let of_user =
+        || event.objects.first().filter(|_| event.action.kind() == Kind::User).and_then(|id| of_users.get(id));
+    event.organization.or_else(|| of_user().copied())
+}
+
+/// The organizations of users whose rows name none: Label Studio puts a new user into one only afterwards.
+async fn organizations_of_users(
+    client: &Prepared<'_, impl GenericClient>,
+    events: &[&Event],
+) -> Result<HashMap<i64, i64>> {
+    let unknown = events.iter().filter(|event| event.action.kind() == Kind::User && event.organization.is_none());
+    let users: Vec<i64> = unknown.flat_map(|event| &event.objects).copied().collect();
+    if users.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = client.query(include_str!("../sql/user_organizations.sql"), &[&users]).await;
+    let rows = rows.context("reading whose a user is")?;
+    Ok(rows
+        .iter()
+        .filter_map(|row| Some((row.get("user_id"), row.get::<_, Option<i64>>("organization_id")?)))
+        .collect())
 }
 
 impl Subscription {
@@ -248,7 +276,8 @@ mod tests {
         let of = |webhook, form| Subscription { webhook, form, ..subscription(false, true, &[]) };
         let enriched = Form { enriched: true, previous: false };
         let all = vec![of(1, Form::default()), of(2, enriched), of(3, Form::default())];
-        let subscriptions = Subscriptions([((1, None), all)].into());
+        let by_place = [((1, None), all)].into();
+        let subscriptions = Subscriptions { by_place, organizations_of_users: HashMap::new() };
         let recipients = |action, listened_to| -> Vec<(Form, Vec<i64>)> {
             let event = event(action);
             let notices = subscriptions.notices(&event, listened_to);

@@ -82,6 +82,10 @@ async fn main() -> Result<()> {
     // Named on the command line, one part alone.
     let wanted = std::env::args().nth(1);
     let is_wanted = |part: &str| wanted.as_deref().is_none_or(|wanted| wanted == part);
+    // First, while PostgreSQL has nothing else to tidy up.
+    if is_wanted("idle") {
+        rest::measure(&ground, &mut report).await?;
+    }
     if is_wanted("capture") {
         capture::measure(&ground, &mut report).await?;
     }
@@ -115,9 +119,6 @@ async fn main() -> Result<()> {
     }
     if is_wanted("backlogs") {
         scale::backlogs(&ground, &mut report).await?;
-    }
-    if is_wanted("idle") {
-        rest::measure(&ground, &mut report).await?;
     }
     if wanted.is_some() {
         return Ok(());

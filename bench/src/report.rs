@@ -66,7 +66,7 @@ impl Report {
              other, with the smallest and the largest.\n\n| what | lshookd | reference | ratio | from, to | goal |\n\
              | --- | --- | --- | --- | --- | --- |\n",
             processor.unwrap_or_default(),
-            read("/proc/sys/kernel/osrelease").trim(),
+            read("/proc/sys/kernel/osrelease").split('-').next().unwrap_or_default().trim(),
             self.started.elapsed().as_secs_f64(),
         );
         for row in &self.rows {

@@ -8,10 +8,12 @@ use lshookd_scenarios::schema;
 use lshookd_scenarios::stage::{Stage, choice, id};
 use lshookd_testbed::eventually;
 use lshookd_testbed::label_studio::Surroundings;
+use lshookd_testbed::nats::Nats;
 use lshookd_testbed::receiver::{Received, Receiver};
 use serde_json::{Value, json};
 
 use crate::bed::{self, Bed};
+use crate::published;
 
 const EVERYTHING: &str = "TASK_UPDATED,TASKS_UPDATED,TASKS_COMPLETED,TASKS_REOPENED,PROJECT_COMPLETED,\
     ANNOTATION_SKIPPED,GROUND_TRUTH_SET,PREDICTIONS_CREATED,PREDICTIONS_DELETED,DRAFT_CREATED,DRAFT_UPDATED,\
@@ -386,7 +388,38 @@ async fn people_work_in_label_studio_and_all_of_it_is_told() -> Result<()> {
         (&completed.body["storage"]["type"], &completed.body["storage"]["last_sync_count"]),
         (&json!("localfiles"), &json!(30))
     );
-    // In the lane of whoever hears of both, the tasks come before the end.
+    // And one that cannot be read.
+    std::fs::write(folder.join("broken.json"), "tuwit, tuwu")?;
+    stage.receiver.clear();
+    let sync = format!("/api/storages/localfiles/{storage}/sync");
+    stage.studio.attempt(reqwest::Method::POST, &sync, json!({})).await?;
+    stage.settle().await?;
+    let ended = told(&stage.receiver, "/more");
+    assert_eq!(ended.last(), Some(&format!("STORAGE_SYNC_FAILED {storage}")), "{ended:?}");
+
+    // What belongs to the organization, and the same by a stream.
+    let nats = Nats::start().await?;
+    published::keep(&nats).await?;
+    let actions = "USER_CREATED,USER_UPDATED,LABEL_CREATED,LABEL_UPDATED,LABEL_DELETED,TASKS_UPDATED";
+    for url in [stage.receiver.url("/whole"), nats.url(published::SUBJECT)] {
+        lshookd.succeed(&["subscribe", &url, "--actions", actions]).await?;
+    }
+    stage.receiver.clear();
+    let user = json!({"email": "ada@example.com", "username": "ada", "first_name": "Ada"});
+    let user = id(&stage.studio.post("/api/users/", user).await?)?;
+    stage.studio.patch(&format!("/api/users/{user}/"), json!({"last_name": "Byron"})).await?;
+    stage.run(&format!("update task set meta = '{{\"shelf\": 7}}' where project_id = {}", stage.project)).await?;
+    stage.settle().await?;
+    let told_of: Vec<String> = told(&stage.receiver, "/whole");
+    assert!(
+        told_of.contains(&format!("USER_CREATED {user}")) && told_of.contains(&format!("USER_UPDATED {user}")),
+        "{told_of:?}"
+    );
+    assert!(told_of.iter().any(|line| line.starts_with("TASKS_UPDATED ")), "{told_of:?}");
+    let published = published::kept(&nats).await?;
+    assert_eq!(published.len(), told_of.len());
+    let all = stage.receiver.received();
+    assert_eq!(schema::faults(all.iter().filter(|event| event.is_ours())), Vec::<String>::new());
     assert_eq!(stage.sql.query_one("select count(*) from lshookd.capture_error", &[]).await?.get::<_, i64>(0), 0);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod machine;
+mod published;
 
 use std::time::Duration;
 

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::bed::Bed;
 
-const SUBJECT: &str = "label-studio.events";
+/// Where events are published.
+pub const SUBJECT: &str = "label-studio.events";
 
 async fn jetstream(nats: &Nats) -> Result<jetstream::Context> {
     let options = ConnectOptions::new().user_and_password("owl".to_owned(), "feathers".to_owned());
@@ -22,7 +23,7 @@ async fn jetstream(nats: &Nats) -> Result<jetstream::Context> {
 }
 
 /// Makes the stream that keeps the subject, as its operator would.
-async fn keep(nats: &Nats) -> Result<()> {
+pub async fn keep(nats: &Nats) -> Result<()> {
     let config = stream::Config {
         name: "LABELS".to_owned(),
         subjects: vec![format!("{SUBJECT}.>")],
@@ -34,7 +35,7 @@ async fn keep(nats: &Nats) -> Result<()> {
 }
 
 /// All that the stream has: subject, headers that matter, body.
-async fn kept(nats: &Nats) -> Result<Vec<(String, String, Value)>> {
+pub async fn kept(nats: &Nats) -> Result<Vec<(String, String, Value)>> {
     let stream = jetstream(nats).await?.get_stream("LABELS").await?;
     let quantity = usize::try_from(stream.get_info().await?.state.messages)?;
     let config = OrderedConfig { deliver_policy: DeliverPolicy::All, ..OrderedConfig::default() };
@@ -50,53 +51,10 @@ async fn kept(nats: &Nats) -> Result<Vec<(String, String, Value)>> {
     Ok(all)
 }
 
-async fn subscribe(bed: &Bed, url: &str, more: &[&str]) -> Result<i64> {
+/// Subscribes project 1 to a URL.
+pub async fn subscribe(bed: &Bed, url: &str, more: &[&str]) -> Result<i64> {
     let said = bed.lshookd.succeed(&[&["subscribe", url, "--project", "1", "--json"], more].concat()).await?;
     serde_json::from_str::<Value>(&said)?["id"].as_i64().context("no id")
-}
-
-/// The daemon and the server are killed in turn while people annotate: each annotation is in the stream
-/// once, in order, and none that was rolled back.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_has_every_event_once_and_in_order_whatever_is_killed() -> Result<()> {
-    let mut nats = Nats::start().await?;
-    keep(&nats).await?;
-    let mut bed = Bed::lay("nats").await?;
-    bed.lshookd = bed.lshookd.with("LSHOOKD_RETRY_SCHEDULE", "200ms,200ms,500ms,1s,1s,1s,1s,1s,1s,1s");
-    subscribe(&bed, &nats.url(SUBJECT), &[]).await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    let annotate = r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "updated_by_id": 1}')"#;
-    let mut daemon = bed.lshookd.run().await?;
-    for round in 0..6 {
-        for number in 0..50 {
-            bed.run(annotate).await?;
-            if number % 10 == 0 {
-                bed.run(&format!("begin; {annotate}; rollback")).await?;
-            }
-        }
-        if round % 2 == 0 {
-            daemon.kill().await?;
-            daemon = bed.lshookd.run().await?;
-        } else {
-            nats.take_down();
-            bed.run(annotate).await?;
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            nats.put_up().await?;
-        }
-    }
-    eventually("everything is acknowledged", Duration::from_secs(30), async || {
-        let waiting =
-            "select (select count(*) from lshookd.change) + count(*) from lshookd.delivery where state = 'pending'";
-        Ok((bed.number(waiting).await? == 0).then_some(()))
-    })
-    .await?;
-    let kept = kept(&nats).await?;
-    let committed = bed.sql.query_one("select array_agg(id::bigint order by id) from task_completion", &[]).await?;
-    let annotations: Vec<i64> = kept.iter().filter_map(|(_, _, body)| body["annotation"]["id"].as_i64()).collect();
-    assert_eq!(annotations, committed.get::<_, Vec<i64>>(0));
-    assert!(kept.iter().all(|(subject, id, _)| subject == "label-studio.events.1" && id.len() == 36));
-    assert!(!daemon.log().contains("feathers"), "{}", daemon.log());
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
