@@ -21,21 +21,10 @@ select wanted.project_id as for_project,
        coalesce(preference.enrich_deletions, false) as enrich_deletions,
        coalesce(preference.previous, false) as previous,
        array(
-           select json_build_object(
-                      'name', rule.name,
-                      'webhook', rule.webhook,
-                      'actions', rule.actions,
-                      'condition', rule.condition,
-                      'once', rule.once,
-                      'after', rule.after,
-                      'at_most_every', 'PT' || extract(epoch from rule.at_most_every) || 'S',
-                      'announce_as', rule.announce_as,
-                      'template', rule.template,
-                      'parameters', rule.parameters
-                  )::text
-           from lshookd.rule
-           where rule.webhook = webhook.id
-           order by rule.name
+           select written_rule.rule::text
+           from lshookd.written_rule
+           where written_rule.webhook = webhook.id
+           order by written_rule.name
        ) as rules
 from unnest($1::bigint[], $2::bigint[]) as wanted (project_id, organization_id)
 left join project on project.id = wanted.project_id

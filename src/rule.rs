@@ -186,7 +186,17 @@ impl Rulebook {
         event: &Event,
         body: &str,
     ) -> Result<Vec<Passed>> {
-        let parsed: Value = serde_json::from_str(body).context("reading an event for its rules")?;
+        let action = event.action.name();
+        let unchanged = || Passed { action: action.to_owned(), body: body.to_owned() };
+        // PostgreSQL's numbers may be larger than any here, and its objects deeper.
+        let parsed: Value = match serde_json::from_str(body) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+                tracing::error!(rules = names.join(", "), %error, "the rules cannot read this event: it is sent as if there were none");
+                return Ok(vec![unchanged()]);
+            }
+        };
         let remembering: Vec<&str> =
             rules.iter().filter(|rule| rule.remembers()).map(|rule| rule.name.as_str()).collect();
         let mut states = match remembering.is_empty() {
@@ -195,7 +205,6 @@ impl Rulebook {
         };
         let mut passed = Vec::new();
         for rule in rules {
-            let action = event.action.name();
             let judged = self.holds(rule, &parsed).and_then(|holds| {
                 let written = holds.then(|| self.write(rule, action, body, &parsed)).transpose()?;
                 Ok((holds, written))
@@ -208,7 +217,7 @@ impl Rulebook {
                         error = format!("{error:#}"),
                         "the rule cannot be used: the event is sent as if there were none; see `lshookd rules test`"
                     );
-                    passed.push(Passed { action: action.to_owned(), body: body.to_owned() });
+                    passed.push(unchanged());
                     continue;
                 }
             };

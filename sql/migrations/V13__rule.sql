@@ -21,6 +21,27 @@ comment on table lshookd.rule is
 
 create index rule_webhook on lshookd.rule (webhook);
 
+-- Rules as files write them, the interval in ISO 8601.
+create view lshookd.written_rule as
+select name,
+       webhook,
+       json_build_object(
+           'name', name,
+           'webhook', webhook,
+           'actions', actions,
+           'condition', condition,
+           'once', once,
+           'after', after,
+           'at_most_every', 'PT' || extract(epoch from at_most_every) || 'S',
+           'announce_as', announce_as,
+           'template', template,
+           'parameters', parameters
+       ) as rule
+from lshookd.rule;
+
+comment on view lshookd.written_rule is
+    'Rules as JSON, in the form of a file.';
+
 -- How far a rule has come in a project; 0 stands for the organization.
 create table lshookd.rule_state (
     rule            text         not null references lshookd.rule on delete cascade,

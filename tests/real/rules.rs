@@ -179,6 +179,9 @@ async fn a_rule_that_cannot_be_used_loses_nothing_and_is_found() -> Result<()> {
     assert!(daemon.log().contains("the rule cannot be used"), "{}", daemon.log());
     let said = bed.lshookd.command(&["check"]).await?;
     assert!(String::from_utf8_lossy(&said.stdout).contains("rule \"broken\" of webhook"));
+    // Nor is what they cannot read: a number that no program holds.
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"n": 1e999}}')"#).await?;
+    assert_eq!(arrives(&bed.receiver, "/broken", 2).await?.len(), 2);
     // A file is looked at before anything of it is used.
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), "[[rule]]\nname = \"a\"\nwebhook = 999\n")?;
@@ -188,7 +191,7 @@ async fn a_rule_that_cannot_be_used_loses_nothing_and_is_found() -> Result<()> {
     std::fs::write(file.path(), format!("[[rule]]\nname = \"a\"\nwebhook = {webhook}\ntemplate = \"slack\"\n"))?;
     let tried = bed.lshookd.succeed(&["rules", "test", &file.path().display().to_string(), "--json"]).await?;
     let tried: Value = serde_json::from_str(&tried)?;
-    assert_eq!((&tried[0]["events"], &tried[0]["matched"]), (&json!(1), &json!(1)));
+    assert_eq!((&tried[0]["events"], &tried[0]["matched"]), (&json!(2), &json!(1)));
     assert!(tried[0]["body"].as_str().is_some_and(|body| body.contains("TASKS_CREATED in project 1 Birds")), "{tried}");
     assert_eq!(bed.number("select count(*) from lshookd.rule where name = 'broken'").await?, 1);
     Ok(())
