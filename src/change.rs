@@ -4,12 +4,14 @@
 //! project. A change names objects by id; it is true of the moment of its transaction, and
 //! rows it names may have changed or gone since.
 
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use tokio_postgres::{GenericClient, Row};
 
 use crate::database::Prepared;
+use crate::event::Kind;
 
 /// The table a change is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,29 +24,8 @@ pub enum Relation {
     Annotation,
     /// `labels_manager_labellink`
     LabelLink,
-    /// What a watching trigger saw in a table, beyond what Label Studio has actions for.
-    Watched(Watched),
-}
-
-/// What is watched for, where some subscription wants to hear of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Watched {
-    /// `task`
-    Task,
-    /// `task_completion`
-    Annotation,
-    /// `prediction`
-    Prediction,
-    /// `tasks_annotationdraft`
-    Draft,
-    /// `io_storages_…storage`
-    Storage,
-    /// `comments_comment`
-    Comment,
-    /// `htx_user`
-    User,
-    /// `labels_manager_label`
-    Label,
+    /// What a watching trigger saw (`lshookd.watch`), beyond what Label Studio has actions for.
+    Watched(Kind),
 }
 
 /// What was done to the rows of a change.
@@ -128,7 +109,7 @@ impl Change {
     /// Whether it is announced at once, though its writer is still at work: a storage's synchronization
     /// began.
     pub fn is_urgent(&self) -> bool {
-        self.relation == Relation::Watched(Watched::Storage)
+        self.relation == Relation::Watched(Kind::Storage)
             && self.changed_columns.iter().any(|fact| fact == "status=in_progress")
     }
 
@@ -138,15 +119,10 @@ impl Change {
             "task" => Relation::Task,
             "annotation" => Relation::Annotation,
             "label_link" => Relation::LabelLink,
-            "watched_task" => Relation::Watched(Watched::Task),
-            "watched_annotation" => Relation::Watched(Watched::Annotation),
-            "watched_prediction" => Relation::Watched(Watched::Prediction),
-            "watched_draft" => Relation::Watched(Watched::Draft),
-            "watched_storage" => Relation::Watched(Watched::Storage),
-            "watched_comment" => Relation::Watched(Watched::Comment),
-            "watched_user" => Relation::Watched(Watched::User),
-            "watched_label" => Relation::Watched(Watched::Label),
-            other => bail!("lshookd.change names the relation {other:?}, which this version does not know"),
+            other => match other.strip_prefix("watched_").map(Kind::from_str) {
+                Some(Ok(kind)) => Relation::Watched(kind),
+                _ => bail!("lshookd.change names the relation {other:?}, which this version does not know"),
+            },
         };
         let operation = match row.get("operation") {
             "insert" => Operation::Insert,

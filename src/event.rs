@@ -51,8 +51,8 @@ pub enum Action {
     LabelDeleted,
 }
 
-/// What an event tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+/// What an event tells of, and what is watched for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Kind {
     Project,

@@ -16,8 +16,8 @@ mod watched;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::change::{Change, Operation, Relation, Watched};
-use crate::event::{Action, Event};
+use crate::change::{Change, Operation, Relation};
+use crate::event::{Action, Event, Kind};
 use crate::gather::{Transaction, Unit};
 
 /// Columns of a project that Label Studio writes in passing, without moving `updated_at`:
@@ -67,7 +67,7 @@ pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
 /// Where users were put that signed up: the organization comes after the user.
 fn organizations_of_users(unit: &Unit) -> HashMap<i64, i64> {
     let changes = unit.transactions.iter().flat_map(|transaction| &transaction.changes);
-    let of_users = changes.filter(|change| change.relation == Relation::Watched(Watched::User));
+    let of_users = changes.filter(|change| change.relation == Relation::Watched(Kind::User));
     of_users
         .flat_map(|change| change.ids.iter().zip(&change.parents))
         .filter_map(|(id, organization)| Some((*id, (*organization)?)))

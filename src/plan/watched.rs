@@ -8,17 +8,20 @@
 use std::collections::BTreeMap;
 
 use super::{Events, Net};
-use crate::change::{Change, Operation, Relation, Watched};
-use crate::event::{Action, Event};
+use crate::change::{Change, Operation, Relation};
+use crate::event::{Action, Event, Kind};
 use crate::gather::Transaction;
 
 /// What one transaction did to one row.
 struct Sight<'a> {
-    first: &'a Change,
-    latest: &'a Change,
+    kind: Kind,
     id: i64,
     parent: Option<i64>,
+    latest: &'a Change,
+    /// What was done to it first, unless it was deleted in the end.
     operation: Operation,
+    /// Whether the transaction made it.
+    made: bool,
     /// The columns that changed; of true and false, and of a status, what they hold now.
     facts: BTreeMap<&'a str, Option<&'a str>>,
 }
@@ -31,15 +34,15 @@ pub fn announce(
     events: &mut Events,
 ) {
     for sight in sights(transaction) {
-        let (Relation::Watched(watched), Some(project)) = (sight.latest.relation, sight.latest.project) else {
+        let Some(project) = sight.latest.project else {
             continue;
         };
         if net.project_goes(project) || comes_along(sight.latest, sight.parent) {
             continue;
         }
-        let task = match watched {
-            Watched::Task => Some(sight.id),
-            Watched::User | Watched::Label | Watched::Storage => None,
+        let task = match sight.kind {
+            Kind::Task => Some(sight.id),
+            Kind::User | Kind::Label | Kind::Storage => None,
             _ => sight.parent,
         };
         let came_along = task.is_some_and(|task| net.tasks_inserted.contains(&task));
@@ -49,9 +52,9 @@ pub fn announce(
                 action,
                 project,
                 objects: vec![sight.id],
-                organization: match watched {
-                    Watched::User => sight.parent.or_else(|| events.organizations.get(&sight.id).copied()),
-                    Watched::Label => sight.parent,
+                organization: match sight.kind {
+                    Kind::User => sight.parent.or_else(|| events.organizations.get(&sight.id).copied()),
+                    Kind::Label => sight.parent,
                     _ => None,
                 },
                 occurred_at: sight.latest.captured_at,
@@ -64,8 +67,8 @@ pub fn announce(
             }
         };
         let changed = || sight.facts.keys().filter(|name| **name != "is_labeled").map(|name| (*name).to_owned());
-        match (watched, sight.operation) {
-            (Watched::Task, _) => {
+        match (sight.kind, sight.operation) {
+            (Kind::Task, _) => {
                 if !came_along && changed().next().is_some() {
                     add(Action::TasksUpdated, changed().collect());
                 }
@@ -75,7 +78,7 @@ pub fn announce(
                     add(Action::TasksReopened, vec![]);
                 }
             }
-            (Watched::Annotation, _) => {
+            (Kind::Annotation, _) => {
                 if holds("was_cancelled", "true") {
                     add(Action::AnnotationSkipped, vec![]);
                 }
@@ -83,31 +86,32 @@ pub fn announce(
                     add(Action::GroundTruthSet, vec![]);
                 }
             }
-            (Watched::Storage, _) => {
-                match sight.latest.changed_columns.iter().find_map(|fact| fact.strip_prefix("status=")) {
-                    Some("in_progress") => add(Action::StorageSyncStarted, vec![]),
-                    Some("failed") => add(Action::StorageSyncFailed, vec![]),
-                    Some(status) if status.starts_with("completed") => add(Action::StorageSyncCompleted, vec![]),
-                    _ => {}
-                }
-            }
+            (Kind::Storage, _) => match sight.facts.get("status").copied().flatten() {
+                Some("in_progress") => add(Action::StorageSyncStarted, vec![]),
+                Some("failed") => add(Action::StorageSyncFailed, vec![]),
+                Some(status) if status.starts_with("completed") => add(Action::StorageSyncCompleted, vec![]),
+                _ => {}
+            },
             (_, Operation::Insert) if came_along => {}
-            (Watched::Prediction, Operation::Insert) => add(Action::PredictionsCreated, vec![]),
-            (Watched::Prediction, Operation::Delete) => add(Action::PredictionsDeleted, vec![]),
-            (Watched::Prediction, Operation::Update) => {}
-            (Watched::Draft, Operation::Insert) => add(Action::DraftCreated, vec![]),
-            (Watched::Draft, Operation::Update) => add(Action::DraftUpdated, changed().collect()),
-            (Watched::Draft, Operation::Delete) => add(Action::DraftDeleted, vec![]),
-            (Watched::Comment, Operation::Insert) => add(Action::CommentCreated, vec![]),
-            (Watched::Comment, Operation::Update) => add(Action::CommentUpdated, changed().collect()),
-            (Watched::Comment, Operation::Delete) => add(Action::CommentDeleted, vec![]),
-            (Watched::User, Operation::Insert) => add(Action::UserCreated, vec![]),
-            (Watched::User, Operation::Update) => add(Action::UserUpdated, changed().collect()),
-            (Watched::User, Operation::Delete) => add(Action::UserDeleted, vec![]),
-            (Watched::Label, Operation::Insert) => add(Action::LabelCreated, vec![]),
-            (Watched::Label, Operation::Update) => add(Action::LabelUpdated, changed().collect()),
-            (Watched::Label, Operation::Delete) => add(Action::LabelDeleted, vec![]),
+            (kind, operation) => match (life(kind), operation) {
+                ([Some(created), ..], Operation::Insert) => add(created, vec![]),
+                ([_, Some(updated), _], Operation::Update) => add(updated, changed().collect()),
+                ([.., Some(deleted)], Operation::Delete) => add(deleted, vec![]),
+                _ => {}
+            },
         }
+    }
+}
+
+/// The actions that tell of a row's beginning, changes and end, where there are such.
+fn life(kind: Kind) -> [Option<Action>; 3] {
+    match kind {
+        Kind::Prediction => [Some(Action::PredictionsCreated), None, Some(Action::PredictionsDeleted)],
+        Kind::Draft => [Action::DraftCreated, Action::DraftUpdated, Action::DraftDeleted].map(Some),
+        Kind::Comment => [Action::CommentCreated, Action::CommentUpdated, Action::CommentDeleted].map(Some),
+        Kind::User => [Action::UserCreated, Action::UserUpdated, Action::UserDeleted].map(Some),
+        Kind::Label => [Action::LabelCreated, Action::LabelUpdated, Action::LabelDeleted].map(Some),
+        Kind::Project | Kind::Task | Kind::Annotation | Kind::LabelLink | Kind::Storage => [None; 3],
     }
 }
 
@@ -124,17 +128,18 @@ pub fn of_one_or_several(event: Event) -> Event {
 fn sights(transaction: &Transaction) -> Vec<Sight<'_>> {
     let mut places = BTreeMap::new();
     let mut sights: Vec<Sight<'_>> = Vec::new();
-    for change in transaction.changes.iter().filter(|change| matches!(change.relation, Relation::Watched(_))) {
+    for change in &transaction.changes {
+        let Relation::Watched(kind) = change.relation else { continue };
         for (index, id) in change.ids.iter().enumerate() {
-            let Relation::Watched(watched) = change.relation else { continue };
-            let place = *places.entry((watched as u8, *id)).or_insert(sights.len());
+            let place = *places.entry((kind, *id)).or_insert(sights.len());
             if place == sights.len() {
                 sights.push(Sight {
-                    first: change,
-                    latest: change,
+                    kind,
                     id: *id,
                     parent: None,
+                    latest: change,
                     operation: change.operation,
+                    made: change.operation == Operation::Insert,
                     facts: BTreeMap::new(),
                 });
             }
@@ -160,7 +165,7 @@ fn sights(transaction: &Transaction) -> Vec<Sight<'_>> {
     }
     // Made and deleted again: for everybody else it never was. Of an update nothing may be left.
     sights.retain(|sight| match sight.operation {
-        Operation::Delete => sight.first.operation != Operation::Insert,
+        Operation::Delete => !sight.made,
         Operation::Insert => true,
         Operation::Update => !sight.facts.is_empty(),
     });
@@ -181,12 +186,12 @@ mod tests {
     /// A statement: what was watched, what happened to it, to which rows, and what was seen.
     type Step<'a> = (Relation, Operation, &'a [i64], &'a [&'a str]);
 
-    const TASK: Relation = Relation::Watched(Watched::Task);
-    const ANNOTATION: Relation = Relation::Watched(Watched::Annotation);
-    const PREDICTION: Relation = Relation::Watched(Watched::Prediction);
-    const DRAFT: Relation = Relation::Watched(Watched::Draft);
-    const STORAGE: Relation = Relation::Watched(Watched::Storage);
-    const USER: Relation = Relation::Watched(Watched::User);
+    const TASK: Relation = Relation::Watched(Kind::Task);
+    const ANNOTATION: Relation = Relation::Watched(Kind::Annotation);
+    const PREDICTION: Relation = Relation::Watched(Kind::Prediction);
+    const DRAFT: Relation = Relation::Watched(Kind::Draft);
+    const STORAGE: Relation = Relation::Watched(Kind::Storage);
+    const USER: Relation = Relation::Watched(Kind::User);
 
     fn events(transactions: &[&[Step<'_>]]) -> Vec<Event> {
         let mut seq = 0;
