@@ -11,6 +11,7 @@
 //! - An event holds a bounded number of objects.
 //! - What Label Studio has no action for follows each transaction; see `watched`.
 
+mod merge;
 mod watched;
 
 use std::collections::{HashMap, HashSet};
@@ -19,6 +20,7 @@ use std::time::Duration;
 use crate::change::{Change, Operation, Relation};
 use crate::event::{Action, Event, Kind};
 use crate::gather::{Transaction, Unit};
+use merge::Events;
 
 /// Columns of a project that Label Studio writes in passing, without moving `updated_at`:
 /// caches, and references to users that were deleted.
@@ -35,19 +37,11 @@ const PROJECT_BOOKKEEPING: &[&str] = &[
 /// What an import of predictions writes to its project.
 const PROJECT_IMPORT: &[&str] = &["model_version", "updated_at"];
 
-/// Label Studio imports and deletes large numbers of tasks in portions of hundreds, a
-/// transaction each; a transaction of fewer is the last of them.
-const PORTION: usize = 100;
-
 /// Turns one unit of work into events, in order, with at most `batch_size` objects each.
 /// Transactions that are `pause` apart are taken for two actions.
 pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
-    let mut events = Events {
-        single_action: unit.single_action,
-        pause,
-        organizations: organizations_of_users(unit),
-        events: Vec::new(),
-    };
+    let organizations = organizations_of_users(unit);
+    let mut events = Events::new(unit.single_action, pause);
     let in_unit = Cascades::of(&unit.transactions);
     for transaction in &unit.transactions {
         let in_transaction = Cascades::of([transaction]);
@@ -59,9 +53,9 @@ pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
         };
         let net = Net::of(transaction);
         plan_transaction(transaction, &net, comes_along, &mut events);
-        watched::announce(transaction, &net, comes_along, &mut events);
+        watched::announce(transaction, &net, comes_along, &organizations, &mut events);
     }
-    events.cut(batch_size)
+    events.cut(batch_size).map(watched::of_one_or_several).collect()
 }
 
 /// Where users were put that signed up: the organization comes after the user.
@@ -257,71 +251,6 @@ impl Change {
             Relation::Annotation => self.parents.get(index).copied().flatten(),
             _ => None,
         }
-    }
-}
-
-/// The events so far.
-struct Events {
-    single_action: bool,
-    pause: Duration,
-    organizations: HashMap<i64, i64>,
-    events: Vec<Growing>,
-}
-
-/// An event that may take in more objects.
-struct Growing {
-    event: Event,
-    /// How many objects come from its latest transaction.
-    portion: usize,
-}
-
-impl Events {
-    fn extend(&mut self, events: Vec<Event>) {
-        self.events.extend(events.into_iter().map(|event| Growing { event, portion: 1 }));
-    }
-
-    /// Takes objects of one transaction together.
-    fn merge_within(&mut self, event: Event) {
-        let transaction = event.transaction;
-        self.grow(event, |growing| growing.event.transaction == transaction);
-    }
-
-    /// Takes objects of one action together, which may be several transactions.
-    fn merge(&mut self, change: &Change, event: Event) {
-        let (single_action, pause) = (self.single_action, self.pause);
-        self.grow(event, |growing| {
-            let apart = change.captured_at.duration_since(growing.event.occurred_at).unwrap_or_default();
-            single_action
-                || growing.event.transaction == change.transaction
-                || growing.portion >= PORTION
-                || (!change.by_label_studio && apart < pause)
-        });
-    }
-
-    /// Adds the objects to the project's latest event, if that is of the same action and they
-    /// belong to it. Label Studio's actions and lshookd's are not in each other's way.
-    fn grow(&mut self, event: Event, belong: impl Fn(&Growing) -> bool) {
-        let portion = event.objects.len();
-        let is_label_studios = event.action.is_label_studios();
-        let latest = self.events.iter_mut().rfind(|growing| {
-            growing.event.project == event.project && growing.event.action.is_label_studios() == is_label_studios
-        });
-        let alike = |growing: &Growing| growing.event.action == event.action && growing.event.changed == event.changed;
-        match latest {
-            Some(growing) if alike(growing) && belong(growing) => {
-                let same = growing.event.transaction == event.transaction;
-                growing.portion = if same { growing.portion + portion } else { portion };
-                growing.event.transaction = event.transaction;
-                growing.event.objects.extend(event.objects);
-                growing.event.occurred_at = growing.event.occurred_at.max(event.occurred_at);
-            }
-            _ => self.events.push(Growing { event, portion }),
-        }
-    }
-
-    fn cut(self, batch_size: usize) -> Vec<Event> {
-        let events = self.events.into_iter().flat_map(|growing| growing.event.cut(batch_size));
-        events.map(watched::of_one_or_several).collect()
     }
 }
 

@@ -5,9 +5,10 @@
 //! - Tasks that changed alike are one event, and what came or went with a task is part of it.
 //! - It never makes a difference to Label Studio's own actions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::{Events, Net};
+use super::Net;
+use super::merge::Events;
 use crate::change::{Change, Operation, Relation};
 use crate::event::{Action, Event, Kind};
 use crate::gather::Transaction;
@@ -26,11 +27,13 @@ struct Sight<'a> {
     facts: BTreeMap<&'a str, Option<&'a str>>,
 }
 
-/// Adds the events of a transaction. `comes_along` tells of a deletion whether a greater one explains it.
+/// Adds the events of a transaction. `comes_along` tells of a deletion whether a greater one explains it,
+/// `organizations` where users were put whose rows name none.
 pub fn announce(
     transaction: &Transaction,
     net: &Net,
     comes_along: impl Fn(&Change, Option<i64>) -> bool,
+    organizations: &HashMap<i64, i64>,
     events: &mut Events,
 ) {
     for sight in sights(transaction) {
@@ -53,7 +56,7 @@ pub fn announce(
                 project,
                 objects: vec![sight.id],
                 organization: match sight.kind {
-                    Kind::User => sight.parent.or_else(|| events.organizations.get(&sight.id).copied()),
+                    Kind::User => sight.parent.or_else(|| organizations.get(&sight.id).copied()),
                     Kind::Label => sight.parent,
                     _ => None,
                 },
