@@ -13,7 +13,8 @@ select relation.relname::text as relation,
 from pg_class as relation
 join pg_attribute as attribute on attribute.attrelid = relation.oid
 where relation.relname in ('project', 'task', 'task_completion', 'prediction', 'labels_manager_label',
-                           'labels_manager_labellink', 'tasks_annotationdraft', 'comment', 'comments_comment')
+                           'labels_manager_labellink', 'tasks_annotationdraft', 'comment', 'comments_comment', 'htx_user',
+                           'io_storages_s3importstorage')
   and relation.relkind in ('r', 'p')
   and pg_table_is_visible(relation.oid)
   and attribute.attnum > 0

@@ -15,24 +15,7 @@ use crate::event::Kind;
 
 /// Label Studio's tables, by name.
 #[derive(Debug, Default, PartialEq)]
-pub struct Catalog(HashMap<String, Shape>, Chosen);
-
-/// Of what lshookd shows chosen fields alone (`lshookd.shown`), those that hold a moment.
-#[derive(Debug, PartialEq)]
-struct Chosen {
-    storage: Shape,
-    user: Shape,
-}
-
-impl Default for Chosen {
-    fn default() -> Chosen {
-        let moments = |names: &[&str]| Shape {
-            moments: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..Shape::default()
-        };
-        Chosen { storage: moments(&["created_at", "last_sync"]), user: moments(&["date_joined"]) }
-    }
-}
+pub struct Catalog(HashMap<String, Shape>);
 
 /// What the columns of one table become.
 #[derive(Debug, Default, PartialEq)]
@@ -85,7 +68,7 @@ impl Catalog {
                 Link { field: row.get("field"), table: row.get("link"), own: row.get("own"), other: row.get("other") };
             shapes.entry(row.get("relation")).or_default().links.push(link);
         }
-        Ok(Catalog(shapes, Chosen::default()))
+        Ok(Catalog(shapes))
     }
 
     /// The shape of rows that watching triggers saw; without one, they are shown as they are.
@@ -99,8 +82,9 @@ impl Catalog {
             Kind::Draft => self.shape("tasks_annotationdraft"),
             Kind::Label => self.shape("labels_manager_label"),
             Kind::Comment => self.shape("comments_comment").or_else(|| self.shape("comment")),
-            Kind::Storage => Some(&self.1.storage),
-            Kind::User => Some(&self.1.user),
+            Kind::User => self.shape("htx_user"),
+            // All of them have in common what is shown of a storage.
+            Kind::Storage => self.shape("io_storages_s3importstorage"),
         }
     }
 

@@ -233,6 +233,9 @@ async fn what_changes_by_sql_is_told_to_those_who_want_it() -> Result<()> {
     assert_eq!(of("USER_CREATED")["user"]["email"], "new@example.com");
     assert!(of("USER_CREATED").get("project").is_none() && of("USER_CREATED")["user"].get("password").is_none());
     assert_eq!(of("USER_UPDATED")["changed"], json!(["first_name"]));
+    for moment in [&of("USER_CREATED")["user"]["date_joined"], &of("STORAGE_SYNC_COMPLETED")["storage"]["last_sync"]] {
+        assert!(moment.as_str().is_some_and(|text| text.ends_with('Z')), "{moment}");
+    }
     assert_eq!(of("LABEL_UPDATED")["label"]["title"], "barn owl");
     assert_eq!(bed.number("select count(*) from lshookd.capture_error").await?, 0);
     eventually("images are forgotten", PATIENCE, async || {
