@@ -5,13 +5,13 @@
 //! connected to whose address the [gate](super::egress) refuses, nor any that a server tells of.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
 use reqwest::header::HeaderMap;
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::egress::Gate;
@@ -24,7 +24,8 @@ const PORT: u16 = 4222;
 pub struct Publisher {
     gate: Arc<Gate>,
     timeout: Timeout,
-    servers: Mutex<HashMap<String, Client>>,
+    /// By authority: each is connected to once, and holds up no other.
+    servers: Mutex<HashMap<String, Arc<OnceCell<Client>>>>,
 }
 
 impl Publisher {
@@ -40,13 +41,18 @@ impl Publisher {
     pub async fn publish(&self, message: &Message, headers: &HeaderMap) -> Result<String, String> {
         let url = Url::parse(&message.url).map_err(|error| format!("the webhook's URL is not valid: {error}"))?;
         let subject = subject(&url, message.project)?;
-        let client = self.connect(&url).await?;
-        let published = self.send(&client, subject, message, headers).await;
+        let server = Arc::clone(self.servers().entry(url.authority().to_owned()).or_default());
+        let client = server.get_or_try_init(|| self.connect(&url)).await?;
+        let published = self.send(client, subject, message, headers).await;
         if published.is_err() {
             // It may be somebody else's address by now.
-            self.servers.lock().await.remove(&server(&url));
+            self.servers().remove(url.authority());
         }
         published
+    }
+
+    fn servers(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<Client>>>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn send(
@@ -72,12 +78,8 @@ impl Publisher {
         named.insert(NATS_MESSAGE_ID, message.id.to_string().as_str());
         let mut stream: Context = jetstream::new(client.clone());
         stream.set_timeout(self.timeout.answer);
-        let sent = stream.publish_with_headers(subject.clone(), named, message.body.clone()).await;
-        let acknowledged = match sent {
-            Ok(acknowledged) => acknowledged.await,
-            Err(error) => Err(error),
-        };
-        match acknowledged {
+        let sent = async { stream.publish_with_headers(subject.clone(), named, message.body.clone()).await?.await };
+        match sent.await {
             Ok(done) => Ok(format!(
                 "stream {}, sequence {}{}",
                 done.stream,
@@ -89,10 +91,6 @@ impl Publisher {
     }
 
     async fn connect(&self, url: &Url) -> Result<Client, String> {
-        let mut servers = self.servers.lock().await;
-        if let Some(client) = servers.get(&server(url)) {
-            return Ok(client.clone());
-        }
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let addresses =
             self.gate.addresses(host, url.port().unwrap_or(PORT)).await.map_err(|error| error.to_string())?;
@@ -106,15 +104,8 @@ impl Publisher {
             (token, None) => options.token(decoded(token)),
             (user, Some(password)) => options.user_and_password(decoded(user), decoded(password)),
         };
-        let client = options.connect(addresses).await.map_err(|error| format!("connecting to NATS: {error}"))?;
-        servers.insert(server(url), client.clone());
-        Ok(client)
+        options.connect(addresses).await.map_err(|error| format!("connecting to NATS: {error}"))
     }
-}
-
-/// A server and who we are there.
-fn server(url: &Url) -> String {
-    url.authority().to_owned()
 }
 
 fn decoded(text: &str) -> String {

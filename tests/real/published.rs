@@ -79,6 +79,26 @@ async fn what_no_stream_takes_waits_and_is_said() -> Result<()> {
     Ok(())
 }
 
+/// One server accepts and says nothing; what another's stream is owed does not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_holds_up_no_other() -> Result<()> {
+    let nats = Nats::start().await?;
+    keep(&nats).await?;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let mut bed = Bed::lay("hanging").await?;
+    bed.lshookd = bed.lshookd.with("WEBHOOK_TIMEOUT", "5");
+    subscribe(&bed, &format!("nats://{}/{SUBJECT}", silent.local_addr()?), &[]).await?;
+    let _daemon = bed.lshookd.run().await?;
+    bed.run("update project set title = 'Owls', updated_at = clock_timestamp()").await?;
+    // It is being connected to by now.
+    let (_connection, _) = silent.accept().await?;
+    subscribe(&bed, &nats.url(SUBJECT), &[]).await?;
+    bed.run("update project set title = 'Wrens', updated_at = clock_timestamp()").await?;
+    let published = async || Ok(kept(&nats).await?.pop());
+    eventually("the other has it", Duration::from_secs(3), published).await?;
+    Ok(())
+}
+
 /// By the attributes that the specification requires, in both modes, beside a webhook that wants none.
 #[tokio::test(flavor = "multi_thread")]
 async fn cloudevents_are_headers_or_an_envelope() -> Result<()> {
