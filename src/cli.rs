@@ -257,7 +257,7 @@ async fn operate(command: Command, settings: &Settings, output: Output) -> Resul
         Command::Subscribe(wanted) => subscribe::subscribe(&mut client, &wanted, output).await,
         Command::Rules(wanted) => rules::run(&mut client, &wanted, output).await,
         Command::Extend(wanted) => extend::run(&client, &wanted, output).await,
-        Command::Unsubscribe { ids, yes } => subscribe::unsubscribe(&client, &ids, yes, output).await,
+        Command::Unsubscribe { ids, yes } => subscribe::unsubscribe(&mut client, &ids, yes, output).await,
         Command::Adopt(chosen) => adopt::adopt(&mut client, &chosen, output).await,
         Command::Release(chosen) => adopt::release(&mut client, &chosen, output).await,
         Command::Deliveries { delivery: Some(id), .. } => deliveries::show(&client, &id, output).await,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::time::sleep;
+use tokio_postgres::GenericClient;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Session;
@@ -22,13 +23,7 @@ const BREATH: Duration = Duration::from_millis(100);
 pub async fn run(mut session: Session, age: Duration, stop: &CancellationToken) -> Result<()> {
     while !stop.is_cancelled() {
         session.client.execute(include_str!("../sql/expire_secrets.sql"), &[]).await.context("deleting old secrets")?;
-        let handovers = session.client.execute(include_str!("../sql/expire_handovers.sql"), &[]).await;
-        handovers.context("forgetting webhooks that are gone")?;
-        let wishes = session.client.query_one(include_str!("../sql/wishes_are_left.sql"), &[]).await;
-        if wishes.context("looking for webhooks that are gone")?.get("left_over") {
-            let forgotten = session.client.execute(include_str!("../sql/expire_wishes.sql"), &[]).await;
-            forgotten.context("forgetting what webhooks that are gone wanted")?;
-        }
+        forget_webhooks(&session.client).await?;
         session.client.execute(include_str!("../sql/expire_heard.sql"), &[]).await.context("deleting heard events")?;
         while !age.is_zero() && !stop.is_cancelled() && expire(&mut session, age).await? {
             sleep(BREATH).await;
@@ -37,6 +32,24 @@ pub async fn run(mut session: Session, age: Duration, stop: &CancellationToken) 
             () = sleep(EVERY) => {}
             () = stop.cancelled() => {}
         }
+    }
+    Ok(())
+}
+
+/// Forgets what we know of webhooks that are gone: who delivers them, that they were paused, what they wanted;
+/// `unsubscribe` does so, too, in its own transaction.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn forget_webhooks(client: &impl GenericClient) -> Result<()> {
+    client
+        .execute(include_str!("../sql/expire_handovers.sql"), &[])
+        .await
+        .context("forgetting who delivered webhooks that are gone")?;
+    let wishes = client.query_one(include_str!("../sql/wishes_are_left.sql"), &[]).await;
+    if wishes.context("looking for webhooks that are gone")?.get("left_over") {
+        let forgotten = client.execute(include_str!("../sql/expire_wishes.sql"), &[]).await;
+        forgotten.context("forgetting what webhooks that are gone wanted")?;
     }
     Ok(())
 }

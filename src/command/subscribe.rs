@@ -12,6 +12,7 @@ use super::adopt::listed;
 use super::extend::{Extras, extend};
 use super::{Output, check_known, explain_write};
 use crate::event::Action;
+use crate::retention;
 
 /// A new subscription.
 #[derive(Debug, Args)]
@@ -138,7 +139,7 @@ fn parse_headers(text: &str) -> Result<Map<String, Value>> {
 /// # Errors
 /// When one is unknown, deliveries wait and this was not confirmed, or Label Studio's tables may
 /// not be written.
-pub async fn unsubscribe(client: &Client, ids: &[i64], confirmed: bool, output: Output) -> Result<()> {
+pub async fn unsubscribe(client: &mut Client, ids: &[i64], confirmed: bool, output: Output) -> Result<()> {
     check_known(client, ids).await?;
     let pending: i64 =
         client.query_one(include_str!("../../sql/command/pending_of.sql"), &[&ids]).await?.get("pending");
@@ -149,8 +150,11 @@ pub async fn unsubscribe(client: &Client, ids: &[i64], confirmed: bool, output: 
             listed(ids)
         );
     }
-    client.query(include_str!("../../sql/command/unsubscribe.sql"), &[&ids]).await.map_err(explain_write)?;
-    client.execute(include_str!("../../sql/command/go_on.sql"), &[&ids]).await?;
+    let transaction = client.transaction().await?;
+    transaction.query(include_str!("../../sql/command/unsubscribe.sql"), &[&ids]).await.map_err(explain_write)?;
+    retention::forget_webhooks(&transaction).await?;
+    transaction.execute(include_str!("../../sql/command/go_on.sql"), &[&ids]).await?;
+    transaction.commit().await?;
     output.say(
         &format!("Webhook {} is deleted; {pending} deliveries that waited are cancelled.", listed(ids)),
         &json!({ "deleted": ids, "cancelled": pending }),
