@@ -7,6 +7,7 @@
 mod pace;
 mod template;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -61,7 +62,7 @@ pub struct Passed {
     pub body: String,
 }
 
-/// Conditions that were compiled, and templates; by their text.
+/// Conditions that were compiled, by their text.
 #[derive(Default)]
 pub struct Rulebook {
     programs: HashMap<String, Program>,
@@ -147,10 +148,10 @@ impl Rulebook {
         let Some(condition) = &rule.condition else {
             return Ok(true);
         };
-        if !self.programs.contains_key(condition) {
-            self.programs.insert(condition.clone(), compile(condition)?);
-        }
-        let program = self.programs.get(condition).context("a condition that was compiled is gone")?;
+        let program = match self.programs.entry(condition.clone()) {
+            Entry::Occupied(compiled) => compiled.into_mut(),
+            Entry::Vacant(place) => place.insert(compile(condition)?),
+        };
         let mut context = Context::default();
         context.add_variable_from_value("event", to_cel(event));
         context.add_variable_from_value("parameters", object_to_cel(&rule.parameters));
@@ -182,7 +183,7 @@ impl Rulebook {
     pub async fn apply(
         &mut self,
         client: &Prepared<'_, impl GenericClient>,
-        rules: &[Rule],
+        rules: &[&Rule],
         event: &Event,
         body: &str,
     ) -> Result<Vec<Passed>> {
@@ -205,12 +206,11 @@ impl Rulebook {
         };
         let mut passed = Vec::new();
         for rule in rules {
-            let judged = self.holds(rule, &parsed).and_then(|holds| {
-                let written = holds.then(|| self.write(rule, action, body, &parsed)).transpose()?;
-                Ok((holds, written))
-            });
+            let judged = self
+                .holds(rule, &parsed)
+                .and_then(|holds| holds.then(|| self.write(rule, action, body, &parsed)).transpose());
             let written = match judged {
-                Ok((_, written)) => written,
+                Ok(written) => written,
                 Err(error) => {
                     tracing::error!(
                         rule = rule.name,
@@ -227,7 +227,11 @@ impl Rulebook {
             }
             let state = states.remove(&rule.name).unwrap_or_default();
             let step = state.step(rule, written.is_some(), event.objects.len(), SystemTime::now());
-            match pace::note(client, rule, event, &step, written.as_ref()).await? {
+            if step == Step::Keep(state) {
+                continue; // Nothing new to remember.
+            }
+            pace::note(client, rule, event, &step, written.as_ref()).await?;
+            match step {
                 Step::LetThrough(_) => passed.extend(written),
                 Step::Keep(_) => {}
                 Step::Hold(_) => self.has_held = true,

@@ -59,7 +59,7 @@ pub struct Notice<'a> {
     /// Whether one of them wants more than the action's name, or a rule has to see it.
     pub with_payload: bool,
     /// The rules that govern it for its only recipient; none where it is sent as it is.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<&'a Rule>,
 }
 
 impl Subscriptions {
@@ -96,8 +96,7 @@ impl Subscriptions {
             .context("reading Label Studio's webhook table")?;
         let mut by_place: HashMap<Place, Vec<Subscription>> = HashMap::new();
         for row in rows {
-            let place: Place = (row.get("for_project"), row.get("for_organization"));
-            let place = (place.0, place.1.filter(|_| place.0 == 0));
+            let place = place(row.get("for_project"), row.get("for_organization"));
             by_place.entry(place).or_default().push(Subscription {
                 webhook: row.get("webhook"),
                 organization_wide: row.get("organization_wide"),
@@ -115,16 +114,15 @@ impl Subscriptions {
 
     /// Whether somebody wants to hear of an action in a project.
     pub fn want(&self, project: i64, action: Action) -> bool {
-        let all = self.by_place.get(&(project, None)).map(Vec::as_slice).unwrap_or_default();
+        let all = self.by_place.get(&place(project, None)).map(Vec::as_slice).unwrap_or_default();
         all.iter().any(|subscription| subscription.wants(action))
     }
 
     /// An event in each form in which it is wanted; and as Label Studio shows it, where somebody only
     /// listens.
-    pub fn notices<'a>(&self, event: &'a Event, listened_to: bool) -> impl Iterator<Item = Notice<'a>> {
-        // What has a project is found by it alone.
-        let organization = organization(event, &self.organizations_of_users).filter(|_| event.project == 0);
-        let all = self.by_place.get(&(event.project, organization)).map(Vec::as_slice).unwrap_or_default();
+    pub fn notices<'a>(&'a self, event: &'a Event, listened_to: bool) -> impl Iterator<Item = Notice<'a>> {
+        let place = place(event.project, organization(event, &self.organizations_of_users));
+        let all = self.by_place.get(&place).map(Vec::as_slice).unwrap_or_default();
         let mut notices = BTreeMap::new();
         if listened_to {
             notices.insert(Form::default(), (Vec::new(), true));
@@ -134,7 +132,7 @@ impl Subscriptions {
         for subscription in all.iter().filter(wanted) {
             let shown = Shown { event, form: subscription.form.of(event.action) };
             let governing = subscription.rules.iter().filter(|rule| rule.governs(event.action.name()));
-            let rules: Vec<Rule> = governing.cloned().collect();
+            let rules: Vec<&Rule> = governing.collect();
             if !rules.is_empty() {
                 governed.push(Notice { shown, recipients: vec![subscription.webhook], with_payload: true, rules });
                 continue;
@@ -163,6 +161,11 @@ fn rules(rows: Vec<String>) -> Vec<Rule> {
         }
     };
     rows.iter().filter_map(read).collect()
+}
+
+/// What has a project is found by it alone.
+fn place(project: i64, organization: Option<i64>) -> Place {
+    (project, organization.filter(|_| project == 0))
 }
 
 /// Whose an event is, as far as that is known.

@@ -326,7 +326,7 @@ async fn store(
 async fn address(
     client: &Prepared<'_, impl GenericClient>,
     rulebook: &mut Rulebook,
-    rules: &[Rule],
+    rules: &[&Rule],
     event: &Event,
     recipients: &[i64],
     body: Option<String>,

@@ -87,7 +87,7 @@ pub async fn note(
     event: &Event,
     step: &Step,
     written: Option<&Passed>,
-) -> Result<Step> {
+) -> Result<()> {
     let state = step.state();
     let held = written.filter(|_| matches!(step, Step::Hold(_)));
     let objects = i32::try_from(event.objects.len()).unwrap_or(i32::MAX);
@@ -110,7 +110,7 @@ pub async fn note(
         )
         .await;
     noted.context("writing lshookd.rule_state")?;
-    Ok(*step)
+    Ok(())
 }
 
 #[cfg(test)]
