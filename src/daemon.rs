@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinError;
 use tokio::time::sleep;
@@ -95,9 +96,14 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             metrics: metrics.clone(),
             stop: stop.clone(),
         };
+        // The planner asks one question after the other: beside its connection, on one thread, each answer is there
+        // without a thread that has to be woken for it.
+        let thread = Builder::new_current_thread().enable_all().build().context("setting up the planner's thread")?;
+        let planning = parts.clone();
+        let planning = move || thread.block_on(supervise(Role::Planner, planning, plan));
         let (fresh, planner, deliverer, retention, ()) = tokio::join!(
             told,
-            or_stop(plan_on_its_own_thread(parts.clone()), &stop),
+            or_stop(tokio::task::spawn_blocking(planning), &stop),
             or_stop(tokio::spawn(supervise(Role::Deliverer, parts.clone(), deliver)), &stop),
             or_stop(tokio::spawn(supervise(Role::Retention, parts, retain)), &stop),
             admin::serve(&settings, &metrics, &service, &stop),
@@ -168,16 +174,6 @@ async fn deliver(session: Session, Parts { settings, metrics, stop, .. }: Parts)
 
 async fn retain(session: Session, Parts { settings, stop, .. }: Parts) -> Result<()> {
     retention::run(session, settings.retention, &stop).await
-}
-
-/// The planner asks one question after the other: beside its connection, on one thread, each answer is there
-/// without a thread that has to be woken for it.
-async fn plan_on_its_own_thread(parts: Parts) -> Result<(), JoinError> {
-    tokio::task::spawn_blocking(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(supervise(Role::Planner, parts, plan)),
-        Err(error) => tracing::error!(%error, "no thread for the planner"),
-    })
-    .await
 }
 
 /// Keeps one part of the work going.

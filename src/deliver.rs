@@ -29,7 +29,7 @@ use crate::database::{Prepared, Session, Statements};
 use crate::metrics::Metrics;
 use crate::settings::{Egress, Settings};
 use client::Clients;
-pub use cloudevent::{CloudEvent, Mode};
+pub use cloudevent::CloudEvent;
 use egress::Gate;
 use lane::Lane;
 use record::Recorder;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Output, check_known};
 use crate::database::Statements;
-use crate::deliver::{self, Answer, CloudEvent, Message, Mode};
+use crate::deliver::{self, Answer, CloudEvent, Message};
 use crate::event::{Action, Event, Form, Shown};
 use crate::render::Renderer;
 use crate::settings::Settings;
@@ -58,14 +58,13 @@ pub async fn send(client: &Client, settings: &Settings, webhook: i64, action: Ac
     // Without an object to show, the action's name alone is what there is to say.
     let body = body.unwrap_or_else(|| json!({ "action": action.name() }).to_string());
     let secrets = client.query(include_str!("../../sql/command/secrets.sql"), &[&webhook]).await?;
-    let mode = row.get::<_, Option<&str>>("cloudevents").and_then(Mode::from_name);
     let id = Uuid::now_v7();
     let mut message = Message {
         url: row.get("url"),
         headers: row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default(),
         id,
         project: 0,
-        cloudevent: mode.map(|mode| (mode, CloudEvent::new(id, action.name(), 0, jiff::Timestamp::now()))),
+        cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, action.name(), 0, jiff::Timestamp::now()),
         secrets: secrets
             .iter()
             .filter_map(|row| row.get::<_, serde_json::Value>("row")["secret"].as_str().map(str::to_owned))

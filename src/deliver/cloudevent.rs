@@ -13,7 +13,8 @@ use uuid::Uuid;
 pub const ENVELOPE: &str = "application/cloudevents+json; charset=utf-8";
 
 /// How a webhook wants CloudEvents (`lshookd.preference`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Mode {
     /// Attributes as headers.
     Binary,
@@ -40,20 +41,21 @@ struct Envelope<'a> {
     data: &'a RawValue,
 }
 
-impl Mode {
-    /// As the table has it.
-    pub fn from_name(name: &str) -> Option<Mode> {
-        match name {
-            "binary" => Some(Mode::Binary),
-            "structured" => Some(Mode::Structured),
-            _ => None,
-        }
-    }
-}
-
 impl CloudEvent {
+    /// What a webhook wants that names this mode, if it names one.
+    pub fn wanted(
+        mode: Option<&str>,
+        id: Uuid,
+        action: &str,
+        project: i64,
+        occurred_at: Timestamp,
+    ) -> Option<(Mode, CloudEvent)> {
+        let mode = mode?.parse().ok()?;
+        Some((mode, CloudEvent::new(id, action, project, occurred_at)))
+    }
+
     /// Of an action in a project, 0 for none; the id is that of the delivery.
-    pub fn new(id: Uuid, action: &str, project: i64, occurred_at: Timestamp) -> CloudEvent {
+    fn new(id: Uuid, action: &str, project: i64, occurred_at: Timestamp) -> CloudEvent {
         CloudEvent {
             specversion: "1.0",
             id: id.to_string(),

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::backoff;
-use super::cloudevent::{CloudEvent, Mode};
+use super::cloudevent::CloudEvent;
 use super::record::{Attempt, Verdict};
 use super::request::{Answer, Message};
 use super::{LARGE_BODIES, Shared};
@@ -197,7 +197,6 @@ impl Delivery {
         };
         let large: Option<i32> = row.get("large");
         let (id, project): (Uuid, i64) = (row.get("message_id"), row.get("project_id"));
-        let mode = row.get::<_, Option<&str>>("cloudevents").and_then(Mode::from_name);
         let occurred_at: Timestamp = row.get("occurred_at");
         let mut message = Message {
             url: row.get::<_, Option<String>>("url").unwrap_or_default(),
@@ -205,7 +204,7 @@ impl Delivery {
             id,
             secrets: row.get("secrets"),
             project,
-            cloudevent: mode.map(|mode| (mode, CloudEvent::new(id, &action, project, occurred_at))),
+            cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, &action, project, occurred_at),
             body: Bytes::new(),
         };
         message.set_body(body);

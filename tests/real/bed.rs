@@ -1,7 +1,7 @@
 //! What every test starts from: a database with Label Studio's tables, lshookd installed.
 
 use anyhow::Result;
-use lshookd_scenarios::stage::Stage;
+use lshookd_scenarios::stage::{Stage, id};
 use lshookd_testbed::daemon::{Daemon, Lshookd};
 use lshookd_testbed::label_studio::{Installation, Surroundings};
 use lshookd_testbed::postgres::{Database, Server};
@@ -108,6 +108,12 @@ impl Bed {
             .query_one("select (fixture.rows('webhook', $1::text::jsonb || $2::text::jsonb))[1]", &[&given, &more])
             .await?;
         Ok(row.get(0))
+    }
+
+    /// Subscribes to a URL by the command. The webhook's id.
+    pub async fn subscribe(&self, url: &str, more: &[&str]) -> Result<i64> {
+        let said = self.lshookd.succeed(&[&["subscribe", url, "--json"], more].concat()).await?;
+        id(&serde_json::from_str(&said)?)
     }
 
     /// Runs SQL.

@@ -24,13 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const TRIGGERS: &str = "select count(*) from pg_trigger where tgname like 'lshookd\\_watch\\_%'";
 
-/// A webhook of project 1, or of the organization, made by the command.
-async fn subscribe(bed: &Bed, path: &str, more: &[&str]) -> Result<i64> {
-    let url = bed.receiver.url(path);
-    let said = bed.lshookd.succeed(&[&["subscribe", &url, "--json"], more].concat()).await?;
-    id(&serde_json::from_str(&said)?)
-}
-
 async fn extend(bed: &Bed, webhook: i64, more: &[&str]) -> Result<String> {
     bed.lshookd.succeed(&[&["extend", &webhook.to_string()], more].concat()).await
 }
@@ -69,7 +62,9 @@ fn line(event: &Received) -> String {
 async fn nothing_is_watched_until_somebody_wants_it_and_nothing_when_nobody_does() -> Result<()> {
     let bed = Bed::lay("watching").await?;
     assert_eq!(bed.number(TRIGGERS).await?, 0);
-    let webhook = subscribe(&bed, "/more", &["--project", "1", "--actions", "TASKS_COMPLETED,TASKS_CREATED"]).await?;
+    let webhook = bed
+        .subscribe(&bed.receiver.url("/more"), &["--project", "1", "--actions", "TASKS_COMPLETED,TASKS_CREATED"])
+        .await?;
     assert_eq!(bed.number(TRIGGERS).await?, 1);
     // By the command and by SQL.
     extend(&bed, webhook, &["--actions", "ANNOTATION_SKIPPED"]).await?;
@@ -93,7 +88,7 @@ async fn nothing_is_watched_until_somebody_wants_it_and_nothing_when_nobody_does
     bed.lshookd.succeed(&["unsubscribe", &webhook.to_string()]).await?;
     assert_eq!(bed.number(TRIGGERS).await?, 0);
     // Installing again leaves them as they should be.
-    let webhook = subscribe(&bed, "/more", &["--project", "1", "--actions", "DRAFT_CREATED"]).await?;
+    let webhook = bed.subscribe(&bed.receiver.url("/more"), &["--project", "1", "--actions", "DRAFT_CREATED"]).await?;
     bed.run("drop function lshookd.watches_tasks_annotationdraft_insert cascade").await?;
     bed.lshookd.succeed(&["install"]).await?;
     assert_eq!(bed.number(TRIGGERS).await?, 1);
@@ -119,10 +114,9 @@ async fn nothing_is_watched_until_somebody_wants_it_and_nothing_when_nobody_does
 async fn what_changes_by_sql_is_told_to_those_who_want_it() -> Result<()> {
     let bed = Bed::lay("told").await?;
     bed.webhook("/project", "{}").await?;
-    subscribe(&bed, "/more", &["--project", "1", "--actions", EVERYTHING_IN_A_PROJECT]).await?;
-    subscribe(
-        &bed,
-        "/organization",
+    bed.subscribe(&bed.receiver.url("/more"), &["--project", "1", "--actions", EVERYTHING_IN_A_PROJECT]).await?;
+    bed.subscribe(
+        &bed.receiver.url("/organization"),
         &["--actions", "USER_CREATED,USER_UPDATED,USER_DELETED,LABEL_CREATED,LABEL_UPDATED,LABEL_DELETED"],
     )
     .await?;
@@ -253,8 +247,8 @@ const EVERYTHING_IN_A_PROJECT: &str = "TASK_UPDATED,TASKS_UPDATED,TASKS_COMPLETE
 async fn deletions_say_what_was_deleted_and_updates_what_was_before() -> Result<()> {
     let bed = Bed::lay("enriched").await?;
     bed.webhook("/plain", "{}").await?;
-    subscribe(&bed, "/rich", &["--project", "1", "--enrich-deletions", "--previous"]).await?;
-    let organization = subscribe(&bed, "/organization", &["--enrich-deletions"]).await?;
+    bed.subscribe(&bed.receiver.url("/rich"), &["--project", "1", "--enrich-deletions", "--previous"]).await?;
+    let organization = bed.subscribe(&bed.receiver.url("/organization"), &["--enrich-deletions"]).await?;
     extend(&bed, organization, &["--enrich-deletions", "--actions", "LABEL_DELETED"]).await?;
     let _daemon = bed.lshookd.run().await?;
     let steps = [

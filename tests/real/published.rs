@@ -51,17 +51,11 @@ pub async fn kept(nats: &Nats) -> Result<Vec<(String, String, Value)>> {
     Ok(all)
 }
 
-/// Subscribes project 1 to a URL.
-pub async fn subscribe(bed: &Bed, url: &str, more: &[&str]) -> Result<i64> {
-    let said = bed.lshookd.succeed(&[&["subscribe", url, "--project", "1", "--json"], more].concat()).await?;
-    serde_json::from_str::<Value>(&said)?["id"].as_i64().context("no id")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_stream_takes_waits_and_is_said() -> Result<()> {
     let nats = Nats::start().await?;
     let bed = Bed::lay("untaken").await?;
-    let webhook = subscribe(&bed, &nats.url(SUBJECT), &[]).await?.to_string();
+    let webhook = bed.subscribe(&nats.url(SUBJECT), &["--project", "1"]).await?.to_string();
     let output = bed.lshookd.command(&["test", &webhook, "--action", "PROJECT_UPDATED"]).await?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
@@ -87,12 +81,12 @@ async fn a_server_that_hangs_holds_up_no_other() -> Result<()> {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let mut bed = Bed::lay("hanging").await?;
     bed.lshookd = bed.lshookd.with("WEBHOOK_TIMEOUT", "5");
-    subscribe(&bed, &format!("nats://{}/{SUBJECT}", silent.local_addr()?), &[]).await?;
+    bed.subscribe(&format!("nats://{}/{SUBJECT}", silent.local_addr()?), &["--project", "1"]).await?;
     let _daemon = bed.lshookd.run().await?;
     bed.run("update project set title = 'Owls', updated_at = clock_timestamp()").await?;
     // It is being connected to by now.
     let (_connection, _) = silent.accept().await?;
-    subscribe(&bed, &nats.url(SUBJECT), &[]).await?;
+    bed.subscribe(&nats.url(SUBJECT), &["--project", "1"]).await?;
     bed.run("update project set title = 'Wrens', updated_at = clock_timestamp()").await?;
     let published = async || Ok(kept(&nats).await?.pop());
     eventually("the other has it", Duration::from_secs(3), published).await?;
@@ -106,9 +100,9 @@ async fn cloudevents_are_headers_or_an_envelope() -> Result<()> {
     keep(&nats).await?;
     let bed = Bed::lay("cloudevents").await?;
     bed.webhook("/plain", "{}").await?;
-    subscribe(&bed, &bed.receiver.url("/binary"), &["--cloudevents", "binary"]).await?;
-    subscribe(&bed, &bed.receiver.url("/structured"), &["--cloudevents", "structured"]).await?;
-    subscribe(&bed, &nats.url(SUBJECT), &["--cloudevents", "structured"]).await?;
+    bed.subscribe(&bed.receiver.url("/binary"), &["--project", "1", "--cloudevents", "binary"]).await?;
+    bed.subscribe(&bed.receiver.url("/structured"), &["--project", "1", "--cloudevents", "structured"]).await?;
+    bed.subscribe(&nats.url(SUBJECT), &["--project", "1", "--cloudevents", "structured"]).await?;
     let _daemon = bed.lshookd.run().await?;
     bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"n": 1.10}}')"#).await?;
     let events = bed.receiver.expect(3).await?;

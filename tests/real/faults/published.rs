@@ -9,7 +9,7 @@ use lshookd_testbed::nats::Nats;
 
 use crate::bed::Bed;
 use crate::ledger::if_long;
-use crate::published::{SUBJECT, keep, kept, subscribe};
+use crate::published::{SUBJECT, keep, kept};
 
 /// The daemon and the server are killed in turn while annotations are committed and rolled back: each that was
 /// committed is in the stream once, in order, and none that was rolled back.
@@ -19,7 +19,7 @@ async fn the_daemon_and_the_stream_are_killed_in_turn() -> Result<()> {
     keep(&nats).await?;
     let mut bed = Bed::lay("nats").await?;
     bed.lshookd = bed.lshookd.with("LSHOOKD_RETRY_SCHEDULE", "200ms,200ms,500ms,1s,1s,1s,1s,1s,1s,1s");
-    subscribe(&bed, &nats.url(SUBJECT), &[]).await?;
+    bed.subscribe(&nats.url(SUBJECT), &["--project", "1"]).await?;
     bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
     let annotate = r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "updated_by_id": 1}')"#;
     let mut daemon = bed.lshookd.run().await?;
