@@ -239,6 +239,40 @@ async fn what_changes_by_sql_is_told_to_those_who_want_it() -> Result<()> {
     .await
 }
 
+/// Label Studio's open edition has no comments. The table is one as editions have it that do: named by Django after
+/// its application and model, with a task and moments.
+#[tokio::test(flavor = "multi_thread")]
+async fn comments_are_told_where_there_is_a_table_of_them() -> Result<()> {
+    let bed = Bed::lay("comments").await?;
+    bed.run(include_str!("../sql/comment.sql")).await?;
+    let actions = ["--project", "1", "--previous", "--actions", "COMMENT_CREATED,COMMENT_UPDATED,COMMENT_DELETED"];
+    bed.subscribe(&bed.receiver.url("/more"), &actions).await?;
+    let _daemon = bed.lshookd.run().await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    for sql in [
+        "insert into comments_comment (task_id, created_by_id, text) values (1, 1, 'An owl?')",
+        "update comments_comment set updated_at = clock_timestamp()",
+        "update comments_comment set is_resolved = true, updated_at = clock_timestamp()",
+        "delete from comments_comment",
+    ] {
+        bed.run(sql).await?;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    let expected = ["COMMENT_CREATED 1", "COMMENT_UPDATED 1", "COMMENT_DELETED 1"];
+    let all = async || Ok((told(&bed.receiver, "/more").len() >= 3).then(|| told(&bed.receiver, "/more")));
+    assert_eq!(eventually("comments are told", PATIENCE, all).await?, expected);
+    let events = bed.receiver.expect(3).await?;
+    let updated = events.iter().find(|event| event.action() == "COMMENT_UPDATED").expect("an update");
+    assert_eq!(updated.body["changed"], json!(["is_resolved"]));
+    assert_eq!(
+        (&updated.body["comment"]["is_resolved"], &updated.body["previous"]["is_resolved"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!((&updated.body["comment"]["task"], &updated.body["project"]["id"]), (&json!(1), &json!(1)));
+    assert_eq!(schema::faults(&events), Vec::<String>::new());
+    Ok(())
+}
+
 const EVERYTHING_IN_A_PROJECT: &str = "TASK_UPDATED,TASKS_UPDATED,TASKS_COMPLETED,TASKS_REOPENED,PROJECT_COMPLETED,\
     ANNOTATION_SKIPPED,GROUND_TRUTH_SET,PREDICTIONS_CREATED,PREDICTIONS_DELETED,DRAFT_CREATED,DRAFT_UPDATED,\
     DRAFT_DELETED,STORAGE_SYNC_STARTED,STORAGE_SYNC_COMPLETED,STORAGE_SYNC_FAILED";
