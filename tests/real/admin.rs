@@ -16,9 +16,9 @@ async fn watched(label: &str, settings: &[(&str, &str)]) -> Result<(Bed, Daemon,
     let mut bed = Bed::lay(label).await?;
     bed.webhook("/project", "{}").await?;
     let address = format!("127.0.0.1:{}", free_port()?);
-    bed.lshookd = bed.lshookd.with("LSHOOKD_ADMIN_LISTEN", &address);
+    bed = bed.with("LSHOOKD_ADMIN_LISTEN", &address);
     for (name, value) in settings {
-        bed.lshookd = bed.lshookd.with(name, value);
+        bed = bed.with(name, value);
     }
     let daemon = bed.lshookd.run().await?;
     let base = format!("http://{address}");

@@ -4,10 +4,13 @@ use anyhow::Result;
 use lshookd_scenarios::stage::{Stage, id};
 use lshookd_testbed::daemon::{Daemon, Lshookd};
 use lshookd_testbed::label_studio::{Installation, Surroundings};
+use lshookd_testbed::nats::Nats;
 use lshookd_testbed::postgres::{Database, Server};
 use lshookd_testbed::receiver::Receiver;
 use tokio::sync::OnceCell;
 use tokio_postgres::Client;
+
+use crate::published;
 
 /// The version of Label Studio that the tests run on.
 pub fn version() -> String {
@@ -63,6 +66,7 @@ pub struct Bed {
     pub lshookd: Lshookd,
     /// The endpoint of the webhooks.
     pub receiver: Receiver,
+    stream: OnceCell<Nats>,
 }
 
 impl Bed {
@@ -85,7 +89,12 @@ impl Bed {
         sql.batch_execute(include_str!("../sql/fixture.sql")).await?;
         let lshookd = lshookd(&database).with_roles(&database).await?;
         let receiver = Receiver::start().await?;
-        Ok(Bed { database, sql, lshookd, receiver })
+        Ok(Bed { database, sql, lshookd, receiver, stream: OnceCell::new() })
+    }
+
+    /// With a setting of lshookd's.
+    pub fn with(self, name: &str, value: &str) -> Bed {
+        Bed { lshookd: self.lshookd.with(name, value), ..self }
     }
 
     /// The same with a daemon at work, and a webhook of project 1 on the path `/project`.
@@ -108,6 +117,17 @@ impl Bed {
             .query_one("select (fixture.rows('webhook', $1::text::jsonb || $2::text::jsonb))[1]", &[&given, &more])
             .await?;
         Ok(row.get(0))
+    }
+
+    /// A stream of all that happens in project 1, as accessible as the receiver; begins when it is first asked for.
+    pub async fn stream(&self) -> Result<&Nats> {
+        let begin = async || {
+            let nats = Nats::start_on(self.receiver.host()).await?;
+            published::keep(&nats).await?;
+            self.subscribe(&nats.url(published::SUBJECT), &["--project", "1"]).await?;
+            Ok(nats)
+        };
+        self.stream.get_or_try_init(begin).await
     }
 
     /// Subscribes to a URL by the command. The webhook's id.

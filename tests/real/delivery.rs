@@ -50,7 +50,7 @@ async fn the_endpoint_may_ask_for_a_longer_pause() -> Result<()> {
 async fn gone_is_dead_at_once_and_so_is_the_end_of_the_schedule() -> Result<()> {
     let bed = Bed::lay("dead").await?;
     bed.webhook("/project", "{}").await?;
-    let bed = Bed { lshookd: bed.lshookd.with("LSHOOKD_RETRY_SCHEDULE", "100ms,100ms"), ..bed };
+    let bed = bed.with("LSHOOKD_RETRY_SCHEDULE", "100ms,100ms");
     let daemon = bed.lshookd.run().await?;
     bed.receiver.script([410, 500, 500, 500].map(Reply::status));
     bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
@@ -91,7 +91,7 @@ async fn a_slow_endpoint_holds_up_only_itself() -> Result<()> {
     let bed = Bed::lay("slow").await?;
     bed.webhook("/slow", "{}").await?;
     bed.webhook("/quick", "{}").await?;
-    let bed = Bed { lshookd: bed.lshookd.with("WEBHOOK_TIMEOUT", "0.5"), ..bed };
+    let bed = bed.with("WEBHOOK_TIMEOUT", "0.5");
     let _daemon = bed.lshookd.run().await?;
     bed.receiver.answer("/slow", Reply { delay: Duration::from_secs(5), ..Reply::status(200) });
     let start = Instant::now();
@@ -169,7 +169,7 @@ async fn edits_of_the_subscription_count_for_what_waits() -> Result<()> {
 async fn by_default_private_addresses_are_refused_and_the_reason_recorded() -> Result<()> {
     let bed = Bed::lay("egress").await?;
     bed.webhook("/project", "{}").await?;
-    let bed = Bed { lshookd: bed.lshookd.with("SSRF_PROTECTION_ENABLED", "true"), ..bed };
+    let bed = bed.with("SSRF_PROTECTION_ENABLED", "true");
     let daemon = bed.lshookd.run().await?;
     let named = async || Ok(daemon.log().contains("the endpoint of this webhook is refused").then_some(()));
     eventually("the webhook is named at the start", SECONDS, named).await?;
@@ -180,7 +180,7 @@ async fn by_default_private_addresses_are_refused_and_the_reason_recorded() -> R
     eventually("the refusal is recorded", SECONDS, refused).await?;
     assert!(bed.receiver.received().is_empty());
     daemon.stop().await?;
-    let bed = Bed { lshookd: bed.lshookd.with("LSHOOKD_ALLOW", "127.0.0.1"), ..bed };
+    let bed = bed.with("LSHOOKD_ALLOW", "127.0.0.1");
     let _daemon = bed.lshookd.run().await?;
     bed.receiver.expect(1).await?;
     Ok(())
@@ -254,7 +254,7 @@ async fn endpoints_that_misbehave_hold_up_only_themselves() -> Result<()> {
     }
     let flooding = Misbehaving::start(Misbehaviour::Floods).await?;
     let flooded = bed.webhook("/", &json!({"url": flooding.url}).to_string()).await?;
-    let bed = Bed { lshookd: bed.lshookd.with("WEBHOOK_TIMEOUT", "1"), ..bed };
+    let bed = bed.with("WEBHOOK_TIMEOUT", "1");
     let daemon = bed.lshookd.run().await?;
 
     for number in 0..20 {

@@ -41,7 +41,7 @@ async fn an_import_of_three_statements_is_one_event_with_the_rows_headers() -> R
 async fn an_import_of_large_tasks_is_cut_by_their_bytes() -> Result<()> {
     let mut bed = Bed::lay("bytes").await?;
     bed.webhook("/project", "{}").await?;
-    bed.lshookd = bed.lshookd.with("LSHOOKD_BATCH_BYTES", "200000");
+    bed = bed.with("LSHOOKD_BATCH_BYTES", "200000");
     let _daemon = bed.lshookd.run().await?;
     let text = "owl ".repeat(500);
     bed.run(&format!(
@@ -72,7 +72,7 @@ async fn an_import_of_large_tasks_is_cut_by_their_bytes() -> Result<()> {
 async fn an_import_larger_than_the_batch_size_is_cut() -> Result<()> {
     let bed = Bed::lay("cut").await?;
     bed.webhook("/project", "{}").await?;
-    let bed = Bed { lshookd: bed.lshookd.with("WEBHOOK_BATCH_SIZE", "2"), ..bed };
+    let bed = bed.with("WEBHOOK_BATCH_SIZE", "2");
     let _daemon = bed.lshookd.run().await?;
     bed.run(r#"select fixture.rows('task', '{"project_id": 1}', 5)"#).await?;
     let cut =
@@ -220,7 +220,7 @@ async fn organization_webhooks_can_be_left_out() -> Result<()> {
     let bed = Bed::lay("left_out").await?;
     bed.webhook("/organization", r#"{"project_id": null}"#).await?;
     bed.webhook("/project", "{}").await?;
-    let bed = Bed { lshookd: bed.lshookd.with("LABEL_STUDIO_ALLOW_ORGANIZATION_WEBHOOKS", "false"), ..bed };
+    let bed = bed.with("LABEL_STUDIO_ALLOW_ORGANIZATION_WEBHOOKS", "false");
     let _daemon = bed.lshookd.run().await?;
     bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
     let events = bed.receiver.expect(1).await?;
@@ -251,7 +251,7 @@ async fn label_links_come_with_their_label() -> Result<()> {
 async fn without_a_settle_time_every_transaction_is_planned_at_once() -> Result<()> {
     let bed = Bed::lay("settle").await?;
     bed.webhook("/project", "{}").await?;
-    let bed = Bed { lshookd: bed.lshookd.with("LSHOOKD_SETTLE", "0"), ..bed };
+    let bed = bed.with("LSHOOKD_SETTLE", "0");
     let _daemon = bed.lshookd.run().await?;
     bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
     bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;

@@ -234,7 +234,7 @@ async fn the_network_to_postgresql_fails() -> Result<()> {
         let mut bed = Bed::lay("network").await?;
         bed.webhook("/project", "{}").await?;
         let proxy = Proxy::start(bed.database.port()).await?;
-        bed.lshookd = bed.lshookd.with("POSTGRE_PORT", &proxy.port.to_string());
+        bed = bed.with("POSTGRE_PORT", &proxy.port.to_string());
         let _daemon = bed.lshookd.run().await?;
         let name = if silent { "the network to PostgreSQL falls silent" } else { "the network to PostgreSQL is cut" };
         ledger::balance(name, &bed, NOT_AT_ALL, async || {

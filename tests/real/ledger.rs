@@ -1,4 +1,5 @@
-//! A ledger: what writers committed and what they rolled back, against what endpoints accepted.
+//! A ledger: what writers committed and what they rolled back, against what two endpoints accepted and a stream
+//! of NATS JetStream keeps.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -9,11 +10,11 @@ use anyhow::{Result, ensure};
 use futures_util::future::join_all;
 use lshookd_testbed::eventually;
 use lshookd_testbed::postgres::Database;
-use lshookd_testbed::receiver::Received;
 use tokio::time::sleep;
 use tokio_postgres::Client;
 
 use crate::bed::Bed;
+use crate::published;
 
 const WRITERS: usize = 4;
 /// The endpoints, a lane each.
@@ -41,9 +42,9 @@ struct Written {
 pub struct Account {
     /// Committed annotations.
     pub committed: usize,
-    /// Accepted requests, to all endpoints.
+    /// Accepted, by all ways out together.
     pub delivered: usize,
-    /// Committed and not accepted by every endpoint.
+    /// Committed and not accepted by every one.
     pub lost: usize,
     /// Accepted and not committed.
     pub phantom: usize,
@@ -78,6 +79,7 @@ pub async fn balance(
     bed.run(&format!(r#"select fixture.rows('task', '{{"project_id": 1}}', {WRITERS})"#)).await?;
     bed.receiver.expect(PATHS.len()).await?;
     bed.receiver.clear();
+    bed.stream().await?;
     let over = AtomicBool::new(false);
     let disturbance = async {
         sleep(Duration::from_millis(200)).await;
@@ -90,25 +92,28 @@ pub async fn balance(
     disturbed?;
     let written = written.into_iter().collect::<Result<Vec<Written>>>()?;
 
-    let arrived = async || Ok((account(&bed.receiver.accepted(), &written).lost == 0).then_some(()));
+    let arrived = async || Ok((account(&arrivals(bed).await?, &written).lost == 0).then_some(()));
     let outcome = eventually("everything committed arrives", Duration::from_secs(120), arrived).await;
     sleep(Duration::from_millis(500)).await;
-    let account = account(&bed.receiver.accepted(), &written);
+    let arrivals = arrivals(bed).await?;
+    let account = account(&arrivals, &written);
     println!("{name:<58} {account}");
     if let Err(error) = outcome {
-        return Err(error.context(format!("{name}: {account:?}; {}", explain(bed, &written).await?)));
+        return Err(error.context(format!("{name}: {account:?}; {}", explain(bed, &written, &arrivals).await?)));
     }
     ensure!(account.phantom == 0 && account.out_of_order == 0, "{name}: {account:?}");
+    let of_stream = &arrivals[PATHS.len()];
+    let distinct: HashSet<i64> = of_stream.iter().copied().collect();
+    ensure!(distinct.len() == of_stream.len(), "{name}: the stream took an event twice, for all its message ids");
     ensure!(account.longest <= patience + Duration::from_secs(2), "{name}: a write took {:?}", account.longest);
     Ok(account)
 }
 
 /// Where the events that are missing may have stayed, for the report of a failure.
-async fn explain(bed: &Bed, written: &[Written]) -> Result<String> {
+async fn explain(bed: &Bed, written: &[Written], arrivals: &[Vec<i64>]) -> Result<String> {
     let client = connect(&bed.database).await?;
     let committed: Vec<i64> = written.iter().flat_map(|written| &written.committed).copied().collect();
-    let arrived: Vec<i64> = bed.receiver.accepted().iter().flat_map(|request| request.ids("annotation")).collect();
-    let row = client.query_one(include_str!("../sql/missing.sql"), &[&committed, &arrived]).await?;
+    let row = client.query_one(include_str!("../sql/missing.sql"), &[&committed, &arrivals.concat()]).await?;
     Ok(row.get("report"))
 }
 
@@ -157,29 +162,42 @@ async fn connect(database: &Database) -> Result<Client> {
     eventually("the writer connects", Duration::from_secs(90), connected).await
 }
 
-fn account(accepted: &[Received], written: &[Written]) -> Account {
+/// The annotations that each way out was given, in order: the endpoints', and last the stream's.
+async fn arrivals(bed: &Bed) -> Result<Vec<Vec<i64>>> {
+    let accepted = bed.receiver.accepted();
+    let of_path = |path| {
+        let requests = accepted.iter().filter(|request| request.path == path);
+        requests.flat_map(|request| request.ids("annotation")).collect()
+    };
+    let mut arrivals: Vec<Vec<i64>> = PATHS.map(of_path).to_vec();
+    let kept = published::kept(bed.stream().await?).await?;
+    arrivals.push(kept.iter().filter_map(|(_, _, body)| body["annotation"]["id"].as_i64()).collect());
+    Ok(arrivals)
+}
+
+fn account(arrivals: &[Vec<i64>], written: &[Written]) -> Account {
     let mut places: HashMap<i64, (usize, usize)> = HashMap::new();
     for (writer, written) in written.iter().enumerate() {
         places.extend(written.committed.iter().enumerate().map(|(index, id)| (*id, (writer, index))));
     }
     let mut account = Account {
         committed: places.len(),
-        delivered: accepted.len(),
+        delivered: arrivals.iter().map(Vec::len).sum(),
         lost: 0,
         phantom: 0,
         duplicated: 0,
         out_of_order: 0,
         longest: written.iter().map(|written| written.longest).max().unwrap_or_default(),
     };
-    for path in PATHS {
+    for ids in arrivals {
         let mut seen = HashSet::new();
         let mut latest = [None; WRITERS];
-        for id in accepted.iter().filter(|request| request.path == path).flat_map(|request| request.ids("annotation")) {
-            if !seen.insert(id) {
+        for id in ids {
+            if !seen.insert(*id) {
                 account.duplicated += 1;
                 continue;
             }
-            let Some((writer, index)) = places.get(&id) else {
+            let Some((writer, index)) = places.get(id) else {
                 account.phantom += 1;
                 continue;
             };

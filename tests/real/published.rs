@@ -19,7 +19,7 @@ pub const SUBJECT: &str = "label-studio.events";
 
 async fn jetstream(nats: &Nats) -> Result<jetstream::Context> {
     let options = ConnectOptions::new().user_and_password("owl".to_owned(), "feathers".to_owned());
-    Ok(jetstream::new(options.connect(format!("127.0.0.1:{}", nats.port)).await?))
+    Ok(jetstream::new(options.connect(nats.address.to_string()).await?))
 }
 
 /// Makes the stream that keeps the subject, as its operator would.
@@ -80,7 +80,7 @@ async fn a_server_that_hangs_holds_up_no_other() -> Result<()> {
     keep(&nats).await?;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let mut bed = Bed::lay("hanging").await?;
-    bed.lshookd = bed.lshookd.with("WEBHOOK_TIMEOUT", "5");
+    bed = bed.with("WEBHOOK_TIMEOUT", "5");
     bed.subscribe(&format!("nats://{}/{SUBJECT}", silent.local_addr()?), &["--project", "1"]).await?;
     let _daemon = bed.lshookd.run().await?;
     bed.run("update project set title = 'Owls', updated_at = clock_timestamp()").await?;

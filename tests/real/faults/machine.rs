@@ -92,9 +92,9 @@ async fn the_clock_is_set_forward_and_back() -> Result<()> {
     };
     bed.webhook("/project", "{}").await?;
     for (name, value) in clock.environment() {
-        bed.lshookd = bed.lshookd.with(&name, &value);
+        bed = bed.with(&name, &value);
     }
-    bed.lshookd = bed.lshookd.with("LSHOOKD_RETENTION", "0");
+    bed = bed.with("LSHOOKD_RETENTION", "0");
     let _daemon = bed.lshookd.run().await?;
     ledger::balance("the clock is set a day forward and an hour back", &bed, Duration::from_secs(2), async || {
         for _ in 0..if_long(10, 2) {

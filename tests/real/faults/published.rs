@@ -1,73 +1,56 @@
-//! NATS JetStream in place of an endpoint: the same promises, and because of its message ids not even a duplicate.
+//! The faults of a NATS JetStream server. In all other rows of the table a stream is beside the endpoints, too.
 
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
-use lshookd_testbed::eventually;
-use lshookd_testbed::nats::Nats;
 
+use super::{NOT_AT_ALL, seconds};
 use crate::bed::Bed;
-use crate::ledger::if_long;
-use crate::published::{SUBJECT, keep, kept};
+use crate::ledger::{self, if_long};
+use crate::published::kept;
 
-/// The daemon and the server are killed in turn while annotations are committed and rolled back: each that was
-/// committed is in the stream once, in order, and none that was rolled back.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_and_the_stream_are_killed_in_turn() -> Result<()> {
-    let mut nats = Nats::start().await?;
-    keep(&nats).await?;
-    let mut bed = Bed::lay("nats").await?;
-    bed.lshookd = bed.lshookd.with("LSHOOKD_RETRY_SCHEDULE", "200ms,200ms,500ms,1s,1s,1s,1s,1s,1s,1s");
-    bed.subscribe(&nats.url(SUBJECT), &["--project", "1"]).await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    let annotate = r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "updated_by_id": 1}')"#;
-    let mut daemon = bed.lshookd.run().await?;
-    let mut longest = Duration::ZERO;
-    for round in 0..if_long(20, 6) {
-        for number in 0..if_long(500, 50) {
-            let started = Instant::now();
-            bed.run(annotate).await?;
-            longest = longest.max(started.elapsed());
-            if number % 10 == 0 {
-                bed.run(&format!("begin; {annotate}; rollback")).await?;
+    let (bed, daemon) = Bed::running("nats").await?;
+    let mut daemon = Some(daemon);
+    let stream = bed.stream().await?;
+    ledger::balance("NATS and the daemon are killed in turn", &bed, NOT_AT_ALL, async || {
+        for _ in 0..if_long(20, 3) {
+            seconds(0.3).await;
+            if let Some(daemon) = daemon.take() {
+                daemon.kill().await?;
             }
+            daemon = Some(bed.lshookd.run().await?);
+            seconds(0.3).await;
+            stream.take_down();
+            seconds(0.5).await;
+            stream.put_up().await?;
         }
-        if round % 2 == 0 {
-            daemon.kill().await?;
-            daemon = bed.lshookd.run().await?;
-        } else {
-            nats.take_down();
-            bed.run(annotate).await?;
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            nats.put_up().await?;
-        }
-    }
-    eventually("everything is acknowledged", Duration::from_secs(60), async || {
-        let waiting =
-            "select (select count(*) from lshookd.change) + count(*) from lshookd.delivery where state = 'pending'";
-        Ok((bed.number(waiting).await? == 0).then_some(()))
+        Ok(())
     })
     .await?;
-    let kept = kept(&nats).await?;
-    let row = bed.sql.query_one("select array_agg(id::bigint order by id) from task_completion", &[]).await?;
-    let committed: Vec<i64> = row.get(0);
-    let arrived: Vec<i64> = kept.iter().filter_map(|(_, _, body)| body["annotation"]["id"].as_i64()).collect();
-    let (were, are): (HashSet<i64>, HashSet<i64>) =
-        (committed.iter().copied().collect(), arrived.iter().copied().collect());
-    println!(
-        "{:<58} {:>9} {:>9} {:>6} {:>7} {:>10} {:>12} {:>11.3} s",
-        "NATS and the daemon are killed in turn",
-        committed.len(),
-        arrived.len(),
-        were.difference(&are).count(),
-        are.difference(&were).count(),
-        arrived.len() - are.len(),
-        arrived.windows(2).filter(|pair| pair[0] > pair[1]).count(),
-        longest.as_secs_f64()
-    );
-    assert_eq!(arrived, committed);
+    let kept = kept(stream).await?;
     assert!(kept.iter().all(|(subject, id, _)| subject == "label-studio.events.1" && id.len() == 36));
-    assert!(!daemon.log().contains("feathers"), "{}", daemon.log());
+    let log = daemon.as_ref().map(lshookd_testbed::daemon::Daemon::log).unwrap_or_default();
+    assert!(!log.contains("feathers"), "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_freezes() -> Result<()> {
+    let mut bed = Bed::lay("frozen").await?;
+    // What it does not acknowledge within this is published again.
+    bed = bed.with("WEBHOOK_TIMEOUT", "1");
+    bed.webhook("/project", "{}").await?;
+    let _daemon = bed.lshookd.run().await?;
+    let stream = bed.stream().await?;
+    ledger::balance("NATS freezes for 3 s", &bed, NOT_AT_ALL, async || {
+        for _ in 0..if_long(10, 2) {
+            seconds(0.5).await;
+            stream.freeze(Duration::from_secs(3)).await?;
+        }
+        Ok(())
+    })
+    .await?;
     Ok(())
 }

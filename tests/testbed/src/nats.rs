@@ -1,48 +1,72 @@
 //! A NATS server with JetStream, which keeps its streams on disk.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
+use crate::eventually;
 use crate::leash::Leash;
-use crate::{free_port, listens};
 
 /// The server.
 pub struct Nats {
-    /// Its port on the loopback interface.
-    pub port: u16,
+    /// Where it listens.
+    pub address: SocketAddr,
     store: TempDir,
-    leash: Option<Leash>,
+    leash: Mutex<Option<Leash>>,
 }
 
 impl Nats {
-    /// Starts it on a free port.
+    /// Starts it on a free port of the loopback interface.
     pub async fn start() -> Result<Nats> {
-        let mut nats = Nats { port: free_port()?, store: TempDir::with_prefix("lshookd-nats-")?, leash: None };
+        Nats::start_on(Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// The same on another address of this machine.
+    pub async fn start_on(address: IpAddr) -> Result<Nats> {
+        let address = TcpListener::bind((address, 0))?.local_addr()?;
+        let nats = Nats { address, store: TempDir::with_prefix("lshookd-nats-")?, leash: Mutex::default() };
         nats.put_up().await?;
         Ok(nats)
     }
 
     /// A URL of a subject on it.
     pub fn url(&self, subject: &str) -> String {
-        format!("nats://owl:feathers@127.0.0.1:{}/{subject}", self.port)
+        format!("nats://owl:feathers@{}/{subject}", self.address)
     }
 
     /// Kills it.
-    pub fn take_down(&mut self) {
-        self.leash = None;
+    pub fn take_down(&self) {
+        self.leash(Option::take);
     }
 
     /// Starts it again, with the streams that it had.
-    pub async fn put_up(&mut self) -> Result<()> {
+    pub async fn put_up(&self) -> Result<()> {
         let mut command: Vec<String> =
-            ["nats-server", "--addr", "127.0.0.1", "--jetstream", "--user", "owl", "--pass", "feathers"]
-                .map(str::to_owned)
-                .to_vec();
-        command.extend(["--port".to_owned(), self.port.to_string()]);
+            ["nats-server", "--jetstream", "--user", "owl", "--pass", "feathers"].map(str::to_owned).to_vec();
+        command.extend(["--addr".to_owned(), self.address.ip().to_string()]);
+        command.extend(["--port".to_owned(), self.address.port().to_string()]);
         command.extend(["--store_dir".to_owned(), self.store.path().display().to_string()]);
-        self.leash = Some(Leash::start(&command, &[], Path::new("/dev/null"), "").await?);
-        listens("NATS", self.port).await
+        let leash = Leash::start(&command, &[], Path::new("/dev/null"), "").await?;
+        self.leash(|held| *held = Some(leash));
+        let accepts = async || Ok(TcpStream::connect(self.address).await.ok().map(drop));
+        eventually("NATS accepts connections", Duration::from_secs(30), accepts).await
+    }
+
+    /// Stops it for this long, with its connections open.
+    pub async fn freeze(&self, time: Duration) -> Result<()> {
+        let signal =
+            |name| self.leash(|leash| leash.as_ref().context("NATS was taken down").and_then(|it| it.signal(name)));
+        signal("STOP")?;
+        tokio::time::sleep(time).await;
+        signal("CONT")
+    }
+
+    fn leash<T>(&self, with: impl FnOnce(&mut Option<Leash>) -> T) -> T {
+        with(&mut self.leash.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,7 +1,7 @@
 //! An HTTP endpoint that records what it receives, and can fail in the ways endpoints do.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -129,6 +129,11 @@ impl Receiver {
     /// From now on its URLs lead to something in front of it.
     pub fn behind(&mut self, front: impl Into<SocketAddr>) {
         self.shown = front.into();
+    }
+
+    /// The address in its URLs.
+    pub fn host(&self) -> IpAddr {
+        self.shown.ip()
     }
 
     /// Its port.
