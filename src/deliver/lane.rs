@@ -43,6 +43,14 @@ struct Delivery {
     message: Message,
 }
 
+/// What waits, as far as it was read.
+struct Waiting {
+    standing: Standing,
+    deliveries: Vec<Delivery>,
+    /// Whether nothing waited behind them.
+    is_all: bool,
+}
+
 /// What the subscription is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -59,19 +67,20 @@ impl Lane {
     pub async fn work(self, shared: &Shared, url: &str) -> Result<()> {
         let host = shared.hosts.of(url);
         let mut last_sent = 0;
+        let mut was_all = false;
         while !shared.stop.is_cancelled() {
             let _host = host.acquire().await?;
             let _overall = shared.overall.acquire().await?;
             let turn = Instant::now();
-            let (standing, deliveries) = self.fetch(shared, last_sent).await?;
-            if deliveries.is_empty() {
+            if was_all {
                 shared.recorder.flush().await?;
                 if self.close(shared).await? {
                     return Ok(());
                 }
                 last_sent = 0;
-                continue;
             }
+            let Waiting { standing, deliveries, is_all } = self.fetch(shared, last_sent).await?;
+            was_all = is_all;
             match standing {
                 Standing::Served => {}
                 Standing::Held => return self.hold(shared).await,
@@ -79,6 +88,7 @@ impl Lane {
             }
             for delivery in deliveries {
                 if shared.stop.is_cancelled() || turn.elapsed() > TURN {
+                    was_all = false;
                     break;
                 }
                 last_sent = delivery.id;
@@ -138,7 +148,7 @@ impl Lane {
         }
     }
 
-    async fn fetch(self, shared: &Shared, after: i64) -> Result<(Standing, Vec<Delivery>)> {
+    async fn fetch(self, shared: &Shared, after: i64) -> Result<Waiting> {
         let rows = shared
             .database()
             .query(include_str!("../../sql/lane_deliveries.sql"), &[&self.webhook, &self.project, &after])
@@ -149,7 +159,8 @@ impl Lane {
             Some(Some(false)) => Standing::Held,
             Some(Some(true)) | None => Standing::Served,
         };
-        Ok((standing, rows.iter().map(Delivery::from_row).collect()))
+        let is_all = rows.first().is_none_or(|row| row.get("is_all"));
+        Ok(Waiting { standing, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
     }
 
     /// Leaves the lane asleep, unless something has arrived meanwhile.
