@@ -73,8 +73,7 @@ impl Lane {
             let _overall = shared.overall.acquire().await?;
             let turn = Instant::now();
             if was_all {
-                shared.recorder.flush().await?;
-                if self.close(shared).await? {
+                if shared.recorder.close(self).await? {
                     return Ok(());
                 }
                 last_sent = 0;
@@ -161,15 +160,6 @@ impl Lane {
         };
         let is_all = rows.first().is_none_or(|row| row.get("is_all"));
         Ok(Waiting { standing, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
-    }
-
-    /// Leaves the lane asleep, unless something has arrived meanwhile.
-    async fn close(self, shared: &Shared) -> Result<bool> {
-        let row = shared
-            .database()
-            .query_one(include_str!("../../sql/close_lane.sql"), &[&self.webhook, &self.project])
-            .await?;
-        Ok(row.get("closed"))
     }
 
     /// The subscription is switched off or paused: its deliveries wait until it is on again.

@@ -1,15 +1,17 @@
-//! Recording: what came of every attempt, written in batches.
+//! Recording: what came of every attempt, and which lanes are done, written in batches.
 //!
-//! Attempts that end while one batch is being committed make up the next, so that a commit is
-//! shared by as many as there are. A crash before the commit repeats a delivery and never
+//! What ends while one batch is being committed makes up the next, so that a commit is shared
+//! by as many as there are. A crash before the commit repeats a delivery and never
 //! loses one.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Client;
 
+use super::lane::Lane;
 use super::request::Answer;
 use crate::database::Prepared;
 use crate::metrics::Outcome;
@@ -47,6 +49,7 @@ pub struct Recorder(mpsc::Sender<Entry>);
 enum Entry {
     Attempt(Box<Attempt>),
     Flush(oneshot::Sender<()>),
+    Close(Lane, oneshot::Sender<bool>),
 }
 
 /// The recorder's other end.
@@ -76,10 +79,21 @@ impl Recorder {
         self.0.send(Entry::Flush(sender)).await.ok().context("recording has ended")?;
         receiver.await.context("recording has ended")
     }
+
+    /// Lets a lane sleep, when all that was handed over before is committed; `false` if something
+    /// waits in it.
+    ///
+    /// # Errors
+    /// When recording has ended.
+    pub async fn close(&self, lane: Lane) -> Result<bool> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.send(Entry::Close(lane, sender)).await.ok().context("recording has ended")?;
+        receiver.await.context("recording has ended")
+    }
 }
 
 impl Records {
-    /// Writes attempts until every recorder is gone.
+    /// Writes what is handed over until every recorder is gone.
     ///
     /// # Errors
     /// When the database refuses or is gone.
@@ -88,10 +102,12 @@ impl Records {
         while self.0.recv_many(&mut entries, BATCH).await > 0 {
             let mut attempts = Vec::new();
             let mut waiting = Vec::new();
+            let mut closing = Vec::new();
             for entry in entries.drain(..) {
                 match entry {
                     Entry::Attempt(attempt) => attempts.push(*attempt),
                     Entry::Flush(done) => waiting.push(done),
+                    Entry::Close(lane, closed) => closing.push((lane, closed)),
                 }
             }
             if !attempts.is_empty() {
@@ -100,6 +116,9 @@ impl Records {
             for done in waiting {
                 // Whoever asked may have been stopped meanwhile.
                 let _ = done.send(());
+            }
+            if !closing.is_empty() {
+                close(&client, closing).await?;
             }
         }
         Ok(())
@@ -127,6 +146,19 @@ async fn write(client: &Prepared<'_, Client>, attempts: &[Attempt]) -> Result<()
         )
         .await
         .context("recording attempts")?;
+    Ok(())
+}
+
+async fn close(client: &Prepared<'_, Client>, lanes: Vec<(Lane, oneshot::Sender<bool>)>) -> Result<()> {
+    let webhooks: Vec<i64> = lanes.iter().map(|(lane, _)| lane.webhook).collect();
+    let projects: Vec<i64> = lanes.iter().map(|(lane, _)| lane.project).collect();
+    let rows = client.query(include_str!("../../sql/close_lanes.sql"), &[&webhooks, &projects]).await;
+    let rows = rows.context("writing lshookd.lane")?;
+    let closed: HashMap<i64, bool> = rows.iter().map(|row| (row.get("place"), row.get("closed"))).collect();
+    for ((_, asked), place) in lanes.into_iter().zip(1..) {
+        // As above.
+        let _ = asked.send(closed.get(&place).copied().unwrap_or_default());
+    }
     Ok(())
 }
 
