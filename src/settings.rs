@@ -118,7 +118,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("allow_organization_webhooks", Variable::LabelStudio, None, "Whether webhooks without a project are served; false leaves them out"),
     setting("webhook_timeout", Variable::LabelStudio, None, "Seconds to wait for an endpoint, for the connection and for the answer each; 1 and 15 where not set"),
     setting("webhook_batch_size", Variable::LabelStudio, Some("5000"), "Most objects in one event"),
-    setting("batch_bytes", Variable::Own, Some("10000000"), "Most bytes in the body of one event of several objects; what is more goes into further events"),
+    setting("batch_bytes", Variable::Own, Some("8000000"), "Most bytes in the body of one event of several objects; what is more goes into further events"),
     setting("ssrf_protection_enabled", Variable::LabelStudio, Some("true"), "Refuse endpoints on private and reserved addresses"),
     setting("use_default_banned_subnets", Variable::LabelStudio, Some("true"), "Whether Label Studio's list of reserved networks is among the refused"),
     setting("user_additional_banned_subnets", Variable::LabelStudio, Some(""), "Networks to refuse as well, separated by commas"),
