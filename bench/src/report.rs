@@ -14,7 +14,10 @@ pub struct Report {
 impl Report {
     /// An empty one; prints its head.
     pub fn begin() -> Report {
-        println!("{:<44}{:>14}{:>14}{:>8}{:>16}  goal", "what", "lshookd", "reference", "ratio", "from to");
+        println!(
+            "{:>6}  {:<70}{:>14}{:>14}{:>8}{:>16}  goal",
+            "after", "what", "lshookd", "reference", "ratio", "from to"
+        );
         Report { started: Instant::now(), rows: Vec::new() }
     }
 
@@ -47,7 +50,8 @@ impl Report {
     }
 
     fn row(&mut self, row: [String; 6]) {
-        println!("{:<44}{:>14}{:>14}{:>8}{:>16}  {}", row[0], row[1], row[2], row[3], row[4], row[5]);
+        let seconds = self.started.elapsed().as_secs();
+        println!("{seconds:>4} s  {:<70}{:>14}{:>14}{:>8}{:>16}  {}", row[0], row[1], row[2], row[3], row[4], row[5]);
         self.rows.push(row);
     }
 
