@@ -77,7 +77,7 @@ pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events
     Ok(())
 }
 
-/// From commit to request, beside a program that listens to a notification of the writer's and posts.
+/// From the moment that a writer says "commit" to the request, beside a program that listens to a notification of the writer's and posts.
 /// Idle, or while others annotate another project.
 pub async fn latency(ground: &Ground, report: &mut Report, busy: bool) -> Result<()> {
     let mut rounds = Vec::new();
@@ -129,8 +129,11 @@ async fn commit_to_request(ground: &Ground, by_lshookd: bool, busy: bool) -> Res
     let insert = sql.prepare(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}')"#).await?;
     let mut milliseconds = Vec::new();
     for number in 0..EVENTS {
+        sql.batch_execute("begin").await?;
         sql.execute(&insert, &[]).await?;
+        // Before, for what follows may be faster than PostgreSQL's answer to who committed.
         let committed = Instant::now();
+        sql.batch_execute("commit").await?;
         let arrived = tokio::time::timeout(Duration::from_secs(10), arrivals.recv()).await;
         let arrived = arrived.context("a request never came")?.context("the endpoint ended")?;
         // The first ones warm both up.
