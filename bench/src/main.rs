@@ -38,6 +38,13 @@ impl Ground {
         Ok(Ground { server, template, binary })
     }
 
+    /// The versions of what lshookd is measured with.
+    async fn versions(&self) -> Result<String> {
+        let row = self.template.connect().await?.query_one("show server_version", &[]).await?;
+        let postgres: String = row.get(0);
+        Ok(format!("Label Studio {} and PostgreSQL {postgres}", version()))
+    }
+
     /// A database with Label Studio's tables and nothing in them.
     pub async fn empty_database(&self, label: &str) -> Result<Database> {
         self.server.create(label, Some(&self.template.name)).await
@@ -123,5 +130,5 @@ async fn main() -> Result<()> {
     if wanted.is_some() {
         return Ok(());
     }
-    report.end()
+    report.end(&ground.versions().await?)
 }

@@ -55,8 +55,8 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// Writes `bench/results.md`.
-    pub fn end(self) -> Result<()> {
+    /// Writes `bench/results.md`; names the `versions` of what it was measured with.
+    pub fn end(self, versions: &str) -> Result<()> {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let processor =
             read("/proc/cpuinfo").lines().find_map(|line| line.strip_prefix("model name\t: ").map(str::to_owned));
@@ -65,7 +65,7 @@ impl Report {
         let gigabytes = memory.and_then(|kilobytes| kilobytes.parse::<f64>().ok()).unwrap_or_default() / 1e6;
         let cores = std::thread::available_parallelism()?;
         let mut text = format!(
-            "# Results\n\nBy `make bench`, on {cores} cores ({}), {gigabytes:.0} GB of memory, Linux {}, the program and its \
+            "# Results\n\nBy `make bench` with {versions}, on {cores} cores ({}), {gigabytes:.0} GB of memory, Linux {}, the program and its \
              endpoints and PostgreSQL all on this machine; in {:.0} s. Ratios are medians of runs in pairs, one after the \
              other, with the smallest and the largest.\n\n| what | lshookd | reference | ratio | from, to | goal |\n\
              | --- | --- | --- | --- | --- | --- |\n",
