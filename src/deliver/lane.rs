@@ -69,15 +69,16 @@ impl Lane {
         let mut last_sent = 0;
         let mut was_all = false;
         while !shared.stop.is_cancelled() {
-            let _host = host.acquire().await?;
-            let _overall = shared.overall.acquire().await?;
-            let turn = Instant::now();
+            // Before it takes a place among the requests in flight.
             if was_all {
                 if shared.recorder.close(self).await? {
                     return Ok(());
                 }
                 last_sent = 0;
             }
+            let _host = host.acquire().await?;
+            let _overall = shared.overall.acquire().await?;
+            let turn = Instant::now();
             let Waiting { standing, deliveries, is_all } = self.fetch(shared, last_sent).await?;
             was_all = is_all;
             match standing {
