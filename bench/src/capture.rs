@@ -51,8 +51,11 @@ pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
                 settled(&ours).await?;
                 anyhow::Ok(rate)
             };
-            ours_by_itself().await?;
-            run(&bare, script, connections, length, None).await?;
+            // Both databases are cold once.
+            if connections == 1 {
+                ours_by_itself().await?;
+                run(&bare, script, connections, length, None).await?;
+            }
             for round in 0..PAIRS {
                 // Which one goes first takes turns.
                 let pair = match round % 2 {
