@@ -1,8 +1,9 @@
 -- What waits in a lane, in order: a hundred deliveries at most, or as many as make up a
 -- megabyte, and at least one; a body that is larger than that alone is left out and fetched by
--- itself. Each comes with whether these are all that waited, with the subscription as it is now and the secrets that sign for it, the
--- newest first, and whether it is served now: switched on, or adopted and not paused; what is
--- still owed of a webhook that was given back is served as well.
+-- itself. Each comes with whether these are all that waited, with the subscription as it is now
+-- and the secrets that sign for it, the newest first, and whether it is served now: switched on,
+-- or adopted and not paused; what is still owed of a webhook that was given back is served as
+-- well.
 with waiting as (
     select delivery.id,
            delivery.message_id,

@@ -75,9 +75,7 @@ impl Recorder {
     /// # Errors
     /// When recording has ended.
     pub async fn flush(&self) -> Result<()> {
-        let (sender, receiver) = oneshot::channel();
-        self.0.send(Entry::Flush(sender)).await.ok().context("recording has ended")?;
-        receiver.await.context("recording has ended")
+        self.ask(Entry::Flush).await
     }
 
     /// Lets a lane sleep, when all that was handed over before is committed; `false` if something
@@ -86,8 +84,12 @@ impl Recorder {
     /// # Errors
     /// When recording has ended.
     pub async fn close(&self, lane: Lane) -> Result<bool> {
+        self.ask(|closed| Entry::Close(lane, closed)).await
+    }
+
+    async fn ask<T>(&self, entry: impl FnOnce(oneshot::Sender<T>) -> Entry) -> Result<T> {
         let (sender, receiver) = oneshot::channel();
-        self.0.send(Entry::Close(lane, sender)).await.ok().context("recording has ended")?;
+        self.0.send(entry(sender)).await.ok().context("recording has ended")?;
         receiver.await.context("recording has ended")
     }
 }
@@ -156,7 +158,7 @@ async fn close(client: &Prepared<'_, Client>, lanes: Vec<(Lane, oneshot::Sender<
     let rows = rows.context("writing lshookd.lane")?;
     let closed: HashMap<i64, bool> = rows.iter().map(|row| (row.get("place"), row.get("closed"))).collect();
     for ((_, asked), place) in lanes.into_iter().zip(1..) {
-        // As above.
+        // Whoever asked may have been stopped meanwhile.
         let _ = asked.send(closed.get(&place).copied().unwrap_or_default());
     }
     Ok(())
