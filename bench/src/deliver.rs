@@ -77,8 +77,8 @@ pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events
     Ok(())
 }
 
-/// From the moment that a writer says "commit" to the request, beside a program that listens to a notification of the writer's and posts.
-/// Idle, or while others annotate another project.
+/// From the moment that a writer says "commit" to the request, beside a program that listens to a notification of
+/// the writer's and posts. Idle, or while others annotate another project.
 pub async fn latency(ground: &Ground, report: &mut Report, busy: bool) -> Result<()> {
     let mut rounds = Vec::new();
     for _ in 0..PAIRS {

@@ -114,13 +114,7 @@ async fn of_webhooks(ground: &Ground, webhooks: usize) -> Result<f64> {
     let events = i32::try_from(DELIVERIES / webhooks)?;
     let made = r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}', $1::integer)"#;
     sql.execute(made, &[&events]).await?;
-    let daemon = ground.lshookd(&database).await?.run().await?;
-    let meter = Meter::start(&daemon, &sql).await?;
-    sql.execute("update task_completion set updated_at = now()", &[]).await?;
-    finished(&endpoint, &database, DELIVERIES as u64).await?;
-    let each = meter.seconds()? * 1e6 / DELIVERIES as f64;
-    daemon.stop().await?;
-    Ok(each)
+    delivering(ground, &database, &endpoint, 1).await
 }
 
 /// The same to a webhook of each of so many projects.
@@ -130,12 +124,18 @@ async fn of_projects(ground: &Ground, projects: usize) -> Result<f64> {
     sql.batch_execute(&format!("set bench.projects = {projects}; set bench.url = '{}'", endpoint.url(0))).await?;
     sql.batch_execute(include_str!("../sql/projects.sql")).await?;
     sql.batch_execute("analyze").await?;
-    let daemon = ground.lshookd(&database).await?.run().await?;
+    delivering(ground, &database, &endpoint, DELIVERIES / projects).await
+}
+
+/// Microseconds of each, where so many updates of all annotations make them.
+async fn delivering(ground: &Ground, database: &Database, endpoint: &Endpoint, updates: usize) -> Result<f64> {
+    let sql = database.connect().await?;
+    let daemon = ground.lshookd(database).await?.run().await?;
     let meter = Meter::start(&daemon, &sql).await?;
-    for _ in 0..DELIVERIES / projects {
+    for _ in 0..updates {
         sql.execute("update task_completion set updated_at = clock_timestamp()", &[]).await?;
     }
-    finished(&endpoint, &database, DELIVERIES as u64).await?;
+    finished(endpoint, database, DELIVERIES as u64).await?;
     let each = meter.seconds()? * 1e6 / DELIVERIES as f64;
     daemon.stop().await?;
     Ok(each)
