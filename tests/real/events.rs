@@ -39,9 +39,8 @@ async fn an_import_of_three_statements_is_one_event_with_the_rows_headers() -> R
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_of_large_tasks_is_cut_by_their_bytes() -> Result<()> {
-    let mut bed = Bed::lay("bytes").await?;
+    let bed = Bed::lay("bytes").await?.with("LSHOOKD_BATCH_BYTES", "200000");
     bed.webhook("/project", "{}").await?;
-    bed = bed.with("LSHOOKD_BATCH_BYTES", "200000");
     let _daemon = bed.lshookd.run().await?;
     let text = "owl ".repeat(500);
     bed.run(&format!(

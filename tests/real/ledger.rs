@@ -92,19 +92,18 @@ pub async fn balance(
     disturbed?;
     let written = written.into_iter().collect::<Result<Vec<Written>>>()?;
 
-    let arrived = async || Ok((account(&arrivals(bed).await?, &written).lost == 0).then_some(()));
+    let arrived = async || Ok((account_of(&arrivals(bed).await?, &written).lost == 0).then_some(()));
     let outcome = eventually("everything committed arrives", Duration::from_secs(120), arrived).await;
     sleep(Duration::from_millis(500)).await;
     let arrivals = arrivals(bed).await?;
-    let account = account(&arrivals, &written);
+    let account = account_of(&arrivals, &written);
     println!("{name:<58} {account}");
     if let Err(error) = outcome {
         return Err(error.context(format!("{name}: {account:?}; {}", explain(bed, &written, &arrivals).await?)));
     }
     ensure!(account.phantom == 0 && account.out_of_order == 0, "{name}: {account:?}");
-    let of_stream = &arrivals[PATHS.len()];
-    let distinct: HashSet<i64> = of_stream.iter().copied().collect();
-    ensure!(distinct.len() == of_stream.len(), "{name}: the stream took an event twice, for all its message ids");
+    let of_stream = account_of(&arrivals[PATHS.len()..], &written);
+    ensure!(of_stream.duplicated == 0, "{name}: the stream took an event twice, for all its message ids");
     ensure!(account.longest <= patience + Duration::from_secs(2), "{name}: a write took {:?}", account.longest);
     Ok(account)
 }
@@ -175,7 +174,8 @@ async fn arrivals(bed: &Bed) -> Result<Vec<Vec<i64>>> {
     Ok(arrivals)
 }
 
-fn account(arrivals: &[Vec<i64>], written: &[Written]) -> Account {
+/// What came of what was written by these ways out.
+fn account_of(arrivals: &[Vec<i64>], written: &[Written]) -> Account {
     let mut places: HashMap<i64, (usize, usize)> = HashMap::new();
     for (writer, written) in written.iter().enumerate() {
         places.extend(written.committed.iter().enumerate().map(|(index, id)| (*id, (writer, index))));

@@ -79,8 +79,7 @@ async fn a_server_that_hangs_holds_up_no_other() -> Result<()> {
     let nats = Nats::start().await?;
     keep(&nats).await?;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let mut bed = Bed::lay("hanging").await?;
-    bed = bed.with("WEBHOOK_TIMEOUT", "5");
+    let bed = Bed::lay("hanging").await?.with("WEBHOOK_TIMEOUT", "5");
     bed.subscribe(&format!("nats://{}/{SUBJECT}", silent.local_addr()?), &["--project", "1"]).await?;
     let _daemon = bed.lshookd.run().await?;
     bed.run("update project set title = 'Owls', updated_at = clock_timestamp()").await?;

@@ -31,16 +31,15 @@ async fn the_daemon_and_the_stream_are_killed_in_turn() -> Result<()> {
     .await?;
     let kept = kept(stream).await?;
     assert!(kept.iter().all(|(subject, id, _)| subject == "label-studio.events.1" && id.len() == 36));
-    let log = daemon.as_ref().map(lshookd_testbed::daemon::Daemon::log).unwrap_or_default();
+    let log = daemon.as_ref().expect("a daemon").log();
     assert!(!log.contains("feathers"), "{log}");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stream_freezes() -> Result<()> {
-    let mut bed = Bed::lay("frozen").await?;
     // What it does not acknowledge within this is published again.
-    bed = bed.with("WEBHOOK_TIMEOUT", "1");
+    let bed = Bed::lay("frozen").await?.with("WEBHOOK_TIMEOUT", "1");
     bed.webhook("/project", "{}").await?;
     let _daemon = bed.lshookd.run().await?;
     let stream = bed.stream().await?;

@@ -15,7 +15,7 @@ pub mod receiver;
 pub mod redis;
 pub mod s3;
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,7 +41,12 @@ pub fn cache() -> PathBuf {
 
 /// Waits until a server of ours accepts connections.
 pub async fn listens(what: &str, port: u16) -> Result<()> {
-    let accepts = async || Ok(TcpStream::connect(("127.0.0.1", port)).await.ok().map(drop));
+    listens_on(what, (Ipv4Addr::LOCALHOST, port).into()).await
+}
+
+/// The same on another address of this machine.
+pub async fn listens_on(what: &str, address: SocketAddr) -> Result<()> {
+    let accepts = async || Ok(TcpStream::connect(address).await.ok().map(drop));
     eventually(&format!("{what} accepts connections"), Duration::from_secs(30), accepts).await
 }
 

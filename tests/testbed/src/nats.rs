@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 
-use crate::eventually;
 use crate::leash::Leash;
+use crate::listens_on;
 
 /// The server.
 pub struct Nats {
@@ -53,8 +52,7 @@ impl Nats {
         command.extend(["--store_dir".to_owned(), self.store.path().display().to_string()]);
         let leash = Leash::start(&command, &[], Path::new("/dev/null"), "").await?;
         self.leash(|held| *held = Some(leash));
-        let accepts = async || Ok(TcpStream::connect(self.address).await.ok().map(drop));
-        eventually("NATS accepts connections", Duration::from_secs(30), accepts).await
+        listens_on("NATS", self.address).await
     }
 
     /// Stops it for this long, with its connections open.
