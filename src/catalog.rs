@@ -44,13 +44,13 @@ pub struct Link {
 }
 
 impl Catalog {
-    /// Reads the catalog for the tables on the search path.
+    /// Reads the catalog for Label Studio's tables.
     ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn read(client: &Prepared<'_, impl GenericClient>) -> Result<Catalog> {
         let mut shapes: HashMap<String, Shape> = HashMap::new();
-        let columns = client.query(include_str!("../sql/catalog_columns.sql"), &[]).await;
+        let columns = client.query(include_str!("../sql/label_studio/catalog_columns.sql"), &[]).await;
         for row in columns.context("reading the columns of Label Studio's tables")? {
             let shape = shapes.entry(row.get("relation")).or_default();
             let column: String = row.get("name");
@@ -62,7 +62,7 @@ impl Catalog {
             }
             shape.columns.insert(column);
         }
-        let links = client.query(include_str!("../sql/catalog_links.sql"), &[]).await;
+        let links = client.query(include_str!("../sql/label_studio/catalog_links.sql"), &[]).await;
         for row in links.context("reading the link tables of Label Studio's tables")? {
             let link =
                 Link { field: row.get("field"), table: row.get("link"), own: row.get("own"), other: row.get("other") };

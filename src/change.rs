@@ -1,9 +1,10 @@
 //! Changes: what the triggers recorded, read back in the order in which they were made.
 //!
-//! Relies on `sql/migrations/V1__change.sql`, whose triggers write one row per statement and
-//! project. A change names objects by id; it is true of the moment of its transaction, and
-//! rows it names may have changed or gone since.
+//! Relies on the capture functions in `sql/functions/capture`, which write one row per statement and project. A
+//! change names objects by id; it is true of the moment of its transaction, and rows it names may have changed or
+//! gone since.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::SystemTime;
 
@@ -31,16 +32,17 @@ pub enum Relation {
 /// What was done to the rows of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Rows came into being (or a task came into a project).
+    /// Rows were created (or a task came into a project).
     Insert,
     /// Rows really changed; Label Studio's bookkeeping is left out by the triggers.
     Update,
-    /// Rows went away (or a task left its project).
+    /// Rows were deleted (or a task left its project).
     Delete,
 }
 
-/// A PostgreSQL backend: one client's connection, by process id.
-pub type Backend = i32;
+/// One client's connection to PostgreSQL: a backend's process id and what tells its session from others that had
+/// the same one, as one number.
+pub type Connection = i64;
 
 /// One row of `lshookd.change`: what one statement did to one project.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,14 +52,14 @@ pub struct Change {
     /// The writer's transaction.
     pub transaction: u64,
     /// The writer's connection.
-    pub backend: Backend,
+    pub connection: Connection,
     /// The server's clock when the statement ended.
     pub captured_at: SystemTime,
     /// The table.
     pub relation: Relation,
     /// The operation.
     pub operation: Operation,
-    /// The project; `None` only where neither the annotation nor its task names one.
+    /// The project; `None` only where neither the row nor its task names one.
     pub project: Option<i64>,
     /// The objects, ascending.
     pub ids: Vec<i64>,
@@ -65,33 +67,56 @@ pub struct Change {
     /// organization; a prediction's, draft's or comment's task, a user's or label's organization.
     /// Empty where the relation has none.
     pub parents: Vec<Option<i64>>,
+    /// Of deleted annotations the tasks that had left their project before: they are the deletion's cause.
+    pub departed: Vec<i64>,
+    /// Tasks that went from project to project, or out of one, and are still there.
+    pub moved: bool,
     /// Annotations inserted in bulk rather than submitted one by one.
     pub bulk: bool,
     /// Tasks moved, or annotations deleted, by a statement of Label Studio's own and not by some
     /// other client's.
     pub by_label_studio: bool,
-    /// Names of the columns an update of a project changed, or that a watching trigger saw change:
-    /// of true and false, and of a status, with what they hold now, as `name=value`.
-    pub changed_columns: Vec<String>,
+    /// Names of the columns that an update changed.
+    pub columns: Vec<String>,
+    /// Of a watched row, what is true now and was not before.
+    pub became_true: Vec<String>,
+    /// Of a watched row, what is false now and was not before.
+    pub became_false: Vec<String>,
+    /// A storage's status, where it changed.
+    pub status: Option<String>,
 }
 
-/// The oldest changes that wait, at most `limit` of them, in order.
+/// What waits to be planned.
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// The changes, in order.
+    pub changes: Vec<Change>,
+    /// Those that this version cannot read, by `seq`, each with the reason.
+    pub unreadable: Vec<(i64, String)>,
+}
+
+/// The oldest changes that wait, at most `limit` of them.
 ///
 /// # Errors
-/// When the database cannot be asked, or holds a change that this version cannot read.
-pub async fn pending(client: &Prepared<'_, impl GenericClient>, limit: usize) -> Result<Vec<Change>> {
+/// When the database cannot be asked.
+pub async fn pending(client: &Prepared<'_, impl GenericClient>, limit: usize) -> Result<Pending> {
     let limit = i64::try_from(limit)?;
-    client
-        .query(include_str!("../sql/pending_changes.sql"), &[&limit])
+    let rows = client
+        .query(include_str!("../sql/gather/pending_changes.sql"), &[&limit])
         .await
-        .context("reading lshookd.change")?
-        .iter()
-        .map(Change::from_row)
-        .collect()
+        .context("reading lshookd.change")?;
+    let mut pending = Pending::default();
+    for row in &rows {
+        match Change::from_row(row) {
+            Ok(changes) => pending.changes.extend(changes),
+            Err(error) => pending.unreadable.push((row.get("seq"), format!("{error:#}"))),
+        }
+    }
+    Ok(pending)
 }
 
-/// What [`consume`] runs.
-pub const CONSUME: &str = include_str!("../sql/consume_changes.sql");
+/// Takes planned changes out of the queue, in the transaction that stores their events.
+pub const CONSUME: &str = "delete from lshookd.change where seq = any ($1)";
 
 /// Takes the changes out of the queue, as part of the caller's transaction.
 ///
@@ -109,11 +134,22 @@ impl Change {
     /// Whether it is announced at once, though its writer is still at work: a storage's synchronization
     /// began.
     pub fn is_urgent(&self) -> bool {
-        self.relation == Relation::Watched(Kind::Storage)
-            && self.changed_columns.iter().any(|fact| fact == "status=in_progress")
+        self.relation == Relation::Watched(Kind::Storage) && self.status.as_deref() == Some("in_progress")
     }
 
-    fn from_row(row: &Row) -> Result<Change> {
+    /// The same of the objects at some places.
+    fn of(&self, places: &[usize], project: Option<i64>) -> Change {
+        let at = |list: &[Option<i64>]| places.iter().filter_map(|place| list.get(*place).copied()).collect();
+        Change {
+            project,
+            ids: places.iter().filter_map(|place| self.ids.get(*place).copied()).collect(),
+            parents: at(&self.parents),
+            ..self.clone()
+        }
+    }
+
+    /// A row's change; several where its objects are in several projects.
+    fn from_row(row: &Row) -> Result<Vec<Change>> {
         let relation = match row.get("relation") {
             "project" => Relation::Project,
             "task" => Relation::Task,
@@ -121,30 +157,44 @@ impl Change {
             "label_link" => Relation::LabelLink,
             other => match other.strip_prefix("watched_").map(Kind::from_str) {
                 Some(Ok(kind)) => Relation::Watched(kind),
-                _ => bail!("lshookd.change names the relation {other:?}, which this version does not know"),
+                _ => bail!("it names the relation {other:?}, which this version does not know"),
             },
         };
         let operation = match row.get("operation") {
             "insert" => Operation::Insert,
             "update" => Operation::Update,
             "delete" => Operation::Delete,
-            other => bail!("lshookd.change names the operation {other:?}, which this version does not know"),
+            other => bail!("it names the operation {other:?}, which this version does not know"),
         };
-        let detail: Vec<String> = row.get("detail");
-        let names_columns = matches!(relation, Relation::Project | Relation::Watched(_));
-        Ok(Change {
+        let change = Change {
             seq: row.get("seq"),
             transaction: row.get::<_, i64>("transaction").unsigned_abs(),
-            backend: row.get("backend"),
+            connection: row.get("connection"),
             captured_at: row.get("captured_at"),
             relation,
             operation,
             project: row.get("project_id"),
-            ids: row.get("ids"),
+            ids: row.try_get("ids").context("its ids are no list of numbers")?,
             parents: row.get("parents"),
-            bulk: !names_columns && detail.iter().any(|word| word == "bulk"),
-            by_label_studio: !names_columns && detail.iter().any(|word| word == "django"),
-            changed_columns: if names_columns { detail } else { Vec::new() },
-        })
+            departed: row.get("departed"),
+            moved: row.get("moved"),
+            bulk: row.get("bulk"),
+            by_label_studio: row.get("by_label_studio"),
+            columns: row.get("columns"),
+            became_true: row.get("became_true"),
+            became_false: row.get("became_false"),
+            status: row.get("status"),
+        };
+        let homes: Vec<Option<i64>> = row.get("homes");
+        if change.project.is_some() || homes.is_empty() {
+            return Ok(vec![change]);
+        }
+        let mut by_home: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+        for (place, home) in homes.iter().enumerate() {
+            let home = home.context("the task that it belongs to is gone, and no row of it was kept")?;
+            by_home.entry(home).or_default().push(place);
+        }
+        // Below zero: in no project, so that nobody can have a webhook for it.
+        Ok(by_home.into_iter().map(|(home, places)| change.of(&places, (home >= 0).then_some(home))).collect())
     }
 }

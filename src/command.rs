@@ -84,7 +84,7 @@ pub async fn connect(settings: &Settings) -> Result<Client> {
 
 /// Refuses ids that are no webhooks.
 async fn check_known(client: &Client, ids: &[i64]) -> Result<()> {
-    let rows = client.query(include_str!("../sql/command/unknown_webhooks.sql"), &[&ids]).await?;
+    let rows = client.query(include_str!("../sql/ops/unknown_webhooks.sql"), &[&ids]).await?;
     let unknown: Vec<String> = rows.iter().map(|row| row.get::<_, i64>("webhook_id").to_string()).collect();
     if !unknown.is_empty() {
         fail!(UnknownWebhook, "Label Studio has no webhook {}; `lshookd subscriptions` lists them", unknown.join(", "));

@@ -32,13 +32,13 @@ pub async fn announced(
     let grown: Vec<i64> = projects(&[Action::TasksCreated, Action::TasksReopened]).into_iter().collect();
     let completing: Vec<i64> = projects(&[Action::TasksCompleted]).into_iter().collect();
     if !grown.is_empty() {
-        let forgotten = client.execute(include_str!("../sql/reopen_projects.sql"), &[&grown]).await;
+        let forgotten = client.execute(include_str!("../sql/plan/reopen_projects.sql"), &[&grown]).await;
         forgotten.context("deleting from lshookd.completed_project")?;
     }
     if completing.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = client.query(include_str!("../sql/complete_projects.sql"), &[&completing]).await;
+    let rows = client.query(include_str!("../sql/plan/complete_projects.sql"), &[&completing]).await;
     let rows = rows.context("writing lshookd.completed_project")?;
     let completed: Vec<i64> = rows.iter().map(|row| row.get("project_id")).collect();
     let last = |project: &i64| {

@@ -1,15 +1,14 @@
 //! The daemon: three sessions that each do their part of the work as long as they can.
 //!
 //! The planner turns changes into events, the deliverer sends them, retention deletes what was
-//! sent long ago. Each holds an advisory lock, so that of several daemons on one database one
-//! does each part; a lock goes with its connection, and another daemon goes on. A session that
-//! fails is opened anew.
+//! sent long ago. Of several daemons on one database one is active in each [role](heartbeat::Role); when it goes,
+//! another takes over. A session that fails is opened anew.
 
 mod planner;
 mod service;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::runtime::Builder;
@@ -17,8 +16,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinError;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::database::Session;
+use crate::heartbeat::{self, Heartbeat, Role};
 use crate::install::{self, Fitness};
 use crate::metrics::Metrics;
 use crate::settings::{SettingError, Settings};
@@ -38,23 +39,9 @@ const RECONNECT: [Duration; 6] = [
     Duration::from_secs(5),
 ];
 
-/// One part of the work, and the number of the advisory lock that goes with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    Planner = 2,
-    Deliverer = 3,
-    Retention = 4,
-}
-
-impl Role {
-    fn name(self) -> &'static str {
-        match self {
-            Role::Planner => "planner",
-            Role::Deliverer => "deliverer",
-            Role::Retention => "retention",
-        }
-    }
-}
+const LOCK_HOLDER: &str = include_str!("../sql/daemon/lock_holder.sql");
+/// Of several daemons one plans and one delivers; the lock goes with the connection.
+const TAKE_LOCK: &str = "select pg_try_advisory_lock(1819503723, $1::integer) as taken";
 
 /// Runs until SIGTERM or SIGINT; on SIGHUP reads the settings again and starts over with them.
 ///
@@ -95,6 +82,7 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             service: Arc::clone(&service),
             metrics: metrics.clone(),
             stop: stop.clone(),
+            name: Uuid::now_v7(),
         };
         // The planner asks one question after the other: beside its connection, on one thread, each answer is there
         // without a thread that has to be woken for it.
@@ -152,6 +140,8 @@ struct Parts {
     service: Arc<Service>,
     metrics: Metrics,
     stop: CancellationToken,
+    /// What this daemon calls itself in heartbeats.
+    name: Uuid,
 }
 
 /// Lets the others end, too, when a part has failed in a way that it cannot go on from.
@@ -163,31 +153,32 @@ async fn or_stop(part: impl Future<Output = Result<(), JoinError>>, stop: &Cance
     ended
 }
 
-async fn plan(session: Session, parts: Parts) -> Result<()> {
-    let Parts { settings, service, metrics, stop } = &parts;
-    planner::run(session, settings, metrics, stop, || service.is_alive(Role::Planner)).await
+async fn plan(session: Session, heartbeat: Heartbeat, parts: Parts) -> Result<()> {
+    let Parts { settings, service, metrics, stop, .. } = &parts;
+    planner::run(session, heartbeat, settings, metrics, stop, || service.is_alive(Role::Planner)).await
 }
 
-async fn deliver(session: Session, Parts { settings, metrics, stop, .. }: Parts) -> Result<()> {
-    deliver::run(session, &settings, &metrics, &stop).await
+async fn deliver(session: Session, heartbeat: Heartbeat, parts: Parts) -> Result<()> {
+    let Parts { settings, metrics, stop, .. } = &parts;
+    deliver::run(session, settings, metrics, heartbeat, stop).await
 }
 
-async fn retain(session: Session, Parts { settings, stop, .. }: Parts) -> Result<()> {
-    retention::run(session, settings.retention, &stop).await
+async fn retain(session: Session, heartbeat: Heartbeat, Parts { settings, stop, .. }: Parts) -> Result<()> {
+    retention::run(session, settings.retention, heartbeat, &stop).await
 }
 
 /// Keeps one part of the work going.
-async fn supervise<W>(role: Role, parts: Parts, work: impl Fn(Session, Parts) -> W)
+async fn supervise<W>(role: Role, parts: Parts, work: impl Fn(Session, Heartbeat, Parts) -> W)
 where
     W: Future<Output = Result<()>>,
 {
     let Parts { service, metrics, stop, .. } = &parts;
     let mut failures = 0;
     while !stop.is_cancelled() {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let done = match begin(role, &parts).await {
             Ok(None) => Ok(()),
-            Ok(Some(session)) => work(session, parts.clone()).await,
+            Ok(Some((session, heartbeat))) => work(session, heartbeat, parts.clone()).await,
             Err(error) => Err(error),
         };
         let Err(error) = done else {
@@ -208,30 +199,52 @@ where
     }
 }
 
-/// A session that has the role's lock; `None` when the daemon stops first.
-async fn begin(role: Role, Parts { settings, service, stop, .. }: &Parts) -> Result<Option<Session>> {
+/// A session that is active in the role; `None` when the daemon stops first.
+async fn begin(role: Role, parts: &Parts) -> Result<Option<(Session, Heartbeat)>> {
+    let Parts { settings, service, .. } = parts;
     let session = settings.server.connect().await?;
     label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
     service.is_ready(role);
-    if !take_lock(&session, role, service, stop).await? {
+    let Some(heartbeat) = take_role(&session, role, parts).await? else {
         return Ok(None);
-    }
+    };
     tracing::debug!(?role, "at work");
-    Ok(Some(session))
+    Ok(Some((session, heartbeat)))
 }
 
-/// Waits for the lock of a role; `false` when the daemon stops first. It is asked for again and
+/// Waits for a role; `None` when the daemon stops first. Its lock is asked for again and
 /// again: a statement that waits would hold back vacuum.
-async fn take_lock(session: &Session, role: Role, service: &Service, stop: &CancellationToken) -> Result<bool> {
-    let mut standing_by = false;
+async fn take_role(session: &Session, role: Role, parts: &Parts) -> Result<Option<Heartbeat>> {
+    let Parts { service, stop, name, .. } = parts;
+    let database = session.statements.on(&session.client);
+    let mut standing_by: Option<Instant> = None;
     while !stop.is_cancelled() {
-        let row = session.client.query_one(include_str!("../sql/take_role.sql"), &[&(role as i32)]).await?;
-        if row.get("taken") {
-            return Ok(true);
+        let taken = database.query_one(TAKE_LOCK, &[&(role as i32)]).await?.get::<_, bool>("taken");
+        // Whoever had the lock is gone with its connection, however lately its heart beat.
+        let since = if taken { Duration::ZERO } else { heartbeat::LOST };
+        // Without the lock there is nothing to look for every second.
+        let looks = taken || standing_by.is_none_or(|at| at.elapsed() >= heartbeat::INTERVAL);
+        if looks && let Some(heartbeat) = Heartbeat::start(&database, role, *name, since).await? {
+            if !taken {
+                let holder = session.client.query_opt(LOCK_HOLDER, &[&(role as i32)]).await?;
+                let of = |name| holder.as_ref().map(|row| row.get::<_, String>(name)).unwrap_or_default();
+                tracing::error!(
+                    ?role,
+                    backend = holder.as_ref().map(|row| row.get::<_, i32>("pid")),
+                    user = of("role"),
+                    address = of("address"),
+                    application = of("application"),
+                    "the lock of this role is held by a session that is no active daemon; taking over without it. \
+                     End that session: select pg_terminate_backend(pid)"
+                );
+            }
+            return Ok(Some(heartbeat));
         }
-        if !standing_by {
-            tracing::info!(?role, "another daemon is at work; standing by");
-            standing_by = true;
+        if looks {
+            if standing_by.is_none() {
+                tracing::info!(?role, "another daemon is at work; standing by");
+            }
+            standing_by = Some(Instant::now());
         }
         service.is_alive(role);
         tokio::select! {
@@ -239,5 +252,5 @@ async fn take_lock(session: &Session, role: Role, service: &Service, stop: &Canc
             () = stop.cancelled() => {}
         }
     }
-    Ok(false)
+    Ok(None)
 }

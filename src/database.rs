@@ -61,7 +61,12 @@ impl Server {
     /// When the server cannot be reached, refuses the login, or its certificate does not hold.
     pub async fn connect(&self) -> Result<Session> {
         let mut config = self.config.clone();
+        // Set as the connection is made, so that it is there if PostgreSQL itself was reached: a pooler between leaves it
+        // out, or refuses it.
+        let proof = uuid::Uuid::now_v7().simple().to_string();
+        let options = self.config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
         config
+            .options(format!("{options}-c lshookd.connection={proof}"))
             .application_name("lshookd")
             .connect_timeout(Duration::from_secs(10))
             .keepalives_idle(Duration::from_secs(10))
@@ -80,17 +85,36 @@ impl Server {
                 open(&config, connector).await
             }
         };
+        if session.as_ref().is_err_and(|error| error.to_string().contains("unsupported startup parameter")) {
+            return Err(self.pooled());
+        }
         let session = session.with_context(|| {
             let server = self.display();
             let message = format!("cannot connect to the {server} (setting database_url, or postgre_host and its kin)");
             Failure::new(Code::Database, message)
         })?;
+        let arrived =
+            session.client.query_one("select current_setting('lshookd.connection', true) as proof", &[]).await;
+        let arrived: Option<String> = arrived.context("readying the database session")?.get("proof");
+        if arrived.as_deref() != Some(proof.as_str()) {
+            // Nothing was set yet: the pooled session is as Label Studio left it.
+            return Err(self.pooled());
+        }
         session
             .client
-            .batch_execute(include_str!("../sql/session.sql"))
+            .batch_execute(include_str!("../sql/pg/session.sql"))
             .await
             .context("readying the database session")?;
         Ok(session)
+    }
+
+    fn pooled(&self) -> anyhow::Error {
+        let message = format!(
+            "the {} is reached through a connection pooler, which loses locks and notifications and would change the \
+             sessions of others; point lshookd at PostgreSQL itself (Label Studio may keep the pooler)",
+            self.display()
+        );
+        Failure::new(Code::Pooler, message).into()
     }
 }
 
@@ -101,7 +125,7 @@ impl Session {
     /// # Errors
     /// When the connection is lost.
     pub async fn keep_plans(&self) -> Result<()> {
-        let steady = self.client.batch_execute(include_str!("../sql/steady_plans.sql")).await;
+        let steady = self.client.batch_execute(include_str!("../sql/pg/steady_plans.sql")).await;
         steady.context("readying the database session")
     }
 }
@@ -121,7 +145,7 @@ where
                     let _ = sender.send(());
                 }
                 Some(Ok(AsyncMessage::Notice(notice))) => {
-                    tracing::debug!(notice = %notice.message(), "PostgreSQL says")
+                    tracing::debug!(notice = %notice.message(), "PostgreSQL notice")
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {

@@ -26,6 +26,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::{Prepared, Session, Statements};
+use crate::heartbeat::{self, Heartbeat};
 use crate::metrics::Metrics;
 use crate::settings::{Egress, Settings};
 use client::Clients;
@@ -47,7 +48,7 @@ const LARGE_BODIES: u32 = 16 * 1024;
 
 /// How long PostgreSQL may leave a question unanswered, and how often it is asked at least while
 /// lanes are worked on. Together less than the 19 s after which it gives up on a client that has
-/// fallen silent (`sql/session.sql`), and lets another daemon have the lanes.
+/// fallen silent (`sql/pg/session.sql`), and lets another daemon have the lanes.
 const LEASE: Duration = Duration::from_secs(10);
 const RENEWAL: Duration = Duration::from_secs(4);
 
@@ -96,10 +97,16 @@ impl Hosts {
 ///
 /// # Errors
 /// When the connection is lost: what was in flight is then sent again.
-pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop: &CancellationToken) -> Result<()> {
+pub async fn run(
+    session: Session,
+    settings: &Settings,
+    metrics: &Metrics,
+    mut heartbeat: Heartbeat,
+    stop: &CancellationToken,
+) -> Result<()> {
     session.keep_plans().await?;
     let Session { client, statements, mut notifications } = session;
-    client.batch_execute(include_str!("../sql/listen_lanes.sql")).await?;
+    client.batch_execute("listen lshookd_lane").await?;
     let gate = Arc::new(Gate::new(&settings.egress));
     let (recorder, records) = record::recorder();
     let shared = Arc::new(Shared {
@@ -130,6 +137,10 @@ pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop:
                 break Err(error.into());
             }
         }
+        let beat = timeout(LEASE, heartbeat.beat(&shared.database())).await.context("PostgreSQL is silent").flatten();
+        if let Err(error) = beat {
+            break Err(error);
+        }
         if look_at <= Instant::now() {
             // Notifications that came together are answered together, by a look after the last of them.
             while notifications.try_recv().is_ok() {}
@@ -146,6 +157,7 @@ pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop:
                 let shared = Arc::clone(&shared);
                 lanes.spawn(async move { lane.work(&shared, &url).await.map(|()| lane) });
             }
+            let next = next.min(heartbeat::INTERVAL);
             look_at = Instant::now() + if active.is_empty() { next } else { next.min(RENEWAL) };
         }
         tokio::select! {
@@ -184,6 +196,7 @@ pub async fn run(session: Session, settings: &Settings, metrics: &Metrics, stop:
             Ok(result) => result?,
             Err(_) => tracing::warn!("stopping with requests in flight; they will be sent again after the next start"),
         }
+        heartbeat.stop(&shared.client).await?;
     }
     outcome
 }
@@ -222,7 +235,7 @@ pub async fn refused_webhooks(client: &Client, egress: &Egress) -> Result<Vec<(i
 }
 
 async fn served_endpoints(client: &Client) -> Result<Vec<(i64, String)>> {
-    let rows = client.query(include_str!("../sql/active_endpoints.sql"), &[]).await;
+    let rows = client.query(include_str!("../sql/deliver/served_endpoints.sql"), &[]).await;
     let rows = rows.context("reading Label Studio's webhook table")?;
     Ok(rows.iter().map(|row| (row.get("webhook"), row.get("url"))).collect())
 }
@@ -247,22 +260,20 @@ async fn due_lanes(
     let (webhooks, projects): (Vec<i64>, Vec<i64>) = active.iter().map(|lane| (lane.webhook, lane.project)).unzip();
     let room = i64::try_from(room).unwrap_or(i64::MAX);
     let rows = client
-        .query(include_str!("../sql/due_lanes.sql"), &[&webhooks, &projects, &room])
+        .query(include_str!("../sql/deliver/due_lanes.sql"), &[&webhooks, &projects, &room])
         .await
         .context("reading lshookd.lane")?;
     if rows.first().is_some_and(|row| clock.stepped_back(row.get("now"), Instant::now())) {
         tracing::warn!("PostgreSQL's clock was set back; what waits to be tried again is tried now");
-        client.execute(include_str!("../sql/end_pauses.sql"), &[]).await.context("ending pauses")?;
+        client.execute(include_str!("../sql/deliver/end_pauses.sql"), &[]).await.context("ending pauses")?;
         return Ok((Vec::new(), Duration::ZERO));
     }
     let mut due = Vec::new();
     let mut next = poll;
     for row in rows {
-        let wait: f64 = row.get("wait");
-        if wait > 0.0 {
-            next = next.min(Duration::try_from_secs_f64(wait).unwrap_or(poll));
-        } else {
-            due.push((Lane { webhook: row.get("webhook_id"), project: row.get("project_id") }, row.get("url")));
+        match row.get::<_, Option<f64>>("wait") {
+            Some(wait) => next = next.min(Duration::try_from_secs_f64(wait).unwrap_or(poll)),
+            None => due.push((Lane { webhook: row.get("webhook_id"), project: row.get("project_id") }, row.get("url"))),
         }
     }
     Ok((due, next))

@@ -78,6 +78,27 @@ pub enum Layout {
     Several(&'static str),
 }
 
+/// How the end of an action was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum End {
+    /// Nobody waited for it: each transaction stands alone, or the event is urgent.
+    None,
+    /// Its connection was closed.
+    Closed,
+    /// Its connection was idle.
+    Idle,
+    /// The wait reached its limit.
+    Limit,
+}
+
+impl End {
+    /// As in `lshookd.event.ended_by`.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
 impl Action {
     /// All of them.
     pub const ALL: &'static [Action] = Action::VARIANTS;
@@ -216,6 +237,8 @@ pub struct Event {
     pub occurred_at: SystemTime,
     /// The writer's transaction; the latest, where there are several.
     pub transaction: u64,
+    /// How the end of its action was known.
+    pub end: End,
     /// The columns that changed, where lshookd's action tells of them.
     pub changed: Vec<String>,
 }

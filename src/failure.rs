@@ -12,6 +12,8 @@ pub enum Code {
     Setting,
     /// PostgreSQL cannot be reached, or refuses the login.
     Database,
+    /// There is a pooler between here and PostgreSQL.
+    Pooler,
     /// PostgreSQL is too old.
     Postgresql,
     /// This is not, or not only, a database of Label Studio's.
@@ -43,9 +45,10 @@ pub enum Code {
 impl Code {
     /// All of them.
     #[cfg(test)]
-    const ALL: [Code; 15] = [
+    const ALL: [Code; 16] = [
         Code::Setting,
         Code::Database,
+        Code::Pooler,
         Code::Postgresql,
         Code::LabelStudio,
         Code::NotInstalled,
@@ -66,6 +69,7 @@ impl Code {
         match self {
             Code::Setting => "setting",
             Code::Database => "database",
+            Code::Pooler => "pooler",
             Code::Postgresql => "postgresql",
             Code::LabelStudio => "label-studio",
             Code::NotInstalled => "not-installed",

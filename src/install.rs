@@ -1,8 +1,8 @@
-//! Installing: our schema by migrations, then the triggers on Label Studio's tables.
+//! Installing: our tables by migrations, then functions and views, then the triggers on Label Studio's tables.
 //!
-//! Promises: run twice, or twice at the same moment, it changes nothing the second time; it
-//! never makes a busy Label Studio queue behind it, for it waits for a table's lock only
-//! briefly and tries again.
+//! Promises: afterwards every object is as this version has it, whatever it was before; run twice, or twice at the
+//! same moment, it changes nothing the second time; it never makes a busy Label Studio queue behind it, for it waits
+//! for a table's lock only briefly and tries again.
 
 use std::time::Duration;
 
@@ -10,39 +10,38 @@ use anyhow::{Context, Result, bail};
 use refinery::{Migration, Runner};
 use tokio::time::sleep;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, GenericClient};
 
 use crate::database::{Server, explain};
 use crate::label_studio;
+use objects::{Trigger, in_schema};
+
+mod objects;
 
 mod migrations {
     refinery::embed_migrations!("sql/migrations");
 }
 
 const HISTORY: &str = "lshookd.migration";
+/// Everything of ours is in it; Label Studio's schema gets triggers and nothing else.
+const CREATE_SCHEMA: &str = "create schema if not exists lshookd;";
+const OUR_TRIGGERS: &str = include_str!("../sql/install/our_triggers.sql");
+const GRANTS: &str = include_str!("../sql/install/grants.sql");
+const ACCESS_ROLE: &str = include_str!("../sql/install/access_role.sql");
+const DROP_TRIGGER: &str = include_str!("../sql/install/drop_trigger.sql");
+/// Triggers for what webhooks want beyond Label Studio's actions, also on tables that are new.
+const WATCH: &str = "select lshookd.watch_as_wanted();";
+/// Two installations at the same moment: the second waits its turn.
+const TRY_LOCK: &str = "select pg_try_advisory_lock(1819503723, 1) as locked";
+/// Gives the room of deleted rows back to new ones.
+const FREE_ROOM: &str = "vacuum lshookd.change, lshookd.capture_error;";
+const ROOM: &str =
+    "select pg_total_relation_size('lshookd.change') + pg_total_relation_size('lshookd.capture_error') as bytes";
 const LOCK_ATTEMPTS: u32 = 60;
 const LOCK_PAUSE: Duration = Duration::from_secs(1);
 const ROOM_ATTEMPTS: u32 = 20;
 const ROOM_PAUSE: Duration = Duration::from_millis(100);
-
-/// The triggers: name, table, and the statement that creates it. One that an older lshookd made of the same
-/// name with another function is replaced; what the new one relies on comes before it.
-const TRIGGERS: &[(&str, &str, &str)] = &[
-    ("lshookd_task_insert", "task", include_str!("../sql/trigger/task_insert.sql")),
-    ("lshookd_task_moves", "task", include_str!("../sql/trigger/task_moves.sql")),
-    ("lshookd_task_update", "task", include_str!("../sql/trigger/task_update.sql")),
-    ("lshookd_task_delete", "task", include_str!("../sql/trigger/task_delete.sql")),
-    ("lshookd_annotation_insert", "task_completion", include_str!("../sql/trigger/annotation_insert.sql")),
-    ("lshookd_annotation_update", "task_completion", include_str!("../sql/trigger/annotation_update.sql")),
-    ("lshookd_annotation_delete", "task_completion", include_str!("../sql/trigger/annotation_delete.sql")),
-    ("lshookd_project_insert", "project", include_str!("../sql/trigger/project_insert.sql")),
-    ("lshookd_project_update", "project", include_str!("../sql/trigger/project_update.sql")),
-    ("lshookd_project_delete", "project", include_str!("../sql/trigger/project_delete.sql")),
-    ("lshookd_webhook_update", "webhook", include_str!("../sql/trigger/webhook_update.sql")),
-    ("lshookd_label_link_insert", "labels_manager_labellink", include_str!("../sql/trigger/label_link_insert.sql")),
-    ("lshookd_label_link_update", "labels_manager_labellink", include_str!("../sql/trigger/label_link_update.sql")),
-    ("lshookd_label_link_delete", "labels_manager_labellink", include_str!("../sql/trigger/label_link_delete.sql")),
-];
 
 /// What an installation lacks.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,21 +67,27 @@ pub async fn run(server: &Server, schema: Option<&str>, dry_run: bool) -> Result
     let mut session = server.connect().await?;
     let client = &mut session.client;
     label_studio::check_server_version(client).await?;
-    let schema = label_studio::enter(client, schema).await?;
+    let schema = label_studio::locate(client, schema).await?;
+    refuse_newer(client).await?;
     check_privileges(client, &schema).await?;
+    let notes = check_tables(client, &schema).await?;
     if dry_run {
         return print_plan(client, &schema).await;
     }
     // Released with the session. Polled, for a statement that waits would hold back vacuum.
-    while !client.query_one(include_str!("../sql/try_install_lock.sql"), &[]).await?.get::<_, bool>("locked") {
+    while !client.query_one(TRY_LOCK, &[]).await?.get::<_, bool>("locked") {
         sleep(Duration::from_millis(200)).await;
     }
+    let before = digest(client).await?;
     let applied = migrate(client).await?;
+    create_objects(client, &schema).await?;
     reserve_room(client).await?;
-    let attached = attach(client).await?;
-    client.batch_execute(include_str!("../sql/watch.sql")).await.context("watching for what is wanted")?;
-    client.batch_execute(include_str!("../sql/drop_replaced.sql")).await.context("dropping replaced functions")?;
-    if applied.is_empty() && attached.is_empty() {
+    let attached = attach(client, &schema).await?;
+    // Their functions are replaced above; what they watch is on Label Studio's tables, and may be new.
+    with_patience("watching triggers", async || client.batch_execute(WATCH).await).await?;
+    // Watching functions are given to the roles like the others.
+    client.batch_execute(GRANTS).await.context("granting rights in schema lshookd")?;
+    if applied.is_empty() && attached.is_empty() && before == digest(client).await? {
         say!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}; nothing to do.");
     } else {
         for migration in &applied {
@@ -93,7 +98,10 @@ pub async fn run(server: &Server, schema: Option<&str>, dry_run: bool) -> Result
         }
         say!("lshookd is installed in schema lshookd beside Label Studio's schema {schema}.");
     }
-    for (missing, consequence) in label_studio::not_understood(client).await? {
+    for note in notes {
+        say!("Note: {note}.");
+    }
+    for (missing, consequence) in label_studio::unsupported_elements(client).await? {
         say!("Note: this version of Label Studio has no {missing}: {consequence}.");
     }
     if let Some(warning) = label_studio::twice_warning(label_studio::active_webhooks(client).await?) {
@@ -102,40 +110,45 @@ pub async fn run(server: &Server, schema: Option<&str>, dry_run: bool) -> Result
     Ok(())
 }
 
-/// Prints what a superuser runs by psql for an owner's and a daemon's role.
+/// Prints what a superuser runs by psql for the roles of the owner, the daemon and the functions.
 ///
 /// # Errors
 /// When this is no Label Studio database.
 pub async fn print_roles(server: &Server, schema: Option<&str>) -> Result<()> {
     let session = server.connect().await?;
-    let schema = label_studio::enter(&session.client, schema).await?;
-    let row = session.client.query_one(include_str!("../sql/label_studio_role.sql"), &[&schema]).await?;
-    say!(r"\set owner 'lshookd_owner'");
-    say!(r"\set daemon 'lshookd'");
+    let schema = label_studio::locate(&session.client, schema).await?;
+    let row = session.client.query_one(include_str!("../sql/install/label_studio_role.sql"), &[&schema]).await?;
+    say!(r"\set name 'lshookd'");
     say!(r"\set label_studio_schema {}", row.get::<_, String>("schema"));
-    say!(r"\set label_studio_role {}", row.get::<_, String>("role"));
-    say!("{}", include_str!("../sql/roles.sql").trim());
+    say!("{}", include_str!("../sql/install/roles.sql").trim());
     Ok(())
 }
 
 /// Compares what is installed with this binary.
+///
+/// # Errors
+/// When the database cannot be asked.
 pub async fn fitness(client: &mut Client) -> Result<Fitness> {
-    let newest = runner().get_migrations().iter().map(Migration::version).max().unwrap_or_default();
-    let version = match applied(client).await?.iter().map(Migration::version).max() {
-        None => return Ok(Fitness::Missing),
-        Some(version) => version,
+    match fitness_of_tables(client).await? {
+        Fitness::Complete => {}
+        other => return Ok(other),
+    }
+    let Some(schema) = label_studio::installed_schema(client).await? else {
+        return Ok(Fitness::Triggers(vec!["lshookd_task_insert".to_owned()]));
     };
-    if version < newest {
-        return Ok(Fitness::Outdated);
-    }
-    if version > newest {
-        return Ok(Fitness::Newer);
-    }
-    let missing = missing_triggers(client).await?;
-    Ok(if missing.is_empty() {
-        Fitness::Complete
-    } else {
-        Fitness::Triggers(missing.iter().map(|(name, _)| (*name).to_owned()).collect())
+    let missing: Vec<String> =
+        missing_triggers(client, &schema).await?.into_iter().map(|trigger| trigger.name).collect();
+    Ok(if missing.is_empty() { Fitness::Complete } else { Fitness::Triggers(missing) })
+}
+
+/// The same of our tables alone.
+async fn fitness_of_tables(client: &mut Client) -> Result<Fitness> {
+    let newest = runner().get_migrations().iter().map(Migration::version).max().unwrap_or_default();
+    Ok(match applied(client).await?.iter().map(Migration::version).max() {
+        None => Fitness::Missing,
+        Some(version) if version < newest => Fitness::Outdated,
+        Some(version) if version > newest => Fitness::Newer,
+        Some(_) => Fitness::Complete,
     })
 }
 
@@ -145,14 +158,24 @@ fn runner() -> Runner {
     runner
 }
 
+/// An older lshookd must not put its own functions and triggers into the place of a newer one's.
+async fn refuse_newer(client: &mut Client) -> Result<()> {
+    if fitness_of_tables(client).await? == Fitness::Newer {
+        fail!(Version, "the installation is newer than this lshookd, and was not changed; use the newer lshookd");
+    }
+    Ok(())
+}
+
 async fn check_privileges(client: &Client, schema: &str) -> Result<()> {
-    let row = client.query_one(include_str!("../sql/install_privileges.sql"), &[]).await?;
+    let reader: Option<String> = client.query_one(ACCESS_ROLE, &[]).await?.get("name");
+    let query = include_str!("../sql/install/install_privileges.sql");
+    let row = client.query_one(query, &[&schema, &reader]).await?;
     let lacking: Vec<String> = row.get("lacking");
     if !lacking.is_empty() {
         fail!(
             Privileges,
-            "role {} lacks what installing beside schema {schema} takes: {}; grant it, or install as the owner of \
-             Label Studio's tables",
+            "role {} lacks what installing beside schema {schema} takes: {}; grant it, run what `lshookd install \
+             --print-roles` prints, or install as the owner of Label Studio's tables",
             row.get::<_, String>("role"),
             lacking.join(", ")
         );
@@ -160,18 +183,61 @@ async fn check_privileges(client: &Client, schema: &str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses tables that cannot be captured; what else is unusual of them.
+async fn check_tables(client: &Client, schema: &str) -> Result<Vec<String>> {
+    let unfit = label_studio::unfit_tables(client, schema).await?;
+    let fatal: Vec<&str> = unfit.iter().filter(|each| each.is_fatal).map(|each| each.message.as_str()).collect();
+    if !fatal.is_empty() {
+        fail!(LabelStudio, "Label Studio's tables in schema {schema} cannot be captured: {}", fatal.join("; "));
+    }
+    Ok(unfit.into_iter().map(|each| each.message).collect())
+}
+
 async fn applied(client: &mut Client) -> Result<Vec<Migration>> {
-    let installed: bool = client.query_one(include_str!("../sql/is_installed.sql"), &[]).await?.get("installed");
-    if !installed {
+    if !is_installed(client).await? {
         return Ok(Vec::new());
     }
     runner().get_applied_migrations_async(client).await.context("reading lshookd.migration")
 }
 
+/// Whether there is a history of migrations.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn is_installed(client: &Client) -> Result<bool> {
+    let row = client.query_one("select to_regclass('lshookd.migration') is not null as installed", &[]).await?;
+    Ok(row.get("installed"))
+}
+
 async fn migrate(client: &mut Client) -> Result<Vec<Migration>> {
-    client.batch_execute(include_str!("../sql/create_schema.sql")).await.context("creating schema lshookd")?;
+    client.batch_execute(CREATE_SCHEMA).await.context("creating schema lshookd")?;
     let report = runner().run_async(client).await.context("migrating schema lshookd")?;
     Ok(report.applied_migrations().clone())
+}
+
+/// Creates or replaces all functions and views, drops those of other versions, and grants what the roles need: all
+/// at once or not at all.
+async fn create_objects(client: &mut Client, schema: &str) -> Result<()> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute("set local check_function_bodies = off").await?;
+    for object in objects::functions().iter().chain(&objects::views()) {
+        let created = transaction.batch_execute(&in_schema(object.sql, schema)).await;
+        created.with_context(|| format!("creating lshookd.{}", object.name))?;
+    }
+    let names = |objects: Vec<objects::Object>| objects.iter().map(|object| object.name).collect::<Vec<_>>();
+    let known: [&(dyn ToSql + Sync); 2] = [&names(objects::functions()), &names(objects::views())];
+    for row in transaction.query(include_str!("../sql/install/unknown_objects.sql"), &known).await? {
+        let dropped = transaction.batch_execute(row.get("statement")).await;
+        dropped.with_context(|| format!("dropping lshookd.{}", row.get::<_, &str>("name")))?;
+    }
+    transaction.batch_execute(OUR_TRIGGERS).await.context("creating the triggers of schema lshookd")?;
+    transaction.batch_execute(GRANTS).await.context("granting rights in schema lshookd")?;
+    transaction.commit().await.context("creating functions and views")
+}
+
+/// What our schema holds, in short: two that are the same tell that nothing was changed.
+async fn digest(client: &Client) -> Result<String> {
+    Ok(client.query_one(include_str!("../sql/install/digest.sql"), &[]).await?.get("digest"))
 }
 
 /// Makes room in the queue before it is needed. An old snapshot somewhere keeps the room of an index
@@ -180,13 +246,13 @@ async fn reserve_room(client: &mut Client) -> Result<()> {
     for _ in 0..ROOM_ATTEMPTS {
         let transaction = client.transaction().await?;
         let before = room(&transaction).await?;
-        let filled = transaction.batch_execute(include_str!("../sql/reserve_room.sql")).await;
+        let filled = transaction.batch_execute(include_str!("../sql/install/reserve_room.sql")).await;
         filled.context("reserving room in lshookd.change")?;
         let grown = room(&transaction).await? > before;
         transaction.rollback().await?;
         // The pages of an index are free for new entries with the second vacuum.
         for _ in 0..2 {
-            client.batch_execute(include_str!("../sql/free_room.sql")).await.context("vacuuming lshookd.change")?;
+            client.batch_execute(FREE_ROOM).await.context("vacuuming lshookd.change")?;
         }
         if !grown {
             return Ok(());
@@ -198,41 +264,44 @@ async fn reserve_room(client: &mut Client) -> Result<()> {
 }
 
 async fn room(client: &impl GenericClient) -> Result<i64> {
-    Ok(client.query_one(include_str!("../sql/room.sql"), &[]).await?.get("bytes"))
+    Ok(client.query_one(ROOM, &[]).await?.get("bytes"))
 }
 
-/// Names and statements of the triggers that are not there, but for those of tables that this
-/// version of Label Studio does not have.
-async fn missing_triggers(client: &Client) -> Result<Vec<(&'static str, &'static str)>> {
-    let wanted: Vec<&str> = TRIGGERS.iter().map(|(_, relation, _)| *relation).collect();
-    let row = client.query_one(include_str!("../sql/enabled_triggers.sql"), &[&wanted]).await?;
+/// The triggers that are not there as this version has them, but for those of tables that this version of Label
+/// Studio does not have.
+async fn missing_triggers(client: &Client, schema: &str) -> Result<Vec<Trigger>> {
+    let mut triggers = objects::triggers(schema);
+    let wanted: Vec<&str> = triggers.iter().map(|trigger| trigger.table).collect();
+    let query = include_str!("../sql/install/installed_triggers.sql");
+    let row = client.query_one(query, &[&schema, &wanted]).await?;
     let (present, relations): (Vec<String>, Vec<String>) = (row.get("triggers"), row.get("relations"));
-    let listed = |list: &[String], name: &str| list.iter().any(|there| there == name);
-    let missing = TRIGGERS.iter().filter(|(name, relation, create)| {
-        listed(&relations, relation) && !listed(&present, &format!("{name} {}", function(create)))
+    triggers.retain(|trigger| {
+        let is_enabled = |state: &str| present.contains(&format!("{} {state}", trigger.definition()));
+        relations.iter().any(|table| table == trigger.table) && !is_enabled("O") && !is_enabled("A")
     });
-    Ok(missing.map(|(name, _, create)| (*name, *create)).collect())
+    Ok(triggers)
 }
 
-/// The function that a trigger calls, from the statement that creates it.
-fn function(create: &str) -> &str {
-    create.split_once("execute function ").and_then(|(_, call)| call.split_once('(')).map_or("", |(name, _)| name)
-}
-
-/// Creates the triggers that are missing or disabled, each with a short wait for its lock.
-async fn attach(client: &mut Client) -> Result<Vec<&'static str>> {
-    let missing = missing_triggers(client).await?;
-    for (name, create) in &missing {
-        with_patience(name, async || {
+/// Creates the triggers that are missing, disabled or other than they should be, each with a short wait for its lock.
+/// A trigger of that name goes with its function, which the role that installs may drop though the table is not its.
+async fn attach(client: &mut Client, schema: &str) -> Result<Vec<String>> {
+    let missing = missing_triggers(client, schema).await?;
+    let functions = objects::functions();
+    for trigger in &missing {
+        let name = trigger.function.trim_start_matches("lshookd.");
+        let function = functions.iter().find(|object| object.name == name).context("a trigger without a function")?;
+        with_patience(&trigger.name, async || {
             let transaction = client.transaction().await?;
-            transaction.batch_execute(include_str!("../sql/short_lock_timeout.sql")).await?;
-            transaction.execute(include_str!("../sql/drop_trigger.sql"), &[name]).await?;
-            transaction.batch_execute(create).await?;
+            transaction.batch_execute("set local lock_timeout = '1s'").await?;
+            transaction.execute(DROP_TRIGGER, &[&schema, &trigger.table, &trigger.name]).await?;
+            transaction.batch_execute(&in_schema(function.sql, schema)).await?;
+            transaction.batch_execute(&trigger.create).await?;
+            transaction.batch_execute(GRANTS).await?;
             transaction.commit().await
         })
         .await?;
     }
-    Ok(missing.into_iter().map(|(name, _)| name).collect())
+    Ok(missing.into_iter().map(|trigger| trigger.name).collect())
 }
 
 /// Runs a step that takes a table's lock, again and again while the table is busy.
@@ -261,7 +330,7 @@ pub async fn with_patience(what: &str, mut step: impl AsyncFnMut() -> Result<(),
 async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
     let done: Vec<i32> = applied(client).await?.iter().map(Migration::version).collect();
     say!("-- What `lshookd install` would run beside Label Studio's schema {schema}.");
-    say!("{}", include_str!("../sql/create_schema.sql").trim());
+    say!("{CREATE_SCHEMA}");
     let mut migrations = runner().get_migrations().clone();
     migrations.retain(|migration| !done.contains(&migration.version()));
     // They come by name, V10 before V2.
@@ -270,16 +339,22 @@ async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
         say!("\n-- Migration {migration}; recorded in {HISTORY}.");
         say!("{}", migration.sql().unwrap_or_default().trim());
     }
+    say!("\n-- Functions and views, in one transaction; those of other versions are dropped.");
+    say!("begin;\nset local check_function_bodies = off;");
+    for object in objects::functions().iter().chain(&objects::views()) {
+        say!("\n{}", in_schema(object.sql, schema).trim());
+    }
+    say!("\n{}", OUR_TRIGGERS.trim());
+    say!("\n{}\ncommit;", GRANTS.trim());
     say!("\n-- In a transaction that is rolled back, so that only the room stays; and then twice: vacuum.");
-    let statements = [include_str!("../sql/reserve_room.sql"), include_str!("../sql/free_room.sql")];
+    let statements = [include_str!("../sql/install/reserve_room.sql"), FREE_ROOM];
     for line in statements.into_iter().flat_map(|sql| sql.trim().lines()) {
         say!("-- {line}");
     }
-    say!("\n-- The triggers, each in a transaction with a short lock_timeout, on the search path of that schema.");
-    for (name, create) in missing_triggers(client).await? {
-        say!("select lshookd.drop_trigger('{name}');\n{}", create.trim());
+    say!("\n-- The triggers, each in a transaction with a short lock_timeout.");
+    for trigger in missing_triggers(client, schema).await? {
+        say!("{}", trigger.create.trim());
     }
-    say!("\n{}", include_str!("../sql/watch.sql").trim());
-    say!("\n{}", include_str!("../sql/drop_replaced.sql").trim());
+    say!("\n{WATCH}");
     Ok(())
 }

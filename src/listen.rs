@@ -6,7 +6,7 @@
 //! flight, looks at the table once more, and holds the lock until awake. Nobody waits for it;
 //! a notification that is lost all the same costs no more than one `poll`.
 //!
-//! Relies on `lshookd.wake()` in `sql/migrations/V1__change.sql`, and on a session of its own.
+//! Relies on `lshookd.wake()` (`sql/functions/capture/wake.sql`), and on a session of its own.
 
 use std::time::Duration;
 
@@ -21,6 +21,17 @@ use crate::database::Session;
 const SHORTEST_DOZE: Duration = Duration::from_millis(1);
 const LONGEST_DOZE: Duration = Duration::from_millis(20);
 
+/// Granted only while no transaction that captured something is in flight.
+const ASLEEP: &str = "select pg_try_advisory_lock(1819503723, 0) as asleep";
+/// The last look before sleeping, and whether writers may notify (`lshookd.may_notify`).
+const CHANGES_WAIT: &str =
+    "select exists (select from lshookd.change) as waiting, lshookd.may_notify() as may_be_notified";
+/// Awake: writers need not notify.
+const AWAKE: &str = "select pg_advisory_unlock(1819503723, 0)";
+
+/// How often one looks where writers may not notify.
+const WITHOUT_NOTIFICATIONS: Duration = Duration::from_millis(200);
+
 /// How soundly one has slept of late.
 pub struct Sleeper {
     doze: Duration,
@@ -34,7 +45,7 @@ impl Default for Sleeper {
 
 /// Subscribes the session to the writers' wake-up call.
 pub async fn start(session: &Session) -> Result<()> {
-    session.client.batch_execute(include_str!("../sql/listen.sql")).await?;
+    session.client.batch_execute("listen lshookd").await?;
     Ok(())
 }
 
@@ -49,7 +60,7 @@ pub async fn sleep(
     stop: &CancellationToken,
 ) -> Result<()> {
     while session.notifications.try_recv().is_ok() {}
-    let row = session.statements.on(&session.client).query_one(include_str!("../sql/fall_asleep.sql"), &[]).await?;
+    let row = session.statements.on(&session.client).query_one(ASLEEP, &[]).await?;
     if !row.get::<_, bool>("asleep") {
         tokio::select! {
             () = tokio::time::sleep(sleeper.doze) => {}
@@ -59,13 +70,9 @@ pub async fn sleep(
         return Ok(());
     }
     sleeper.doze = SHORTEST_DOZE;
-    let changes_wait: bool = session
-        .statements
-        .on(&session.client)
-        .query_one(include_str!("../sql/changes_wait.sql"), &[])
-        .await?
-        .get("waiting");
-    let notified = if changes_wait {
+    let row = session.statements.on(&session.client).query_one(CHANGES_WAIT, &[]).await?;
+    let poll = if row.get("may_be_notified") { poll } else { poll.min(WITHOUT_NOTIFICATIONS) };
+    let notified = if row.get("waiting") {
         Ok(Some(()))
     } else {
         tokio::select! {
@@ -76,6 +83,6 @@ pub async fn sleep(
     if let Ok(None) = notified {
         bail!("the connection to PostgreSQL was lost while waiting for changes");
     }
-    session.client.batch_execute(include_str!("../sql/wake_up.sql")).await?;
+    session.client.batch_execute(AWAKE).await?;
     Ok(())
 }

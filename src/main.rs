@@ -24,6 +24,7 @@ mod database;
 mod deliver;
 mod event;
 mod gather;
+mod heartbeat;
 mod install;
 mod label_studio;
 mod listen;

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::event::End;
+
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -42,6 +44,11 @@ struct ByOutcome {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByEnd {
+    end: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByRole {
     role: &'static str,
 }
@@ -54,6 +61,8 @@ pub struct Metrics {
     lag: Histogram,
     changes: Counter,
     events: Counter,
+    ends: Family<ByEnd, Counter>,
+    set_aside: Counter,
     interruptions: Family<ByRole, Counter>,
 }
 
@@ -65,6 +74,8 @@ impl Default for Metrics {
             lag: Histogram::new(SECONDS),
             changes: Counter::default(),
             events: Counter::default(),
+            ends: Family::default(),
+            set_aside: Counter::default(),
             interruptions: Family::default(),
         }
     }
@@ -84,6 +95,16 @@ impl Metrics {
     pub fn planned(&self, changes: usize, events: usize) {
         self.changes.inc_by(changes as u64);
         self.events.inc_by(events as u64);
+    }
+
+    /// An action was gathered, whose end was known in this way.
+    pub fn gathered(&self, end: End) {
+        self.ends.get_or_create(&ByEnd { end: end.name() }).inc();
+    }
+
+    /// So many changes could not be made into events.
+    pub fn set_aside(&self, changes: usize) {
+        self.set_aside.inc_by(changes as u64);
     }
 
     /// A role lost its session, or its work failed.
@@ -109,6 +130,12 @@ impl Metrics {
         );
         registry.register("changes_planned", "Changes that were made into events, or into none", self.changes.clone());
         registry.register("events_planned", "Events that were stored", self.events.clone());
+        registry.register(
+            "actions_gathered",
+            "Actions that were planned, by how their end was known: the connection was closed, was idle, or a limit was reached",
+            self.ends.clone(),
+        );
+        registry.register("set_aside", "Changes that could not be made into events", self.set_aside.clone());
         registry.register(
             "interruptions",
             "Times that a part of the work was cut short and started over",

@@ -1,8 +1,9 @@
 //! Planning: units of work → events. A pure function, and the heart of the program.
 //!
 //! The rules, each with a test below:
-//! - Within one transaction only the net effect counts, for nobody saw anything else.
-//! - A deletion that took others along is announced by its root alone.
+//! - Within one transaction only the net effect counts, for nobody saw anything else; a task that left its project and
+//!   came back is nothing.
+//! - A deletion that took others along is announced by its root alone, also where the root went before.
 //! - Annotations that came with their tasks are part of the import.
 //! - Tasks that came or went in several transactions of one unit are one event, unless these may
 //!   be several actions: Label Studio's own, but for portions of a large one, or some other
@@ -18,7 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::change::{Change, Operation, Relation};
-use crate::event::{Action, Event, Kind};
+use crate::event::{Action, End, Event, Kind};
 use crate::gather::{Transaction, Unit};
 use merge::Events;
 
@@ -52,8 +53,8 @@ pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
             within.explain(change, task)
         };
         let net = Net::of(transaction);
-        plan_transaction(transaction, &net, comes_along, &mut events);
-        watched::announce(transaction, &net, comes_along, &organizations, &mut events);
+        plan_transaction(transaction, &net, comes_along, unit.end, &mut events);
+        watched::announce(transaction, &net, comes_along, (&organizations, unit.end), &mut events);
     }
     events.cut(batch_size).map(watched::of_one_or_several).collect()
 }
@@ -93,7 +94,7 @@ impl Cascades {
         change.operation == Operation::Delete
             && change.relation != Relation::Project
             && (change.project.is_some_and(|project| self.projects.contains(&project))
-                || task.is_some_and(|task| self.tasks.contains(&task)))
+                || task.is_some_and(|task| self.tasks.contains(&task) || change.departed.contains(&task)))
     }
 }
 
@@ -107,25 +108,43 @@ struct Net {
     deleted: HashSet<Object>,
     /// Inserted and deleted again: for everybody else it never was.
     stillborn: HashSet<Object>,
+    /// Tasks that left their project and came back.
+    returned: HashSet<Object>,
     tasks_inserted: HashSet<i64>,
 }
 
 impl Net {
     fn of(transaction: &Transaction) -> Net {
         let mut net = Net::default();
-        for change in &transaction.changes {
+        let mut first_and_last: HashMap<Object, (Operation, Operation)> = HashMap::new();
+        let mut moved = HashSet::new();
+        for change in transaction.changes.iter().filter(|change| change.operation != Operation::Update) {
             for object in change.objects() {
-                match change.operation {
-                    Operation::Insert => {
-                        net.inserted.insert(object);
-                    }
-                    Operation::Update => {}
-                    Operation::Delete if net.inserted.contains(&object) => {
-                        net.stillborn.insert(object);
-                    }
-                    Operation::Delete => {
-                        net.deleted.insert(object);
-                    }
+                first_and_last.entry(object).or_insert((change.operation, change.operation)).1 = change.operation;
+                if change.moved {
+                    moved.insert(object);
+                }
+            }
+        }
+        for (object, first_and_last) in first_and_last {
+            match first_and_last {
+                (Operation::Insert, Operation::Delete) => {
+                    net.inserted.insert(object);
+                    net.stillborn.insert(object);
+                }
+                (Operation::Delete, Operation::Insert) if moved.contains(&object) => {
+                    net.returned.insert(object);
+                }
+                (Operation::Delete, Operation::Insert) => {
+                    // Another row of the same id.
+                    net.deleted.insert(object);
+                    net.inserted.insert(object);
+                }
+                (Operation::Insert, _) => {
+                    net.inserted.insert(object);
+                }
+                _ => {
+                    net.deleted.insert(object);
                 }
             }
         }
@@ -137,9 +156,9 @@ impl Net {
     /// Whether the change of this object is seen from outside the transaction.
     fn shows(&self, operation: Operation, object: &Object) -> bool {
         match operation {
-            Operation::Insert => !self.stillborn.contains(object),
+            Operation::Insert => self.inserted.contains(object) && !self.stillborn.contains(object),
             Operation::Update => !self.inserted.contains(object) && !self.deleted.contains(object),
-            Operation::Delete => !self.stillborn.contains(object),
+            Operation::Delete => self.deleted.contains(object),
         }
     }
 
@@ -157,9 +176,10 @@ fn plan_transaction(
     transaction: &Transaction,
     net: &Net,
     comes_along: impl Fn(&Change, Option<i64>) -> bool,
+    end: End,
     events: &mut Events,
 ) {
-    let mut updated = HashSet::new();
+    let mut shown = HashSet::new();
     for change in &transaction.changes {
         let Some(project) = change.project else {
             continue; // An annotation of no project: nobody can subscribe to it.
@@ -176,17 +196,17 @@ fn plan_transaction(
                 && net.shows(change.operation, &object)
                 && !came_along
                 && !comes_along(change, task)
-                && (change.operation != Operation::Update || updated.insert(object))
+                && shown.insert((change.operation, object))
         });
         let objects: Vec<i64> = objects.map(|(_, id)| *id).collect();
         if objects.is_empty() || in_passing(change, net) {
             // An update in passing must not hide a real one that follows.
             objects.iter().for_each(|id| {
-                updated.remove(&(change.relation, change.project, *id));
+                shown.remove(&(change.operation, (change.relation, change.project, *id)));
             });
             continue;
         }
-        announce(change, project, objects, events);
+        announce(change, project, objects, end, events);
     }
 }
 
@@ -195,13 +215,13 @@ fn in_passing(change: &Change, net: &Net) -> bool {
     if change.relation != Relation::Project || change.operation != Operation::Update {
         return false;
     }
-    let only = |allowed: &[&str]| change.changed_columns.iter().all(|column| allowed.contains(&column.as_str()));
+    let only = |allowed: &[&str]| change.columns.iter().all(|column| allowed.contains(&column.as_str()));
     let imports =
         net.inserted.iter().any(|(relation, project, _)| *relation == Relation::Task && *project == change.project);
     only(PROJECT_BOOKKEEPING) || (imports && only(PROJECT_IMPORT))
 }
 
-fn announce(change: &Change, project: i64, objects: Vec<i64>, events: &mut Events) {
+fn announce(change: &Change, project: i64, objects: Vec<i64>, end: End, events: &mut Events) {
     let organization = match (change.relation, change.operation) {
         (Relation::Project, Operation::Delete) => change.parents.first().copied().flatten(),
         _ => None,
@@ -213,6 +233,7 @@ fn announce(change: &Change, project: i64, objects: Vec<i64>, events: &mut Event
         organization,
         occurred_at: change.captured_at,
         transaction: change.transaction,
+        end,
         changed: Vec::new(),
     };
     let one_each = |action| objects.iter().map(|id| event(action, vec![*id])).collect::<Vec<_>>();
@@ -278,7 +299,11 @@ mod tests {
             };
             Transaction { changes: steps.iter().map(change).collect() }
         };
-        Unit { transactions: transactions.iter().enumerate().map(&mut transaction).collect(), single_action: false }
+        Unit {
+            transactions: transactions.iter().enumerate().map(&mut transaction).collect(),
+            single_action: false,
+            end: End::Closed,
+        }
     }
 
     fn summary(events: &[Event]) -> Vec<(Action, Vec<i64>)> {
@@ -303,7 +328,7 @@ mod tests {
             changes: vec![Change { by_label_studio, ..change(seq, transaction, 7, Task, Insert, ids) }],
         };
         let transactions = vec![import(1, 1, first), import(1 + pause, 2, &[1000])];
-        plan(&Unit { transactions, single_action }, 5000, PAUSE).len()
+        plan(&Unit { transactions, single_action, end: End::Closed }, 5000, PAUSE).len()
     }
 
     #[test]
@@ -331,7 +356,7 @@ mod tests {
                 }],
             };
             let transactions = vec![delete(1, Annotation, 1), delete(2, Task, 1001)];
-            let events = plan(&Unit { transactions, single_action }, 5000, PAUSE);
+            let events = plan(&Unit { transactions, single_action, end: End::Closed }, 5000, PAUSE);
             events.iter().map(|event| event.action).collect::<Vec<_>>()
         };
         assert_eq!(actions(true, false), [AnnotationsDeleted, TasksDeleted]);
@@ -422,6 +447,32 @@ mod tests {
     }
 
     #[test]
+    fn a_task_that_leaves_and_comes_back_in_one_transaction_is_nothing() {
+        let moves = |steps: &[Step<'_>]| {
+            let mut unit = unit(&[steps]);
+            unit.transactions[0].changes.iter_mut().for_each(|change| change.moved = true);
+            summary(&plan(&unit, 5000, PAUSE))
+        };
+        assert_eq!(moves(&[(Task, Delete, &[1]), (Task, Insert, &[1])]), []);
+        assert_eq!(
+            moves(&[(Task, Delete, &[1]), (Task, Insert, &[1]), (Task, Delete, &[1])]),
+            [(TasksDeleted, vec![1])]
+        );
+        assert_eq!(moves(&[(Task, Insert, &[1]), (Task, Delete, &[1])]), []);
+        assert_eq!(
+            moves(&[(Task, Insert, &[1]), (Task, Delete, &[1]), (Task, Insert, &[1])]),
+            [(TasksCreated, vec![1])]
+        );
+    }
+
+    #[test]
+    fn annotations_of_tasks_that_went_before_are_no_event() {
+        let mut unit = unit(&[&[(Annotation, Delete, &[1, 2])]]);
+        unit.transactions[0].changes[0].departed = vec![1001];
+        assert_eq!(summary(&plan(&unit, 5000, PAUSE)), [(AnnotationsDeleted, vec![2])]);
+    }
+
+    #[test]
     fn annotations_made_in_bulk_are_one_event_even_a_single_one() {
         let mut unit = unit(&[&[(Annotation, Insert, &[1, 2]), (Annotation, Insert, &[3])]]);
         unit.transactions[0].changes.iter_mut().for_each(|change| change.bulk = true);
@@ -463,7 +514,7 @@ mod tests {
             let mut unit = unit(&[steps]);
             for change in &mut unit.transactions[0].changes {
                 if change.relation == Project {
-                    change.changed_columns = columns.iter().map(|column| (*column).to_owned()).collect();
+                    change.columns = columns.iter().map(|column| (*column).to_owned()).collect();
                 }
             }
             summary(&plan(&unit, 5000, PAUSE))

@@ -8,7 +8,7 @@ use tokio_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 
 use crate::database::Prepared;
-use crate::event::Event;
+use crate::event::{End, Event};
 
 /// An event, who receives it, and what it says.
 pub struct Addressed {
@@ -20,7 +20,9 @@ pub struct Addressed {
     pub objects: usize,
     /// When the last of its changes was captured.
     pub occurred_at: SystemTime,
-    /// The webhooks, by id; none where somebody only listens.
+    /// How the end of its action was known.
+    pub end: End,
+    /// The webhooks, by id; none where somebody only taps it.
     pub recipients: Vec<i64>,
     /// The JSON body; `None` if every recipient wants the action's name alone.
     pub body: Option<String>,
@@ -29,15 +31,15 @@ pub struct Addressed {
 impl Addressed {
     /// An event as it is.
     pub fn new(event: &Event, recipients: Vec<i64>, body: Option<String>) -> Addressed {
-        let Event { action, project, occurred_at, .. } = *event;
+        let Event { action, project, occurred_at, end, .. } = *event;
         let (action, objects) = (action.name().to_owned(), event.objects.len());
-        Addressed { action, project, objects, occurred_at, recipients, body }
+        Addressed { action, project, objects, occurred_at, end, recipients, body }
     }
 }
 
-const STORE_EVENTS: &str = include_str!("../sql/store_events.sql");
-const ENSURE_SECRETS: &str = include_str!("../sql/ensure_secrets.sql");
-const WAKE_LANES: &str = include_str!("../sql/wake_lanes.sql");
+const STORE_EVENTS: &str = include_str!("../sql/queue/store_events.sql");
+const ENSURE_SECRETS: &str = include_str!("../sql/queue/ensure_secrets.sql");
+const WAKE_LANES: &str = include_str!("../sql/queue/wake_lanes.sql");
 
 /// PostgreSQL holds a gigabyte in one value, and so much in one message; this leaves room.
 const LARGEST_BODY: usize = 500_000_000;
@@ -84,7 +86,8 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
         events.iter().map(|addressed| i32::try_from(addressed.objects).unwrap_or(i32::MAX)).collect();
     let moments: Vec<SystemTime> = events.iter().map(|addressed| addressed.occurred_at).collect();
     let bodies: Vec<Option<&str>> = events.iter().map(|addressed| addressed.body.as_deref()).collect();
-    let only_heard: Vec<bool> = events.iter().map(|addressed| addressed.recipients.is_empty()).collect();
+    let ends: Vec<&str> = events.iter().map(|addressed| addressed.end.name()).collect();
+    let tap_only: Vec<bool> = events.iter().map(|addressed| addressed.recipients.is_empty()).collect();
     let mut places: Vec<i64> = Vec::new();
     let mut webhooks: Vec<i64> = Vec::new();
     let mut lane_projects: Vec<i64> = Vec::new();
@@ -95,8 +98,8 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
             lane_projects.push(addressed.project);
         }
     }
-    let event: [&(dyn ToSql + Sync); 8] =
-        [&actions, &projects, &counts, &moments, &bodies, &only_heard, &places, &webhooks];
+    let event: [&(dyn ToSql + Sync); 9] =
+        [&actions, &projects, &counts, &moments, &bodies, &tap_only, &ends, &places, &webhooks];
     let lane: [&(dyn ToSql + Sync); 2] = [&webhooks, &lane_projects];
     client.prepare(&[STORE_EVENTS, ENSURE_SECRETS, WAKE_LANES]).await?;
     let stored = try_join!(

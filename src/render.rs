@@ -5,6 +5,9 @@
 //! serializer is mended by name, as the [catalog](crate::catalog) says. Rows are read in the
 //! caller's transaction: events of one batch see one state of the database. An event with many
 //! objects is rendered piece by piece, so that an import takes no more memory than one body.
+//!
+//! Promises that an event is shown with all of its objects, as they are or as they last were, or not at all: what
+//! cannot be shown is an error that names it ([`Unrenderable`]).
 
 mod reader;
 mod row;
@@ -21,7 +24,7 @@ use crate::catalog::Catalog;
 use crate::database::Prepared;
 use crate::event::{Action, Event, Kind, Layout, Shown};
 use crate::label_studio;
-use reader::{Child, Images, Reader};
+use reader::{Child, Images, Reader, only_id};
 
 /// How long the catalog is taken to stay as it is.
 const CATALOG_AGE: Duration = Duration::from_secs(1);
@@ -29,6 +32,56 @@ const CATALOG_AGE: Duration = Duration::from_secs(1);
 /// Objects that are read together, at most; of an event with many, about as many as have so many bytes.
 pub const PORTION: usize = 500;
 const PORTION_BYTES: usize = 2_000_000;
+
+/// Objects that events cannot be made of, for they, or what they belong to, are not there any more and no row was
+/// kept.
+#[derive(Debug, Default, thiserror::Error)]
+#[error("{}", reasons(.0))]
+pub struct Unrenderable(BTreeMap<Kind, Missing>);
+
+/// Those of one kind, and why, of one of them.
+#[derive(Debug)]
+struct Missing {
+    objects: BTreeSet<i64>,
+    reason: String,
+}
+
+fn reasons(missing: &BTreeMap<Kind, Missing>) -> String {
+    missing.values().map(|missing| missing.reason.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+impl Unrenderable {
+    /// Adds an object, and why it cannot be shown.
+    pub fn add(&mut self, kind: Kind, object: i64, reason: impl FnOnce() -> String) {
+        let missing = self.0.entry(kind).or_insert_with(|| Missing { objects: BTreeSet::new(), reason: reason() });
+        missing.objects.insert(object);
+    }
+
+    /// The same for all objects of an event.
+    pub fn add_all(&mut self, event: &Event, reason: impl Fn() -> String) {
+        for object in &event.objects {
+            self.add(event.action.kind(), *object, &reason);
+        }
+    }
+
+    /// An error where there is something.
+    ///
+    /// # Errors
+    /// Then.
+    pub fn check(self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.into()) }
+    }
+
+    /// By kind the objects, and why one of them cannot be shown.
+    pub fn objects(&self) -> impl Iterator<Item = (Kind, Vec<i64>, &str)> {
+        self.0.iter().map(|(kind, missing)| (*kind, missing.objects.iter().copied().collect(), missing.reason.as_str()))
+    }
+}
+
+/// Why an event of a project cannot be shown of which nothing is known.
+pub fn unknown_project(project: i64) -> String {
+    format!("project {project} is not there any more, and no row of it was kept")
+}
 
 /// Renders events, batch by batch.
 #[derive(Default)]
@@ -67,7 +120,7 @@ impl Renderer {
         if *catalog == Catalog::default() || read_at.elapsed() >= CATALOG_AGE {
             let fresh = Catalog::read(client).await?;
             if fresh != *catalog {
-                report_not_understood(client).await?;
+                report_unsupported(client).await?;
             }
             (*read_at, *catalog) = (Instant::now(), fresh);
         }
@@ -86,45 +139,52 @@ impl Renderer {
         &mut self,
         client: &Prepared<'_, impl GenericClient>,
         events: &[Shown<'_>],
-    ) -> Result<Vec<Option<String>>> {
+    ) -> Result<Vec<String>> {
         self.begin(client, events).await?.bodies(events).await
     }
 }
 
 /// Says what of Label Studio's tables, which are new or have changed, is not understood.
-async fn report_not_understood(client: &Prepared<'_, impl GenericClient>) -> Result<()> {
-    for (missing, consequence) in label_studio::not_understood(client.client()).await? {
-        tracing::warn!(missing, consequence, "this version of Label Studio is not wholly understood");
+async fn report_unsupported(client: &Prepared<'_, impl GenericClient>) -> Result<()> {
+    for (missing, consequence) in label_studio::unsupported_elements(client.client()).await? {
+        tracing::warn!(missing, consequence, "unsupported schema elements in this version of Label Studio");
     }
     Ok(())
 }
 
 impl<C: GenericClient> Rendering<'_, C> {
-    /// The bodies of the events, in their order; `None` for an event whose objects are all gone.
+    /// The bodies of the events, in their order.
     ///
     /// Objects that were deleted meanwhile are shown as they last were.
     ///
     /// # Errors
-    /// When the database cannot be asked.
-    pub async fn bodies(&self, events: &[Shown<'_>]) -> Result<Vec<Option<String>>> {
+    /// [`Unrenderable`], or when the database cannot be asked.
+    pub async fn bodies(&self, events: &[Shown<'_>]) -> Result<Vec<String>> {
         let objects = Objects::read(&self.reader, &self.undefined_keys, events).await?;
-        let body = |shown: &Shown<'_>| {
+        let mut unrenderable = Unrenderable::default();
+        let mut bodies = Vec::with_capacity(events.len());
+        for shown in events {
             let mut part = Part::default();
             for id in &shown.event.objects {
-                if let Some(entry) = objects.entry(*shown, *id) {
-                    part.push(*id, &entry);
+                match objects.entry(*shown, *id) {
+                    Ok(entry) => part.push(*id, &entry),
+                    Err(reason) => unrenderable.add(shown.event.action.kind(), *id, || reason),
                 }
             }
-            self.enclose(*shown, part, objects.project(*shown))
-        };
-        Ok(events.iter().map(body).collect())
+            match self.enclose(*shown, part, objects.project(*shown)) {
+                Some(body) => bodies.push(body),
+                None => unrenderable.add_all(shown.event, || unknown_project(shown.event.project)),
+            }
+        }
+        unrenderable.check()?;
+        Ok(bodies)
     }
 
     /// Hands over an event of many objects with its body; in parts, where that would exceed
-    /// `most` bytes. Nothing is handed over if the objects are all gone.
+    /// `most` bytes.
     ///
     /// # Errors
-    /// When the database cannot be asked, or `hand_over` fails.
+    /// [`Unrenderable`], or when the database cannot be asked, or `hand_over` fails.
     pub async fn at_length(
         &self,
         shown: Shown<'_>,
@@ -134,6 +194,7 @@ impl<C: GenericClient> Rendering<'_, C> {
         let mut part = Part::default();
         let mut rest = shown.event.objects.as_slice();
         let mut quantity = PORTION / 5;
+        let mut unrenderable = Unrenderable::default();
         while !rest.is_empty() {
             let (ids, others) = rest.split_at(quantity.min(rest.len()));
             rest = others;
@@ -142,8 +203,12 @@ impl<C: GenericClient> Rendering<'_, C> {
             let objects = Objects::read(&self.reader, &self.undefined_keys, &[portion]).await?;
             quantity = (PORTION_BYTES * ids.len() / objects.bytes().max(1)).clamp(1, PORTION);
             for id in ids {
-                let Some(entry) = objects.entry(shown, *id) else {
-                    continue;
+                let entry = match objects.entry(shown, *id) {
+                    Ok(entry) => entry,
+                    Err(reason) => {
+                        unrenderable.add(shown.event.action.kind(), *id, || reason);
+                        continue;
+                    }
                 };
                 if !part.ids.is_empty() && part.bytes() + entry.bytes() > most {
                     self.end(shown, std::mem::take(&mut part), &mut hand_over).await?;
@@ -151,6 +216,7 @@ impl<C: GenericClient> Rendering<'_, C> {
                 part.push(*id, &entry);
             }
         }
+        unrenderable.check()?;
         self.end(shown, part, &mut hand_over).await
     }
 
@@ -163,19 +229,20 @@ impl<C: GenericClient> Rendering<'_, C> {
         let event = shown.event.of(part.ids.clone());
         match self.enclose(shown, part, None) {
             Some(body) => hand_over(event, body).await,
-            None => Ok(()),
+            None => {
+                let mut unrenderable = Unrenderable::default();
+                unrenderable.add_all(&event, || unknown_project(event.project));
+                unrenderable.check()
+            }
         }
     }
 
-    /// The body of an event, of what has come together of its objects; `None` if that is nothing.
+    /// The body of an event, of what has come together of its objects; `None` where its project is unknown.
     /// `last` is a deleted project as it last was.
     fn enclose(&self, shown: Shown<'_>, part: Part, last: Option<&str>) -> Option<String> {
         let Shown { event, form } = shown;
         let action = event.action;
         let layout = action.layout();
-        if layout != Layout::Nothing && part.ids.is_empty() {
-            return None;
-        }
         let (open, close) = if matches!(layout, Layout::Several(_)) { ("[", "]") } else { ("", "") };
         // The objects may have many megabytes: the body is made around them.
         let mut body = part.shown;
@@ -207,7 +274,9 @@ impl<C: GenericClient> Rendering<'_, C> {
         } else {
             body.push_str(r#""project":"#);
             match action {
-                Action::ProjectDeleted => body.push_str(&last.map_or_else(|| only_id(event.project), Cow::Borrowed)),
+                Action::ProjectDeleted => {
+                    body.push_str(&last.map_or_else(|| only_id(event.project).into(), Cow::Borrowed));
+                }
                 _ => body.push_str(self.projects.get(&event.project)?),
             }
         }
@@ -220,11 +289,6 @@ fn push_field(body: &mut String, name: &str, value: [&str; 3]) {
     for piece in [&["\"", name, "\":"], value.as_slice(), &[","]].concat() {
         body.push_str(piece);
     }
-}
-
-/// What is left to show of what was deleted.
-fn only_id(id: i64) -> Cow<'static, str> {
-    format!(r#"{{"id":{id}}}"#).into()
 }
 
 /// An object of an event, and what is shown beside it, as JSON.
@@ -296,8 +360,12 @@ impl Objects {
         }
         // Questions that do not depend on each other's answers are asked together.
         let (annotations, label_links) = try_join!(
-            reader.children(include_str!("../sql/annotation_rows.sql"), "task_completion", &annotations),
-            reader.children(include_str!("../sql/label_link_rows.sql"), "labels_manager_labellink", &label_links),
+            reader.children(include_str!("../sql/render/annotation_rows.sql"), "task_completion", &annotations),
+            reader.children(
+                include_str!("../sql/render/label_link_rows.sql"),
+                "labels_manager_labellink",
+                &label_links
+            ),
         )?;
         for Shown { event, .. } in events.iter().filter(|shown| shown.event.action.beside() == Some("task")) {
             let parents = event.objects.iter().filter_map(|id| annotations.get(id)?.parent);
@@ -319,8 +387,11 @@ impl Objects {
         self.tasks.values().chain(children).chain(images).map(String::len).sum()
     }
 
-    /// An object of an event as that shows it; `None` if it is gone.
-    fn entry(&self, event: Shown<'_>, id: i64) -> Option<Entry<'_>> {
+    /// An object of an event as that shows it.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn entry(&self, event: Shown<'_>, id: i64) -> Result<Entry<'_>, String> {
         let Shown { event: Event { action, transaction, .. }, form } = event;
         let kind = action.kind();
         let images = self.images.get(&kind);
@@ -329,21 +400,37 @@ impl Objects {
             .and_then(|images| images.before.get(&(id, *transaction)))
             .map(String::as_str);
         if !event.in_full() {
-            return Some(Entry { shown: only_id(id), beside: None, previous });
+            return Ok(Entry { shown: only_id(id).into(), beside: None, previous });
         }
-        let task = |annotation: &Child| annotation.parent.and_then(|task| self.tasks.get(&task));
-        let label = |link: &Child| link.parent.and_then(|label| self.labels.get(&label));
+        let gone = |what: &str, id: i64| format!("{what} {id} is not there any more, and no row of it was kept");
+        let beside = |what: &str, parent: Option<i64>, rows: &'_ HashMap<i64, String>| match parent {
+            None => Ok(None),
+            Some(parent) if rows.contains_key(&parent) => Ok(Some(parent)),
+            Some(parent) => Err(gone(what, parent)),
+        };
         let seen =
             || images.and_then(|images| images.after.get(&(id, *transaction)).or_else(|| images.latest.get(&id)));
-        let (shown, beside) = match kind {
-            Kind::Project => ("", None),
-            Kind::Task => (self.tasks.get(&id)?.as_str(), None),
-            Kind::Annotation => self.annotations.get(&id).map(|child| (child.json.as_str(), task(child)))?,
-            Kind::LabelLink => self.label_links.get(&id).map(|child| (child.json.as_str(), label(child)))?,
-            Kind::Label => (self.labels.get(&id).or_else(seen)?.as_str(), None),
-            Kind::Prediction | Kind::Draft | Kind::Storage | Kind::Comment | Kind::User => (seen()?.as_str(), None),
+        let own = match kind {
+            Kind::Project => Some(""),
+            Kind::Task => self.tasks.get(&id).map(String::as_str),
+            Kind::Annotation => self.annotations.get(&id).map(|child| child.json.as_str()),
+            Kind::LabelLink => self.label_links.get(&id).map(|child| child.json.as_str()),
+            Kind::Label => self.labels.get(&id).or_else(seen).map(String::as_str),
+            Kind::Prediction | Kind::Draft | Kind::Storage | Kind::Comment | Kind::User => seen().map(String::as_str),
         };
-        Some(Entry { shown: shown.into(), beside: beside.map(String::as_str), previous })
+        let shown = own.ok_or_else(|| gone(kind.name(), id))?;
+        let beside = match (action.beside(), kind) {
+            (Some("task"), _) => {
+                let parent = self.annotations.get(&id).and_then(|child| child.parent);
+                beside("task", parent, &self.tasks)?.and_then(|parent| self.tasks.get(&parent))
+            }
+            (Some("label"), _) => {
+                let parent = self.label_links.get(&id).and_then(|child| child.parent);
+                beside("label", parent, &self.labels)?.and_then(|parent| self.labels.get(&parent))
+            }
+            _ => None,
+        };
+        Ok(Entry { shown: shown.into(), beside: beside.map(String::as_str), previous })
     }
 
     /// A deleted project as it last was, where that is wanted.

@@ -1,7 +1,7 @@
 //! Retention: what was delivered is kept for a while, and then deleted in small batches, so that
 //! the history does not grow for ever and nobody waits for its deletion. Dead deliveries stay.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::time::sleep;
@@ -9,6 +9,7 @@ use tokio_postgres::GenericClient;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Session;
+use crate::heartbeat::{self, Heartbeat};
 
 /// Pause between two looks.
 const EVERY: Duration = Duration::from_secs(60);
@@ -20,20 +21,38 @@ const BREATH: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When the connection is lost, or a statement fails.
-pub async fn run(mut session: Session, age: Duration, stop: &CancellationToken) -> Result<()> {
+pub async fn run(
+    mut session: Session,
+    age: Duration,
+    mut heartbeat: Heartbeat,
+    stop: &CancellationToken,
+) -> Result<()> {
     while !stop.is_cancelled() {
-        session.client.execute(include_str!("../sql/expire_secrets.sql"), &[]).await.context("deleting old secrets")?;
+        session
+            .client
+            .execute(include_str!("../sql/retention/expire_secrets.sql"), &[])
+            .await
+            .context("deleting old secrets")?;
         forget_webhooks(&session.client).await?;
-        session.client.execute(include_str!("../sql/expire_heard.sql"), &[]).await.context("deleting heard events")?;
+        session
+            .client
+            .execute(include_str!("../sql/retention/expire_tapped_events.sql"), &[])
+            .await
+            .context("deleting tapped events")?;
         while !age.is_zero() && !stop.is_cancelled() && expire(&mut session, age).await? {
+            heartbeat.beat(&session.statements.on(&session.client)).await?;
             sleep(BREATH).await;
         }
-        tokio::select! {
-            () = sleep(EVERY) => {}
-            () = stop.cancelled() => {}
+        let looked = Instant::now();
+        while looked.elapsed() < EVERY && !stop.is_cancelled() {
+            heartbeat.beat(&session.statements.on(&session.client)).await?;
+            tokio::select! {
+                () = sleep(heartbeat::INTERVAL) => {}
+                () = stop.cancelled() => {}
+            }
         }
     }
-    Ok(())
+    heartbeat.stop(&session.client).await
 }
 
 /// Forgets what we know of webhooks that are gone: who delivers them, that they were paused, what they wanted;
@@ -43,12 +62,12 @@ pub async fn run(mut session: Session, age: Duration, stop: &CancellationToken) 
 /// When the database refuses.
 pub async fn forget_webhooks(client: &impl GenericClient) -> Result<()> {
     client
-        .execute(include_str!("../sql/expire_handovers.sql"), &[])
+        .execute(include_str!("../sql/retention/forget_handovers.sql"), &[])
         .await
         .context("forgetting who delivered webhooks that are gone")?;
-    let wishes = client.query_one(include_str!("../sql/wishes_are_left.sql"), &[]).await;
+    let wishes = client.query_one(include_str!("../sql/retention/choices_left.sql"), &[]).await;
     if wishes.context("looking for webhooks that are gone")?.get("left_over") {
-        let forgotten = client.execute(include_str!("../sql/expire_wishes.sql"), &[]).await;
+        let forgotten = client.execute(include_str!("../sql/retention/forget_choices.sql"), &[]).await;
         forgotten.context("forgetting what webhooks that are gone wanted")?;
     }
     Ok(())
@@ -58,11 +77,14 @@ pub async fn forget_webhooks(client: &impl GenericClient) -> Result<()> {
 async fn expire(session: &mut Session, age: Duration) -> Result<bool> {
     let transaction = session.client.transaction().await?;
     let rows = transaction
-        .query(include_str!("../sql/expire_deliveries.sql"), &[&age.as_secs_f64()])
+        .query(include_str!("../sql/retention/expire_deliveries.sql"), &[&age.as_secs_f64()])
         .await
         .context("deleting old deliveries")?;
     let events: Vec<i64> = rows.iter().map(|row| row.get("event_id")).collect();
-    transaction.execute(include_str!("../sql/expire_events.sql"), &[&events]).await.context("deleting old events")?;
+    transaction
+        .execute(include_str!("../sql/retention/expire_events.sql"), &[&events])
+        .await
+        .context("deleting old events")?;
     transaction.commit().await?;
     if !events.is_empty() {
         tracing::debug!(deliveries = events.len(), "deleted what was delivered long ago");

@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio_postgres::GenericClient;
 
 use crate::database::Prepared;
-use crate::event::Event;
+use crate::event::{End, Event};
 use crate::queue::Addressed;
 use pace::Step;
 
@@ -246,12 +246,13 @@ impl Rulebook {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn let_held_through(client: &Prepared<'_, impl GenericClient>) -> Result<Vec<Addressed>> {
-    let rows = client.query(include_str!("../sql/let_held_through.sql"), &[]).await;
+    let rows = client.query(include_str!("../sql/rule/let_held_through.sql"), &[]).await;
     let held = |row: &tokio_postgres::Row| Addressed {
         action: row.get("action"),
         project: row.get("project_id"),
         objects: usize::try_from(row.get::<_, i32>("objects")).unwrap_or_default(),
         occurred_at: row.get("occurred_at"),
+        end: End::None,
         recipients: vec![row.get("webhook")],
         body: Some(row.get("body")),
     };
@@ -264,7 +265,7 @@ pub async fn let_held_through(client: &Prepared<'_, impl GenericClient>) -> Resu
 /// When the database cannot be asked.
 pub async fn next_held(client: &Prepared<'_, impl GenericClient>) -> Result<Option<Duration>> {
     let row =
-        client.query_one(include_str!("../sql/next_held.sql"), &[]).await.context("reading lshookd.rule_state")?;
+        client.query_one(include_str!("../sql/rule/next_held.sql"), &[]).await.context("reading lshookd.rule_state")?;
     let seconds: Option<f64> = row.get("seconds");
     Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)))
 }

@@ -3,8 +3,7 @@
 //! lshookd has adopted of them; and how each wants it, by `lshookd.wanted_action` and
 //! `lshookd.preference`.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::SystemTime;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
@@ -20,8 +19,10 @@ pub struct Subscription {
     pub webhook: i64,
     /// Whether it belongs to the organization and not to one project.
     pub organization_wide: bool,
-    /// Since when Label Studio alone delivers it again, where it was given back.
-    pub released_at: Option<SystemTime>,
+    /// Since when lshookd delivers it, where it was adopted.
+    pub adopted: Option<Divide>,
+    /// Since when Label Studio alone delivers it again, where it was released.
+    pub released: Option<Divide>,
     /// Whether it wants objects, or the action's name alone.
     pub send_payload: bool,
     /// Whether it wants every action of Label Studio's.
@@ -36,8 +37,34 @@ pub struct Subscription {
     pub rules: Vec<Rule>,
 }
 
+/// A moment that divides transactions into those before it and those after, by PostgreSQL's snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Divide {
+    /// All from it on had not begun.
+    xmax: u64,
+    /// Those that count as coming after, between the two or not.
+    open: HashSet<u64>,
+}
+
+impl Divide {
+    /// From the text of a `pg_snapshot` (PostgreSQL's documentation, 9.27.10) and the transactions whose actions
+    /// were in flight; `None` for what is none.
+    fn new(snapshot: Option<&str>, in_flight: Option<Vec<String>>) -> Option<Divide> {
+        let mut parts = snapshot?.split(':');
+        let xmax = parts.nth(1)?.parse().ok()?;
+        let running = parts.next().unwrap_or_default().split(',').filter_map(|xid| xid.parse().ok());
+        let in_flight = in_flight.unwrap_or_default().into_iter().filter_map(|xid| xid.parse().ok());
+        Some(Divide { xmax, open: running.chain(in_flight).collect() })
+    }
+
+    /// Whether it comes after a transaction with all of its action.
+    fn is_after(&self, transaction: u64) -> bool {
+        transaction < self.xmax && !self.open.contains(&transaction)
+    }
+}
+
 /// What [`Subscriptions::read`] runs.
-pub const READ: &str = include_str!("../sql/subscriptions.sql");
+pub const READ: &str = include_str!("../sql/plan/webhooks.sql");
 
 /// Where something happened: in a project, or in none but in an organization.
 type Place = (i64, Option<i64>);
@@ -47,6 +74,8 @@ pub struct Subscriptions {
     by_place: HashMap<Place, Vec<Subscription>>,
     /// Of users whose rows name none.
     organizations_of_users: HashMap<i64, i64>,
+    /// Projects of which nothing is known any more: neither a row nor one that was kept.
+    unknown_projects: HashSet<i64>,
 }
 
 /// An event in a form in which it is wanted, and by whom.
@@ -95,12 +124,22 @@ impl Subscriptions {
             .await
             .context("reading Label Studio's webhook table")?;
         let mut by_place: HashMap<Place, Vec<Subscription>> = HashMap::new();
+        let mut unknown_projects = HashSet::new();
         for row in rows {
-            let place = place(row.get("for_project"), row.get("for_organization"));
+            let project: i64 = row.get("for_project");
+            if project != 0 && row.get::<_, Option<i64>>("organization_id").is_none() {
+                unknown_projects.insert(project);
+            }
+            let Some(webhook) = row.get("webhook") else {
+                continue;
+            };
+            let divide = |snapshot, in_flight| Divide::new(row.get(snapshot), row.get(in_flight));
+            let place = place(project, row.get("for_organization"));
             by_place.entry(place).or_default().push(Subscription {
-                webhook: row.get("webhook"),
+                webhook,
                 organization_wide: row.get("organization_wide"),
-                released_at: row.get("released_at"),
+                adopted: divide("adopted_snapshot", "adopted_in_flight"),
+                released: divide("released_snapshot", "released_in_flight"),
                 send_payload: row.get("send_payload"),
                 all_actions: row.get("send_for_all_actions"),
                 actions: row.get("actions"),
@@ -109,7 +148,12 @@ impl Subscriptions {
                 rules: rules(row.get("rules")),
             });
         }
-        Ok(Subscriptions { by_place, organizations_of_users })
+        Ok(Subscriptions { by_place, organizations_of_users, unknown_projects })
+    }
+
+    /// Whether nothing is known of a project any more, so that nobody knows who receives its events.
+    pub fn is_unknown(&self, project: i64) -> bool {
+        self.unknown_projects.contains(&project)
     }
 
     /// Whether somebody wants to hear of an action in a project.
@@ -127,7 +171,7 @@ impl Subscriptions {
         if listened_to {
             notices.insert(Form::default(), (Vec::new(), true));
         }
-        let wanted = |each: &&Subscription| each.wants(event.action) && each.is_owed(event.occurred_at);
+        let wanted = |each: &&Subscription| each.wants(event.action) && each.is_owed(event.transaction);
         let mut governed = Vec::new();
         for subscription in all.iter().filter(wanted) {
             let shown = Shown { event, form: subscription.form.of(event.action) };
@@ -185,7 +229,7 @@ async fn organizations_of_users(
     if users.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = client.query(include_str!("../sql/user_organizations.sql"), &[&users]).await;
+    let rows = client.query(include_str!("../sql/plan/user_organizations.sql"), &[&users]).await;
     let rows = rows.context("reading whose a user is")?;
     Ok(rows
         .iter()
@@ -194,8 +238,9 @@ async fn organizations_of_users(
 }
 
 impl Subscription {
-    fn is_owed(&self, occurred_at: SystemTime) -> bool {
-        self.released_at.is_none_or(|released_at| occurred_at < released_at)
+    fn is_owed(&self, transaction: u64) -> bool {
+        self.adopted.as_ref().is_none_or(|adopted| !adopted.is_after(transaction))
+            && self.released.as_ref().is_none_or(|released| released.is_after(transaction))
     }
 
     fn wants(&self, action: Action) -> bool {
@@ -217,7 +262,8 @@ mod tests {
         Subscription {
             webhook: 1,
             organization_wide,
-            released_at: None,
+            adopted: None,
+            released: None,
             send_payload: true,
             all_actions,
             actions,
@@ -236,13 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn what_occurred_before_a_webhook_was_given_back_is_still_owed() {
-        let now = SystemTime::now();
-        let second = std::time::Duration::from_secs(1);
-        let released = Subscription { released_at: Some(now), ..subscription(false, true, &[]) };
-        assert!(released.is_owed(now - second));
-        assert!(!released.is_owed(now + second));
-        assert!(subscription(false, true, &[]).is_owed(now));
+    fn what_was_committed_before_a_webhook_was_released_is_still_owed_and_before_it_was_adopted_is_not() {
+        let divide = Divide::new(Some("10:20:12,15"), Some(vec!["7".to_owned()]));
+        let released = Subscription { released: divide.clone(), ..subscription(false, true, &[]) };
+        // Committed before; running; in flight; not begun.
+        assert_eq!([9, 11, 12, 7, 20].map(|xid| released.is_owed(xid)), [true, true, false, false, false]);
+        let adopted = Subscription { adopted: divide, ..subscription(false, true, &[]) };
+        assert_eq!([9, 11, 12, 7, 20].map(|xid| adopted.is_owed(xid)), [false, false, true, true, true]);
+        assert!(subscription(false, true, &[]).is_owed(1));
     }
 
     #[test]
@@ -272,15 +319,17 @@ mod tests {
             project: 1,
             objects: vec![1],
             organization: None,
-            occurred_at: SystemTime::now(),
+            occurred_at: std::time::SystemTime::now(),
             transaction: 1,
+            end: crate::event::End::Closed,
             changed: vec![],
         };
         let of = |webhook, form| Subscription { webhook, form, ..subscription(false, true, &[]) };
         let enriched = Form { enriched: true, previous: false };
         let all = vec![of(1, Form::default()), of(2, enriched), of(3, Form::default())];
         let by_place = [((1, None), all)].into();
-        let subscriptions = Subscriptions { by_place, organizations_of_users: HashMap::new() };
+        let subscriptions =
+            Subscriptions { by_place, organizations_of_users: HashMap::new(), unknown_projects: HashSet::new() };
         let recipients = |action, listened_to| -> Vec<(Form, Vec<i64>)> {
             let event = event(action);
             let notices = subscriptions.notices(&event, listened_to);

@@ -16,12 +16,11 @@ pub async fn run(server: &Server, schema: Option<&str>, confirmed: bool) -> Resu
     let mut session = server.connect().await?;
     let client = &mut session.client;
     label_studio::enter(client, schema).await?;
-    let installed: bool = client.query_one(include_str!("../sql/is_installed.sql"), &[]).await?.get("installed");
-    if !installed {
+    if !install::is_installed(client).await? {
         say!("lshookd is not installed in the {}; nothing to do.", server.display());
         return Ok(());
     }
-    let losses = client.query_one(include_str!("../sql/uninstall_losses.sql"), &[]).await?;
+    let losses = client.query_one(include_str!("../sql/install/uninstall_losses.sql"), &[]).await?;
     let losses = format!(
         "{} undelivered deliveries, {} dead ones, {} changes not yet planned, {} signing secrets, and the \
          record of {} attempts",
@@ -43,8 +42,12 @@ pub async fn run(server: &Server, schema: Option<&str>, confirmed: bool) -> Resu
     }
     with_patience("drop schema lshookd", async || {
         let transaction = client.transaction().await?;
-        transaction.batch_execute(include_str!("../sql/short_lock_timeout.sql")).await?;
-        transaction.batch_execute(include_str!("../sql/uninstall.sql")).await?;
+        // The triggers on Label Studio's tables go with their functions.
+        transaction
+            .batch_execute(
+                "set local lock_timeout = '1s'; set local client_min_messages = warning; drop schema lshookd cascade",
+            )
+            .await?;
         transaction.commit().await
     })
     .await?;

@@ -67,7 +67,7 @@ pub async fn overview(State(admin): State<Arc<Admin>>) -> Result<Html<String>, F
     let status = admin.status().await?;
     let webhooks = admin.ask(async |client| subscriptions::list(client).await).await?;
     let health =
-        admin.ask(async |client| rows(client, include_str!("../../sql/command/health.sql"), &[]).await).await?;
+        admin.ask(async |client| rows(client, include_str!("../../sql/ops/attempts_by_hour.sql"), &[]).await).await?;
     let seconds = |key: &str| format!("{:.1} s", status[key].as_f64().unwrap_or_default());
     let at_work = status["at_work"].as_array().is_some_and(|at_work| at_work.len() == 3);
     let main = html! {

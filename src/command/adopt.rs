@@ -13,9 +13,9 @@ use super::{Chosen, Output, explain_write};
 pub async fn adopt(client: &mut Client, chosen: &Chosen, output: Output) -> Result<()> {
     let ids = chosen.known(client).await?;
     let transaction = client.transaction().await?;
-    let rows = transaction.query(include_str!("../../sql/command/adopt.sql"), &[&ids]).await.map_err(explain_write)?;
+    let rows = transaction.query(include_str!("../../sql/ops/adopt.sql"), &[&ids]).await.map_err(explain_write)?;
     let mut adopted: Vec<i64> = rows.iter().map(|row| row.get("webhook_id")).collect();
-    transaction.execute(include_str!("../../sql/command/go_on.sql"), &[&adopted]).await?;
+    transaction.execute("select lshookd.wake_lanes($1::bigint[])", &[&adopted]).await?;
     transaction.commit().await?;
     adopted.sort_unstable();
     let sentence = match adopted.as_slice() {
@@ -51,10 +51,9 @@ pub async fn release(client: &mut Client, chosen: &Chosen, output: Output) -> Re
 /// When Label Studio's table may not be written.
 pub async fn give_back(client: &mut Client, ids: Option<&[i64]>) -> Result<Vec<i64>> {
     let transaction = client.transaction().await?;
-    let rows =
-        transaction.query(include_str!("../../sql/command/release.sql"), &[&ids]).await.map_err(explain_write)?;
+    let rows = transaction.query(include_str!("../../sql/ops/release.sql"), &[&ids]).await.map_err(explain_write)?;
     let mut released: Vec<i64> = rows.iter().map(|row| row.get("webhook_id")).collect();
-    transaction.execute(include_str!("../../sql/command/note_release.sql"), &[&released]).await?;
+    transaction.execute(include_str!("../../sql/ops/note_release.sql"), &[&released]).await?;
     transaction.commit().await?;
     released.sort_unstable();
     Ok(released)

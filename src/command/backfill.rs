@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, IsolationLevel};
 
 use super::{Output, check_known};
 use crate::database::Statements;
-use crate::event::{Action, Event, Form, Shown};
+use crate::event::{Action, End, Event, Form, Shown};
 use crate::queue::{self, Addressed};
 use crate::render::Renderer;
 use crate::settings::Settings;
@@ -54,26 +54,25 @@ pub async fn run(client: &mut Client, settings: &Settings, wanted: &Backfill, ou
     check_known(client, &[subscription]).await?;
     let key: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&subscription, &action.name(), &project];
     if wanted.restart && !wanted.dry_run {
-        client.execute(include_str!("../../sql/command/forget_backfill.sql"), &key).await?;
+        client.execute(include_str!("../../sql/ops/forget_backfill.sql"), &key).await?;
     }
     let none: i64 = 0;
     let count: &[&(dyn tokio_postgres::types::ToSql + Sync)] = &[&action.kind().name(), &subscription, &project];
     if wanted.dry_run {
         let total = client
-            .query_one(include_str!("../../sql/command/count_objects.sql"), &[count, &[&none]].concat())
+            .query_one(include_str!("../../sql/ops/count_objects.sql"), &[count, &[&none]].concat())
             .await?
             .get::<_, i64>("count");
         output.say(&format!("{total} objects would be announced."), &json!({ "objects": total, "dry_run": true }));
         return Ok(());
     }
-    let begun = client.query_one(include_str!("../../sql/command/begin_backfill.sql"), &key).await?;
+    let begun = client.query_one(include_str!("../../sql/ops/begin_backfill.sql"), &key).await?;
     let (id, mut after, mut announced): (i64, i64, i64) =
         (begun.get("id"), begun.get("after_id"), begun.get("announced"));
     if announced > 0 && !output.json {
         say!("Going on after {announced} objects that were announced before.");
     }
-    let left =
-        client.query_one(include_str!("../../sql/command/count_objects.sql"), &[count, &[&after]].concat()).await?;
+    let left = client.query_one(include_str!("../../sql/ops/count_objects.sql"), &[count, &[&after]].concat()).await?;
     let bar = output.progress(left.get::<_, i64>("count").unsigned_abs());
     let mut renderer = Renderer::default();
     let most = BATCH.min(i64::from(wanted.rate));
@@ -108,12 +107,13 @@ async fn announce(
     most: i64,
 ) -> Result<Option<(i64, i64)>> {
     let Backfill { subscription, action, project, .. } = *wanted;
-    let transaction = client.transaction().await?;
+    // What is listed is still there when it is read.
+    let transaction = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await?;
     let statements = Statements::default();
     let database = statements.on(&transaction);
     let rows = transaction
         .query(
-            include_str!("../../sql/command/objects.sql"),
+            include_str!("../../sql/ops/objects.sql"),
             &[&action.kind().name(), &subscription, &project, &after, &most, &false],
         )
         .await
@@ -125,15 +125,10 @@ async fn announce(
     let bodies = renderer
         .render(&database, &events.iter().map(|event| Shown { event, form: Form::default() }).collect::<Vec<_>>())
         .await?;
-    let addressed: Vec<Addressed> = events
-        .iter()
-        .zip(bodies)
-        .filter_map(|(event, body)| Some(Addressed::new(event, vec![subscription], Some(body?))))
-        .collect();
+    let addressed: Vec<Addressed> =
+        events.iter().zip(bodies).map(|(event, body)| Addressed::new(event, vec![subscription], Some(body))).collect();
     queue::store(&database, &addressed).await?;
-    transaction
-        .execute(include_str!("../../sql/command/advance_backfill.sql"), &[&backfill, &last, &announced])
-        .await?;
+    transaction.execute(include_str!("../../sql/ops/advance_backfill.sql"), &[&backfill, &last, &announced]).await?;
     transaction.commit().await?;
     Ok(last.map(|last| (last, announced)))
 }
@@ -147,6 +142,7 @@ fn events(action: Action, objects: &[(i64, i64)], batch_size: usize) -> Vec<Even
         organization: None,
         occurred_at: SystemTime::now(),
         transaction: 0,
+        end: End::None,
         changed: Vec::new(),
     };
     if !action.is_about_several() {

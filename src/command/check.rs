@@ -100,7 +100,7 @@ async fn look(settings: &Settings, findings: &mut Findings) -> Result<()> {
             findings.ok("label-studio", format!("its tables are in schema {schema}{}", newest_migration(client).await))
         }
     }
-    for (missing, consequence) in label_studio::not_understood(client).await? {
+    for (missing, consequence) in label_studio::unsupported_elements(client).await? {
         findings.warn("label-studio-version", format!("no {missing}: {consequence}"), "see docs/compatibility.md");
     }
     if !installation(client, findings).await? {
@@ -131,7 +131,7 @@ async fn rules(client: &Client, findings: &mut Findings) -> Result<()> {
 
 /// The youngest of Label Studio's migrations, if this role may see them.
 async fn newest_migration(client: &Client) -> String {
-    let row = client.query_opt(include_str!("../../sql/command/newest_migration.sql"), &[]).await;
+    let row = client.query_opt(include_str!("../../sql/ops/newest_migration.sql"), &[]).await;
     row.ok().flatten().map_or_else(String::new, |row| {
         format!(", its newest migration is {} of {}", row.get::<_, String>("name"), row.get::<_, String>("applied"))
     })
@@ -165,7 +165,7 @@ async fn installation(client: &mut Client, findings: &mut Findings) -> Result<bo
 }
 
 async fn privileges(client: &Client, findings: &mut Findings) -> Result<()> {
-    let row = client.query_one(include_str!("../../sql/command/run_privileges.sql"), &[]).await?;
+    let row = client.query_one(include_str!("../../sql/ops/run_privileges.sql"), &[]).await?;
     let (role, lacking): (String, Vec<String>) = (row.get("role"), row.get("lacking"));
     if !lacking.is_empty() {
         findings.fail(
@@ -224,7 +224,7 @@ async fn daemon(client: &Client, findings: &mut Findings) -> Result<()> {
         );
     }
     if number("capture_errors") > 0 {
-        let row = client.query_one(include_str!("../../sql/capture_errors.sql"), &[]).await?;
+        let row = client.query_one(include_str!("../../sql/plan/capture_errors.sql"), &[]).await?;
         let last: Option<String> = row.get("last");
         findings.fail(
             "capture",
@@ -240,7 +240,7 @@ async fn daemon(client: &Client, findings: &mut Findings) -> Result<()> {
         findings.fail(
             "set-aside",
             format!("{} changes could not be made into events", number("set_aside")),
-            "see lshookd.change_set_aside; when the cause is mended, select lshookd.plan_again()",
+            "see lshookd.change_set_aside; when the cause is fixed: select lshookd.requeue_set_aside()",
         );
     }
     if status["all_paused"] == true {
@@ -271,7 +271,7 @@ async fn daemon(client: &Client, findings: &mut Findings) -> Result<()> {
 }
 
 async fn hand_over(client: &Client, findings: &mut Findings) -> Result<()> {
-    let row = client.query_one(include_str!("../../sql/command/handed_back.sql"), &[]).await?;
+    let row = client.query_one(include_str!("../../sql/ops/handed_back.sql"), &[]).await?;
     let (handed_back, doubled): (Vec<i64>, Vec<i64>) = (row.get("handed_back"), row.get("doubled"));
     if !handed_back.is_empty() {
         findings.warn(

@@ -92,7 +92,7 @@ pub async fn list(client: &Client, filter: &Filter, limit: i64, output: Output) 
 pub async fn find(client: &Client, filter: &Filter, before: Option<i64>, limit: i64) -> Result<Vec<Value>> {
     rows(
         client,
-        include_str!("../../sql/command/deliveries.sql"),
+        include_str!("../../sql/ops/deliveries.sql"),
         &[
             &filter.subscription,
             &filter.action_name(),
@@ -113,7 +113,7 @@ pub async fn find(client: &Client, filter: &Filter, before: Option<i64>, limit: 
 /// # Errors
 /// When the database cannot be asked.
 pub async fn find_one(client: &Client, id: &str) -> Result<Option<Value>> {
-    let found = rows(client, include_str!("../../sql/command/delivery.sql"), &[&id]).await?;
+    let found = rows(client, include_str!("../../sql/ops/delivery.sql"), &[&id]).await?;
     Ok(found.into_iter().next().map(|mut delivery| {
         delivery["url"] = match delivery["url"].as_str() {
             Some(url) => json!(shown_url(url)),

@@ -70,7 +70,7 @@ pub async fn extend(client: &impl GenericClient, webhook: i64, actions: &[Action
         actions.iter().filter(|action| !action.is_label_studios()).map(|action| action.name()).collect();
     client
         .execute(
-            include_str!("../../sql/command/extend.sql"),
+            include_str!("../../sql/ops/extend.sql"),
             &[&webhook, &more, &extras.enrich_deletions, &extras.previous, &extras.cloudevents],
         )
         .await

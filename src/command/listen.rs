@@ -46,7 +46,7 @@ pub async fn run(client: &Client, settings: &Settings, wanted: &Listen, output: 
         outcome = print_events(client, settings, wanted, listener, output) => outcome,
         _ = tokio::signal::ctrl_c() => Ok(()),
     };
-    client.execute(include_str!("../../sql/command/stop_listening.sql"), &[&listener]).await?;
+    client.execute(include_str!("../../sql/ops/stop_listening.sql"), &[&listener]).await?;
     outcome
 }
 
@@ -58,11 +58,11 @@ async fn print_events(
     output: Output,
 ) -> Result<()> {
     let settings = Settings { egress: Egress::default(), ..settings.clone() };
-    let secret: String = client.query_one(include_str!("../../sql/command/new_secret.sql"), &[]).await?.get("secret");
+    let secret: String = client.query_one(include_str!("../../sql/ops/new_secret.sql"), &[]).await?.get("secret");
     if wanted.forward.is_some() && !output.json {
         eprintln!("Requests are signed by {secret}");
     }
-    let mut after: i64 = client.query_one(include_str!("../../sql/command/newest_event.sql"), &[]).await?.get("id");
+    let mut after: i64 = client.query_one("select coalesce(max(id), 0) as id from lshookd.event", &[]).await?.get("id");
     let mut left = wanted.count.unwrap_or(u64::MAX);
     let mut said_at = None;
     if !output.json {
@@ -70,12 +70,12 @@ async fn print_events(
     }
     while left > 0 {
         if said_at.is_none_or(|at: std::time::Instant| at.elapsed() > Duration::from_secs(20)) {
-            client.execute(include_str!("../../sql/command/listen_until.sql"), &[&listener]).await?;
+            client.execute(include_str!("../../sql/ops/listen_until.sql"), &[&listener]).await?;
             said_at = Some(std::time::Instant::now());
         }
         let action = wanted.action.map(Action::name);
         let rows = client
-            .query(include_str!("../../sql/command/events_after.sql"), &[&after, &wanted.project, &action])
+            .query(include_str!("../../sql/ops/events_after.sql"), &[&after, &wanted.project, &action])
             .await
             .context("reading lshookd.event")?;
         for row in &rows {

@@ -38,7 +38,7 @@ pub async fn resume(client: &Client, chosen: &Chosen, output: Output) -> Result<
 /// When the database refuses.
 pub async fn hold(client: &Client, ids: Option<&[i64]>) -> Result<()> {
     let held: Vec<Option<i64>> = ids.map_or_else(|| vec![None], |ids| ids.iter().copied().map(Some).collect());
-    client.execute(include_str!("../../sql/command/pause.sql"), &[&held]).await?;
+    client.execute(include_str!("../../sql/ops/pause.sql"), &[&held]).await?;
     Ok(())
 }
 
@@ -47,8 +47,8 @@ pub async fn hold(client: &Client, ids: Option<&[i64]>) -> Result<()> {
 /// # Errors
 /// When the database refuses.
 pub async fn let_go(client: &Client, ids: Option<&[i64]>) -> Result<()> {
-    client.execute(include_str!("../../sql/command/resume.sql"), &[&ids]).await?;
-    client.execute(include_str!("../../sql/command/go_on.sql"), &[&ids]).await?;
+    client.execute(include_str!("../../sql/ops/resume.sql"), &[&ids]).await?;
+    client.execute("select lshookd.wake_lanes($1::bigint[])", &[&ids]).await?;
     Ok(())
 }
 

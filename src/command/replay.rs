@@ -54,7 +54,7 @@ async fn batch(client: &Client, after: i64, ids: &[i64], filter: &Filter) -> Res
     let Filter { subscription, action: _, project, state, since, until } = filter;
     let rows = client
         .query(
-            include_str!("../../sql/command/to_replay.sql"),
+            include_str!("../../sql/ops/to_replay.sql"),
             &[&after, &ids, subscription, &filter.action_name(), project, state, since, until, &BATCH],
         )
         .await
@@ -67,6 +67,6 @@ async fn batch(client: &Client, after: i64, ids: &[i64], filter: &Filter) -> Res
 /// # Errors
 /// When the database refuses.
 pub async fn again(client: &Client, deliveries: &[i64]) -> Result<i64> {
-    let row = client.query_one(include_str!("../../sql/command/replay.sql"), &[&deliveries]).await?;
+    let row = client.query_one("select lshookd.replay($1::bigint[]) as replayed", &[&deliveries]).await?;
     Ok(row.get("replayed"))
 }

@@ -81,7 +81,7 @@ pub async fn run(client: &mut Client, wanted: &Rules, output: Output) -> Result<
 /// # Errors
 /// When the database cannot be asked.
 pub async fn in_use(client: &Client) -> Result<Vec<(Value, i64)>> {
-    let rows = client.query(include_str!("../../sql/command/rules.sql"), &[]).await?;
+    let rows = client.query(include_str!("../../sql/ops/rules.sql"), &[]).await?;
     Ok(rows.iter().map(|row| (row.get("rule"), row.get("held"))).collect())
 }
 
@@ -109,14 +109,14 @@ async fn apply(client: &mut Client, rules: &[Rule], output: Output) -> Result<()
     check_known(client, &webhooks).await?;
     let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
     let transaction = client.transaction().await?;
-    let dropped = transaction.query(include_str!("../../sql/command/drop_other_rules.sql"), &[&names]).await;
+    let dropped = transaction.query(include_str!("../../sql/ops/drop_other_rules.sql"), &[&names]).await;
     let dropped: Vec<String> = dropped.map_err(explain_write)?.iter().map(|row| row.get("name")).collect();
     for rule in rules {
         let every = rule.at_most_every.map(|every| every.as_secs_f64());
         let parameters = Value::Object(rule.parameters.clone());
         let put = transaction
             .execute(
-                include_str!("../../sql/command/put_rule.sql"),
+                include_str!("../../sql/ops/put_rule.sql"),
                 &[
                     &rule.name,
                     &rule.webhook,
@@ -152,7 +152,7 @@ async fn test(client: &Client, rules: &[Rule], limit: i64, event: Option<&Path>,
         let bodies: Vec<String> = match &own {
             Some(body) => vec![body.clone()],
             None => {
-                let query = include_str!("../../sql/command/recent_events.sql");
+                let query = include_str!("../../sql/ops/recent_events.sql");
                 let rows = client.query(query, &[&rule.actions, &limit]).await?;
                 rows.iter().map(|row| row.get("body")).collect()
             }

@@ -15,11 +15,11 @@ const COLUMNS: &[(&str, &str)] = &[("secret", "SECRET"), ("created_at", "CREATED
 /// When there is no such webhook, or the database refuses.
 pub async fn run(client: &Client, webhook: i64, rotate: bool, output: Output) -> Result<()> {
     check_known(client, &[webhook]).await?;
-    client.execute(include_str!("../../sql/ensure_secrets.sql"), &[&vec![webhook]]).await?;
+    client.execute(include_str!("../../sql/queue/ensure_secrets.sql"), &[&vec![webhook]]).await?;
     if rotate {
-        client.execute(include_str!("../../sql/command/rotate_secret.sql"), &[&webhook]).await?;
+        client.execute("select lshookd.rotate_secret($1::bigint) as secret", &[&webhook]).await?;
     }
-    let secrets: Vec<Value> = rows(client, include_str!("../../sql/command/secrets.sql"), &[&webhook]).await?;
+    let secrets: Vec<Value> = rows(client, include_str!("../../sql/ops/secrets.sql"), &[&webhook]).await?;
     output.table(&secrets, COLUMNS, "There is none.");
     Ok(())
 }

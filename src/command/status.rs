@@ -50,13 +50,13 @@ pub async fn run(client: &Client, watch: bool, output: Output) -> Result<()> {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn read(client: &Client) -> Result<Value> {
-    let mut status = rows(client, include_str!("../../sql/command/status.sql"), &[]).await?.swap_remove(0);
-    let daemons = client.query(include_str!("../../sql/command/daemons.sql"), &[]).await?;
+    let mut status = rows(client, include_str!("../../sql/ops/status.sql"), &[]).await?.swap_remove(0);
+    let daemons = client.query(include_str!("../../sql/ops/daemons.sql"), &[]).await?;
     let at_work: Vec<Value> = daemons
         .iter()
         .map(|row| {
             json!({
-                "role": role(row.get("role")),
+                "role": row.get::<_, String>("role"),
                 "pid": row.get::<_, Option<i32>>("pid"),
                 "address": row.get::<_, Option<String>>("address"),
                 "since": row.get::<_, Option<Timestamp>>("since").map(|since| since.to_string()),
@@ -65,15 +65,6 @@ pub async fn read(client: &Client) -> Result<Value> {
         .collect();
     status["at_work"] = Value::Array(at_work);
     Ok(status)
-}
-
-/// The name of the role behind an advisory lock.
-fn role(number: i32) -> &'static str {
-    match number {
-        2 => "planner",
-        3 => "deliverer",
-        _ => "retention",
-    }
 }
 
 /// `false` when nobody reads any more.

@@ -71,7 +71,7 @@ pub async fn subscribe(client: &mut Client, wanted: &Subscribe, output: Output) 
     let transaction = client.transaction().await?;
     let row = transaction
         .query_one(
-            include_str!("../../sql/command/subscribe.sql"),
+            include_str!("../../sql/ops/subscribe.sql"),
             &[
                 &organization,
                 &wanted.project,
@@ -85,7 +85,7 @@ pub async fn subscribe(client: &mut Client, wanted: &Subscribe, output: Output) 
         .await
         .map_err(explain_write)?;
     let id: i64 = row.get("id");
-    transaction.execute(include_str!("../../sql/ensure_secrets.sql"), &[&vec![id]]).await?;
+    transaction.execute(include_str!("../../sql/queue/ensure_secrets.sql"), &[&vec![id]]).await?;
     if !wanted.extras.are_none() || wanted.actions.iter().any(|action| !action.is_label_studios()) {
         extend(&transaction, id, &wanted.actions, &wanted.extras).await?;
     }
@@ -101,7 +101,7 @@ async fn organization(client: &Client, wanted: &Subscribe) -> Result<i64> {
     if let Some(organization) = wanted.organization {
         return Ok(organization);
     }
-    let rows = client.query(include_str!("../../sql/command/organization.sql"), &[&wanted.project]).await?;
+    let rows = client.query(include_str!("../../sql/ops/organization.sql"), &[&wanted.project]).await?;
     match (rows.as_slice(), wanted.project) {
         ([only], _) => Ok(only.get("id")),
         ([], Some(project)) => fail!(UnknownProject, "Label Studio has no project {project}"),
@@ -141,8 +141,7 @@ fn parse_headers(text: &str) -> Result<Map<String, Value>> {
 /// not be written.
 pub async fn unsubscribe(client: &mut Client, ids: &[i64], confirmed: bool, output: Output) -> Result<()> {
     check_known(client, ids).await?;
-    let pending: i64 =
-        client.query_one(include_str!("../../sql/command/pending_of.sql"), &[&ids]).await?.get("pending");
+    let pending: i64 = client.query_one(include_str!("../../sql/ops/pending_of.sql"), &[&ids]).await?.get("pending");
     if pending > 0 && !confirmed {
         fail!(
             WouldLose,
@@ -151,9 +150,9 @@ pub async fn unsubscribe(client: &mut Client, ids: &[i64], confirmed: bool, outp
         );
     }
     let transaction = client.transaction().await?;
-    transaction.query(include_str!("../../sql/command/unsubscribe.sql"), &[&ids]).await.map_err(explain_write)?;
+    transaction.query(include_str!("../../sql/ops/unsubscribe.sql"), &[&ids]).await.map_err(explain_write)?;
     retention::forget_webhooks(&transaction).await?;
-    transaction.execute(include_str!("../../sql/command/go_on.sql"), &[&ids]).await?;
+    transaction.execute("select lshookd.wake_lanes($1::bigint[])", &[&ids]).await?;
     transaction.commit().await?;
     output.say(
         &format!("Webhook {} is deleted; {pending} deliveries that waited are cancelled.", listed(ids)),

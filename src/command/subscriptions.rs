@@ -35,7 +35,7 @@ pub async fn run(client: &Client, output: Output) -> Result<()> {
 /// When the database cannot be asked.
 pub async fn list(client: &Client) -> Result<Vec<Value>> {
     let all: Option<&[i64]> = None;
-    let mut listed = rows(client, include_str!("../../sql/command/subscriptions.sql"), &[&all]).await?;
+    let mut listed = rows(client, include_str!("../../sql/ops/subscriptions.sql"), &[&all]).await?;
     for webhook in &mut listed {
         webhook["url"] = json!(shown_url(webhook["url"].as_str().unwrap_or_default()));
         webhook["scope"] = match (&webhook["project_id"], &webhook["project"]) {

@@ -26,8 +26,7 @@ pub async fn run(client: &Client, subscription: Option<i64>, output: Output) -> 
     let mut beginning = true;
     loop {
         let since = Timestamp::now() - LONGEST;
-        let attempts =
-            rows(client, include_str!("../../sql/command/attempts_since.sql"), &[&since, &subscription]).await?;
+        let attempts = rows(client, include_str!("../../sql/ops/attempts_since.sql"), &[&since, &subscription]).await?;
         let mut still = HashSet::new();
         for attempt in &attempts {
             let key =

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Output, check_known};
 use crate::database::Statements;
 use crate::deliver::{self, Answer, CloudEvent, Message};
-use crate::event::{Action, Event, Form, Shown};
+use crate::event::{Action, End, Event, Form, Shown};
 use crate::render::Renderer;
 use crate::settings::Settings;
 
@@ -49,15 +49,15 @@ pub async fn run(client: &Client, settings: &Settings, webhook: i64, action: Act
 /// When there is no such webhook, or the database cannot be asked.
 pub async fn send(client: &Client, settings: &Settings, webhook: i64, action: Action) -> Result<(Answer, usize)> {
     check_known(client, &[webhook]).await?;
-    client.execute(include_str!("../../sql/ensure_secrets.sql"), &[&vec![webhook]]).await?;
-    let row = client.query_one(include_str!("../../sql/command/webhook.sql"), &[&webhook]).await?;
+    client.execute(include_str!("../../sql/queue/ensure_secrets.sql"), &[&vec![webhook]]).await?;
+    let row = client.query_one(include_str!("../../sql/ops/webhook.sql"), &[&webhook]).await?;
     let body = match row.get("send_payload") {
         true => sample(client, webhook, action).await?,
         false => None,
     };
     // Without an object to show, the action's name alone is what there is to say.
     let body = body.unwrap_or_else(|| json!({ "action": action.name() }).to_string());
-    let secrets = client.query(include_str!("../../sql/command/secrets.sql"), &[&webhook]).await?;
+    let secrets = client.query(include_str!("../../sql/ops/secrets.sql"), &[&webhook]).await?;
     let id = Uuid::now_v7();
     let mut message = Message {
         url: row.get("url"),
@@ -81,7 +81,7 @@ async fn sample(client: &Client, webhook: i64, action: Action) -> Result<Option<
     let (any_project, after, one, newest_first): (Option<i64>, i64, i64, bool) = (None, 0, 1, true);
     let row = client
         .query_opt(
-            include_str!("../../sql/command/objects.sql"),
+            include_str!("../../sql/ops/objects.sql"),
             &[&action.kind().name(), &webhook, &any_project, &after, &one, &newest_first],
         )
         .await
@@ -96,11 +96,11 @@ async fn sample(client: &Client, webhook: i64, action: Action) -> Result<Option<
         organization: None,
         occurred_at: std::time::SystemTime::now(),
         transaction: 0,
+        end: End::None,
         changed: Vec::new(),
     };
     Ok(Renderer::default()
         .render(&Statements::default().on(client), &[Shown { event: &event, form: Form::default() }])
         .await?
-        .pop()
-        .flatten())
+        .pop())
 }

@@ -10,24 +10,24 @@ use tokio_postgres::types::WrongType;
 use tokio_postgres::{Client, GenericClient};
 use tokio_util::sync::CancellationToken;
 
-use crate::change;
+use crate::change::{self, Pending};
 use crate::completion;
 use crate::database::{Prepared, Session};
-use crate::event::{Event, Shown};
-use crate::gather::{self, Unit};
+use crate::event::{End, Event, Shown};
+use crate::gather::{self, Clients, Unit};
+use crate::heartbeat::{self, Heartbeat};
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::plan;
 use crate::queue::{self, Addressed, BodyTooLarge};
-use crate::render::{PORTION, Renderer};
+use crate::render::{PORTION, Renderer, Unrenderable, unknown_project};
 use crate::rule::{self, Passed, Rule, Rulebook};
 use crate::settings::Settings;
 use crate::subscription::{self, Notice, Subscriptions};
 
-const BEGIN: &str = include_str!("../../sql/begin.sql");
-const COMMIT: &str = include_str!("../../sql/commit.sql");
-const ROLLBACK: &str = include_str!("../../sql/rollback.sql");
-const IS_LISTENED_TO: &str = include_str!("../../sql/is_listened_to.sql");
+/// All that a transaction of the planner's reads is of one moment.
+const BEGIN: &str = "start transaction isolation level repeatable read";
+const HAS_TAPS: &str = include_str!("../../sql/plan/taps.sql");
 
 /// Most changes that are looked at together.
 const WINDOW: usize = 10_000;
@@ -40,6 +40,10 @@ const MOST_COLLISIONS: usize = 500;
 
 /// And this long after: the other one is done by then.
 const AFTER_COLLISION: Duration = Duration::from_millis(1);
+
+/// So often, and this long after, a transaction is tried again that failed in a way which may pass.
+const MOST_DOUBTS: usize = 3;
+const AFTER_DOUBT: Duration = Duration::from_secs(1);
 
 /// Pause between looks while backends are at work; as long as the last look took, if that is longer, so
 /// that planning never takes more than half of the time of a core from Label Studio.
@@ -58,6 +62,7 @@ const UPKEEP: Duration = Duration::from_secs(2);
 /// When the connection is lost, or a statement fails: nothing is lost, the changes are still there.
 pub async fn run(
     mut session: Session,
+    mut heartbeat: Heartbeat,
     settings: &Settings,
     metrics: &Metrics,
     stop: &CancellationToken,
@@ -65,7 +70,7 @@ pub async fn run(
 ) -> Result<()> {
     listen::start(&session).await?;
     session.keep_plans().await?;
-    session.client.batch_execute(include_str!("../../sql/short_transactions.sql")).await?;
+    session.client.batch_execute(include_str!("../../sql/pg/short_transactions.sql")).await?;
     let mut renderer = Renderer::default();
     let mut sleeper = listen::Sleeper::default();
     let mut errors_seen = 0;
@@ -73,6 +78,7 @@ pub async fn run(
     let mut worked = false;
     let mut held_until: Option<Instant> = None;
     let mut rulebook = Rulebook::default();
+    let mut clients = Clients::read(&session.statements.on(&session.client)).await?;
     while !stop.is_cancelled() {
         is_alive();
         let looked = Instant::now();
@@ -81,15 +87,17 @@ pub async fn run(
             held_until = let_held_through(&mut session).await?;
         }
         let database = session.statements.on(&session.client);
+        heartbeat.beat(&database).await?;
         if keeps_up {
             kept_up = Some(looked);
+            clients.review(&database).await?;
             if std::mem::take(&mut worked) {
                 database.discard_plans().await?;
             }
-            database.execute(include_str!("../../sql/forget_images.sql"), &[]).await?;
+            database.execute(include_str!("../../sql/plan/forget_rows.sql"), &[]).await?;
             errors_seen = report_capture_errors(&database, errors_seen).await?;
         }
-        let activity = gather::activity(&database, &settings.gather).await?;
+        let activity = gather::activity(&database, &mut clients, &settings.gather, WINDOW).await?;
         let waiting = activity.changes();
         let ready = gather::ready(&activity, &settings.gather, waiting >= WINDOW);
         if ready.is_empty() && waiting > 0 && !activity.urgent {
@@ -97,22 +105,33 @@ pub async fn run(
             continue;
         }
         // Read after the backends were looked at; see `gather::activity`.
-        let pending = change::pending(&database, WINDOW).await?;
-        if pending.is_empty() {
+        let Pending { changes, unreadable } = change::pending(&database, WINDOW).await?;
+        for (seq, reason) in &unreadable {
+            set_aside(&session.client, metrics, &[*seq], reason).await?;
+        }
+        if changes.is_empty() {
             let held = held_until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
-            listen::sleep(&mut session, &mut sleeper, settings.poll.min(held), stop).await?;
+            let longest = settings.poll.min(held).min(heartbeat::INTERVAL);
+            listen::sleep(&mut session, &mut sleeper, longest, stop).await?;
             continue;
         }
-        let units = gather::gather(pending, &activity, &ready, &settings.gather);
+        let units = gather::gather(changes, &activity, &ready, &settings.gather);
         if units.is_empty() {
             tokio::time::sleep(PULSE).await;
             continue;
         }
         worked = true;
+        for unit in &units {
+            metrics.gathered(unit.end);
+            if unit.end != End::Closed {
+                clients.planned(unit.connection());
+            }
+        }
         for batch in batches(units, settings) {
             if stop.is_cancelled() {
                 break;
             }
+            heartbeat.beat(&session.statements.on(&session.client)).await?;
             commit_or_set_aside(&mut session, (&mut renderer, &mut rulebook), batch, settings, metrics, &is_alive)
                 .await?;
         }
@@ -121,7 +140,7 @@ pub async fn run(
             tokio::time::sleep(took.min(LONGEST_PULSE)).await;
         }
     }
-    Ok(())
+    heartbeat.stop(&session.client).await
 }
 
 /// A unit with its events: the least that can be planned.
@@ -172,6 +191,7 @@ async fn commit_or_set_aside(
 ) -> Result<()> {
     let mut batches = VecDeque::from([batch]);
     let mut collisions = 0;
+    let mut doubts = 0;
     while let Some(mut batch) = batches.pop_front() {
         is_alive();
         let error = match commit(session, renderer, rulebook, &batch, settings).await {
@@ -181,19 +201,33 @@ async fn commit_or_set_aside(
             }
             Err(error) => error,
         };
+        if let Some(unrenderable) = error.downcast_ref::<Unrenderable>()
+            && set_aside_objects(&session.client, metrics, &batch, unrenderable).await?
+        {
+            // What is left of the changes is read again.
+            continue;
+        }
         if is_a_collision(&error) && collisions < MOST_COLLISIONS {
             collisions += 1;
             batches.push_front(batch);
             tokio::time::sleep(AFTER_COLLISION).await;
             continue;
         }
-        if !is_the_datas_fault(&session.client, &error) {
-            return Err(error);
+        match permanence(&session.client, &error) {
+            Permanence::Passing => return Err(error),
+            Permanence::Doubtful if doubts < MOST_DOUBTS => {
+                doubts += 1;
+                batches.push_front(batch);
+                tokio::time::sleep(AFTER_DOUBT).await;
+                continue;
+            }
+            Permanence::Doubtful | Permanence::Lasting => {}
         }
         match batch.as_mut_slice() {
             [planned] => match planned.cut() {
                 true => batches.push_front(batch),
-                false => set_aside(&session.client, planned, &error).await?,
+                false if set_aside_culprits(session, renderer, rulebook, planned, settings, metrics).await? => {}
+                false => set_aside(&session.client, metrics, &planned.seqs, &format!("{error:#}")).await?,
             },
             _ => batches.extend(batch.into_iter().map(|planned| vec![planned])),
         }
@@ -201,20 +235,80 @@ async fn commit_or_set_aside(
     Ok(())
 }
 
-/// Moves the changes of a unit out of the way, and says why.
-async fn set_aside(client: &Client, planned: &Planned, error: &anyhow::Error) -> Result<()> {
-    let reason = format!("{error:#}");
+/// Moves changes out of the way, and says why.
+async fn set_aside(client: &Client, metrics: &Metrics, seqs: &[i64], reason: &str) -> Result<()> {
     tracing::error!(
-        changes = planned.seqs.len(),
+        changes = seqs.len(),
         reason,
-        "changes could not be made into events and are set aside in lshookd.change_set_aside; when the cause is \
-         mended, select lshookd.plan_again()"
+        "changes could not be made into events and are set aside in lshookd.change_set_aside; when the cause is fixed: \
+         select lshookd.requeue_set_aside()"
     );
+    metrics.set_aside(seqs.len());
     client
-        .execute(include_str!("../../sql/set_aside.sql"), &[&planned.seqs, &reason])
+        .execute(include_str!("../../sql/plan/set_aside_changes.sql"), &[&seqs, &reason])
         .await
         .context("setting changes aside")?;
     Ok(())
+}
+
+/// Moves objects out of the way of the changes of a batch, and says why; `false` where none of the changes names them.
+async fn set_aside_objects(
+    client: &Client,
+    metrics: &Metrics,
+    batch: &[Planned],
+    unrenderable: &Unrenderable,
+) -> Result<bool> {
+    let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
+    let mut changes = 0;
+    for (kind, objects, reason) in unrenderable.objects() {
+        let relations = vec![kind.name().to_owned(), format!("watched_{}", kind.name())];
+        let query = "select lshookd.set_aside_objects($1::bigint[], $2::text[], $3::bigint[], $4::text) as changes";
+        let row = client.query_one(query, &[&seqs, &relations, &objects, &reason]).await;
+        let of_this_kind: i64 = row.context("setting objects aside")?.get("changes");
+        if of_this_kind > 0 {
+            tracing::error!(
+                changes = of_this_kind,
+                kind = kind.name(),
+                objects = objects.len(),
+                reason,
+                "objects cannot be shown in an event and are set aside in lshookd.change_set_aside; when the cause is \
+                 fixed: select lshookd.requeue_set_aside()"
+            );
+        }
+        changes += of_this_kind;
+    }
+    metrics.set_aside(usize::try_from(changes).unwrap_or_default());
+    Ok(changes > 0)
+}
+
+/// Of a unit that cannot be stored as a whole, sets those objects aside whose events cannot be stored by themselves;
+/// `false` where there is no such event.
+async fn set_aside_culprits(
+    session: &mut Session,
+    renderer: &mut Renderer,
+    rulebook: &mut Rulebook,
+    planned: &Planned,
+    settings: &Settings,
+    metrics: &Metrics,
+) -> Result<bool> {
+    if planned.events.len() < 2 {
+        return Ok(false);
+    }
+    let mut culprits = Unrenderable::default();
+    for event in &planned.events {
+        let alone = [Planned { seqs: Vec::new(), events: vec![event.clone()] }];
+        let client = &session.client;
+        let tried = store(&session.statements.on(client), renderer, rulebook, &alone, settings).await;
+        client.batch_execute("rollback").await.context("rolling back a trial")?;
+        if let Err(error) = tried {
+            match permanence(client, &error) {
+                Permanence::Passing => return Err(error),
+                Permanence::Doubtful | Permanence::Lasting => culprits.add_all(event, || format!("{error:#}")),
+            }
+        }
+    }
+    let seqs = [Planned { seqs: planned.seqs.clone(), events: Vec::new() }];
+    set_aside_objects(&session.client, metrics, &seqs, &culprits).await
 }
 
 /// Whether a lane that the transaction wakes was put to sleep, or given a pause, since it began; or a table
@@ -225,20 +319,52 @@ fn is_a_collision(error: &anyhow::Error) -> bool {
     code.is_some_and(|code| [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::LOCK_NOT_AVAILABLE].contains(code))
 }
 
-/// Whether it fails with these changes for ever: a value that cannot be read or is too large,
-/// and not a server that refuses now (Appendix A of PostgreSQL's documentation: classes 22, 54 and
-/// XX, the last of which is how it speaks of a value beyond a gigabyte).
-fn is_the_datas_fault(client: &Client, error: &anyhow::Error) -> bool {
-    if error.is::<BodyTooLarge>() {
-        return true;
+/// Whether an error comes again with the same changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Permanence {
+    /// The server refuses now, or the connection is lost: the changes wait.
+    Passing,
+    /// It may be either: one tries again, and then takes it for lasting.
+    Doubtful,
+    /// A value that cannot be read or is too large: the changes are set aside.
+    Lasting,
+}
+
+/// Whether it fails with these changes for ever, by PostgreSQL's codes (Appendix A of its documentation).
+fn permanence(client: &Client, error: &anyhow::Error) -> Permanence {
+    if error.is::<BodyTooLarge>() || error.is::<Unrenderable>() {
+        return Permanence::Lasting;
     }
     let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()) else {
-        return error.chain().any(|cause| cause.is::<serde_json::Error>());
+        return match error.chain().any(|cause| cause.is::<serde_json::Error>()) {
+            true => Permanence::Lasting,
+            false => Permanence::Passing,
+        };
     };
     match error.code() {
-        Some(code) => ["22", "54", "XX"].iter().any(|class| code.code().starts_with(class)),
+        Some(code) => permanence_of(code.code()),
         // A value that this program cannot read; anything else is the connection's end.
-        None => !client.is_closed() && std::error::Error::source(error).is_some_and(|cause| cause.is::<WrongType>()),
+        None if !client.is_closed()
+            && std::error::Error::source(error).is_some_and(|cause| cause.is::<WrongType>()) =>
+        {
+            Permanence::Lasting
+        }
+        None => Permanence::Passing,
+    }
+}
+
+fn permanence_of(code: &str) -> Permanence {
+    match code {
+        // Data exceptions; a row that breaks a rule of our own tables.
+        _ if code.starts_with("22") || code.starts_with("23") => Permanence::Lasting,
+        // A limit of the program: a value beyond a gigabyte, or the queue of notifications, which is full.
+        "54000" => Permanence::Doubtful,
+        // Too many columns, too complex, too many arguments: statements are what they are.
+        "54001" | "54011" | "54023" => Permanence::Passing,
+        // Internal errors: how PostgreSQL speaks of a value beyond a gigabyte, of what was dropped meanwhile, and of
+        // pages that it cannot read.
+        "XX000" | "XX001" | "XX002" => Permanence::Doubtful,
+        _ => Permanence::Passing,
     }
 }
 
@@ -255,13 +381,13 @@ async fn commit(
     let client = &session.client;
     match store(&session.statements.on(client), renderer, rulebook, batch, settings).await {
         Ok(stored) => {
-            client.batch_execute(COMMIT).await.context("committing the planner's transaction")?;
+            client.batch_execute("commit").await.context("committing the planner's transaction")?;
             tracing::debug!(changes = stored.0, events = stored.1, "planned");
             Ok(stored)
         }
         Err(error) => {
             // Where this fails the connection is lost, and the transaction with it.
-            let _ = client.batch_execute(ROLLBACK).await;
+            let _ = client.batch_execute("rollback").await;
             Err(error)
         }
     }
@@ -277,15 +403,20 @@ async fn store(
 ) -> Result<(usize, usize)> {
     let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
     let events: Vec<&Event> = batch.iter().flat_map(|planned| &planned.events).collect();
-    database.prepare(&[change::CONSUME, subscription::READ, IS_LISTENED_TO]).await?;
+    database.prepare(&[change::CONSUME, subscription::READ, HAS_TAPS]).await?;
     // Sent together, which is a way to PostgreSQL and back less.
     let ((), (), subscriptions, heard) = try_join!(
         biased;
         async { database.client().batch_execute(BEGIN).await.context("beginning the planner's transaction") },
         change::consume(database, &seqs),
         Subscriptions::read(database, &events, settings.organization_webhooks),
-        is_listened_to(database),
+        has_taps(database),
     )?;
+    let mut unrenderable = Unrenderable::default();
+    for event in events.iter().filter(|event| subscriptions.is_unknown(event.project)) {
+        unrenderable.add_all(event, || unknown_project(event.project));
+    }
+    unrenderable.check()?;
     let completions = completion::announced(database, &subscriptions, &events).await?;
     let events = completion::in_place(events, &completions);
     let notices: Vec<Notice<'_>> = events.iter().flat_map(|event| subscriptions.notices(event, heard)).collect();
@@ -309,11 +440,7 @@ async fn store(
         let mut bodies = rendering.bodies(&shown).await?.into_iter();
         let mut ready = Vec::new();
         for Notice { shown: Shown { event, .. }, recipients, with_payload, rules } in portion {
-            let body = if *with_payload { bodies.next().flatten() } else { None };
-            if *with_payload && body.is_none() {
-                tracing::debug!(action = %event.action, project = event.project, objects = ?event.objects, "gone before it could be announced");
-                continue;
-            }
+            let body = if *with_payload { bodies.next() } else { None };
             ready.extend(address(database, rulebook, rules, event, recipients, body).await?);
         }
         stored += ready.len();
@@ -376,16 +503,16 @@ fn portions<'a, 'b>(notices: &'b [Notice<'a>]) -> impl Iterator<Item = &'b [Noti
     })
 }
 
-/// Whether somebody wants to see events that nobody subscribes to.
-async fn is_listened_to(client: &Prepared<'_, impl GenericClient>) -> Result<bool> {
-    let row = client.query_one(IS_LISTENED_TO, &[]).await;
-    Ok(row.context("reading lshookd.listener")?.get("listened_to"))
+/// Whether somebody wants to see events that no webhook wants.
+async fn has_taps(client: &Prepared<'_, impl GenericClient>) -> Result<bool> {
+    let row = client.query_one(HAS_TAPS, &[]).await;
+    Ok(row.context("reading lshookd.tap")?.get("has_taps"))
 }
 
 /// Says once of every error inside capture that it happened. Returns how many there are.
 async fn report_capture_errors(client: &Prepared<'_, Client>, seen: i64) -> Result<i64> {
     let row = client
-        .query_one(include_str!("../../sql/capture_errors.sql"), &[])
+        .query_one(include_str!("../../sql/plan/capture_errors.sql"), &[])
         .await
         .context("reading lshookd.capture_error")?;
     let count: i64 = row.get("count");
@@ -397,4 +524,35 @@ async fn report_capture_errors(client: &Prepared<'_, Client>, seen: i64) -> Resu
         );
     }
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_data_are_told_from_those_of_the_server() {
+        for (code, permanence) in [
+            ("22003", Permanence::Lasting),  // numeric value out of range
+            ("22P05", Permanence::Lasting),  // untranslatable character
+            ("23514", Permanence::Lasting),  // check violation
+            ("54000", Permanence::Doubtful), // program limit exceeded: too many notifications in the NOTIFY queue
+            ("XX000", Permanence::Doubtful), // invalid memory alloc request size
+            ("XX001", Permanence::Doubtful), // invalid page in block
+            ("42501", Permanence::Passing),  // row-level security would hide rows; no privilege
+            ("42P01", Permanence::Passing),  // a table is renamed for the time being
+            ("40001", Permanence::Passing),  // serialization failure
+            ("53100", Permanence::Passing),  // disk full
+            ("53200", Permanence::Passing),  // out of memory
+            ("55P03", Permanence::Passing),  // lock not available
+            ("57014", Permanence::Passing),  // query canceled
+            ("57P01", Permanence::Passing),  // admin shutdown
+            ("25006", Permanence::Passing),  // read-only transaction
+            ("25P03", Permanence::Passing),  // idle in transaction
+            ("08006", Permanence::Passing),  // connection failure
+            ("0A000", Permanence::Passing),  // feature not supported
+        ] {
+            assert_eq!(permanence_of(code), permanence, "{code}");
+        }
+    }
 }

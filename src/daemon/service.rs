@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use super::Role;
+use crate::heartbeat::Role;
 
 /// The service manager.
 pub struct Service {

@@ -44,12 +44,12 @@ impl<C: GenericClient> Prepared<'_, C> {
         Ok(())
     }
 
-    /// Plans for the queues as they are from now on (`sql/steady_plans.sql`).
+    /// Plans for the queues as they are from now on (`sql/pg/steady_plans.sql`).
     ///
     /// # Errors
     /// When the connection is lost.
     pub async fn discard_plans(&self) -> Result<(), Error> {
-        self.client.batch_execute(include_str!("../../sql/discard_plans.sql")).await
+        self.client.batch_execute("discard plans").await
     }
 
     async fn statement(&self, sql: &'static str) -> Result<Statement, Error> {

@@ -151,7 +151,7 @@ impl Lane {
     async fn fetch(self, shared: &Shared, after: i64) -> Result<Waiting> {
         let rows = shared
             .database()
-            .query(include_str!("../../sql/lane_deliveries.sql"), &[&self.webhook, &self.project, &after])
+            .query(include_str!("../../sql/deliver/lane_deliveries.sql"), &[&self.webhook, &self.project, &after])
             .await
             .context("reading lshookd.delivery")?;
         let standing = match rows.first().map(|row| row.get::<_, Option<bool>>("is_served")) {
@@ -168,7 +168,7 @@ impl Lane {
         let pause = shared.hold.as_secs_f64();
         shared
             .database()
-            .execute(include_str!("../../sql/hold_lane.sql"), &[&self.webhook, &self.project, &pause])
+            .execute(include_str!("../../sql/deliver/hold_lane.sql"), &[&self.webhook, &self.project, &pause])
             .await?;
         Ok(())
     }
@@ -177,7 +177,7 @@ impl Lane {
     async fn cancel(self, shared: &Shared) -> Result<()> {
         let cancelled = shared
             .database()
-            .execute(include_str!("../../sql/cancel_lane.sql"), &[&self.webhook, &self.project])
+            .execute(include_str!("../../sql/deliver/cancel_lane.sql"), &[&self.webhook, &self.project])
             .await?;
         tracing::info!(
             webhook = self.webhook,
@@ -225,7 +225,7 @@ impl Delivery {
     /// Waits until there is room for its body among the large ones, and fetches it.
     async fn fetch_body<'a>(&mut self, shared: &'a Shared, kilobytes: u32) -> Result<SemaphorePermit<'a>> {
         let room = shared.large_bodies.acquire_many(kilobytes.min(LARGE_BODIES)).await?;
-        let query = include_str!("../../sql/event_body.sql");
+        let query = "select body from lshookd.event where id = $1::bigint";
         let row = shared.database().query_one(query, &[&self.event]).await.context("reading lshookd.event")?;
         self.message.set_body(Bytes::copy_from_slice(row.get::<_, &str>("body").as_bytes()));
         Ok(room)

@@ -143,7 +143,7 @@ async fn write(client: &Prepared<'_, Client>, attempts: &[Attempt]) -> Result<()
     let pauses: Vec<Option<f64>> = attempts.iter().map(|attempt| attempt.verdict.pause()).collect();
     client
         .execute(
-            include_str!("../../sql/record_attempts.sql"),
+            include_str!("../../sql/deliver/record_attempts.sql"),
             &[&deliveries, &numbers, &starts, &durations, &statuses, &errors, &heads, &states, &pauses],
         )
         .await
@@ -154,7 +154,7 @@ async fn write(client: &Prepared<'_, Client>, attempts: &[Attempt]) -> Result<()
 async fn close(client: &Prepared<'_, Client>, lanes: Vec<(Lane, oneshot::Sender<bool>)>) -> Result<()> {
     let webhooks: Vec<i64> = lanes.iter().map(|(lane, _)| lane.webhook).collect();
     let projects: Vec<i64> = lanes.iter().map(|(lane, _)| lane.project).collect();
-    let rows = client.query(include_str!("../../sql/close_lanes.sql"), &[&webhooks, &projects]).await;
+    let rows = client.query(include_str!("../../sql/deliver/close_lanes.sql"), &[&webhooks, &projects]).await;
     let rows = rows.context("writing lshookd.lane")?;
     let closed: HashMap<i64, bool> = rows.iter().map(|row| (row.get("place"), row.get("closed"))).collect();
     for ((_, asked), place) in lanes.into_iter().zip(1..) {

@@ -1,26 +1,29 @@
-//! Ready: when a backend has done what it was about, so that its changes can be planned.
+//! When the changes of a connection can be planned: when it has done what it was about.
 //!
-//! Label Studio closes its connection when a request is done, and that is the surest sign.
-//! Where connections live on (a pooler, a worker, somebody's psql) it is a pause; and where a
-//! connection is so busy that there is none, the age of its changes.
+//! | the connection | is done when it |
+//! | --- | --- |
+//! | is closed | – |
+//! | is expected to close ([`Habit`]) | has been idle for six times `limit`; `limit` where it is only presumed |
+//! | lives on | has been idle for `settle`, or has been quiet for a while and only runs short statements |
+//!
+//! And however busy it is, when its changes are older than a limit: `import_limit` where it is expected to close or
+//! moves tasks, `limit` otherwise.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::activity::{Activity, State, Writer};
-use crate::change::Backend;
+use super::activity::{Activity, State, Storage, Writer};
+use super::client::Habit;
+use crate::change::Connection;
+use crate::event::End;
 use crate::settings::GatherLimits;
 
-/// The connection of a request is expected to close: a pause must be as many times longer to
-/// count, for Label Studio may compute between two statements, and under load for long.
-const REQUEST: u32 = 20;
+/// A request may wait for a slow storage, or compute, for so many times the limit before it goes on.
+const REQUEST: u32 = 6;
 
-/// And longer by as much for each object: it computes something about each.
-const EACH_OBJECT: Duration = Duration::from_millis(1);
-
-/// A request that moved tasks may change nothing that is captured for as many times the limit:
-/// Label Studio may be deleting what belonged to thousands, on a machine with much else to do.
-const REQUEST_LIMIT: u32 = 6;
+/// On a connection that is shared and never rests, an action is over when nothing was captured for so many times
+/// `settle`.
+const QUIET: u32 = 6;
 
 /// A statement that has been running for so long is part of something large; a connection
 /// that is shared runs many short ones.
@@ -29,46 +32,76 @@ const LONG_STATEMENT: Duration = Duration::from_secs(1);
 /// What is so far in the future was before PostgreSQL's clock was set back, nobody knows how long.
 const CLOCK_SET_BACK: Duration = Duration::from_secs(10);
 
-/// The backends that are done, or whose changes cannot wait; all of them where they are `crowded`.
-pub fn backends(activity: &Activity, limits: &GatherLimits, crowded: bool) -> HashSet<Backend> {
-    let is_ready = |writer: &Writer| {
-        let since = |moment| match activity.now.duration_since(moment) {
-            Ok(since) => since,
-            Err(ahead) if ahead.duration() < CLOCK_SET_BACK => Duration::ZERO,
-            Err(_) => Duration::MAX,
-        };
-        let (oldest, newest) = (since(writer.waiting.oldest), since(writer.waiting.newest));
-        settled(writer, newest, limits) || overdue(writer, oldest, newest, limits)
-    };
-    let ready = activity.writers.iter().filter(|(_, writer)| crowded || is_ready(writer));
-    ready.map(|(backend, _)| *backend).collect()
+/// How long a change waits for another connection, which changed the same object before and is not done.
+pub fn order_limit(limits: &GatherLimits) -> Duration {
+    limits.limit * REQUEST
 }
 
-fn settled(writer: &Writer, newest: Duration, limits: &GatherLimits) -> bool {
-    let patience = match writer.request {
-        false => limits.settle,
-        true => limits.settle * REQUEST + EACH_OBJECT * u32::try_from(writer.waiting.objects).unwrap_or(u32::MAX),
+/// The connections that are done, or whose changes cannot wait. Where more wait than can be looked at (`crowded`) and
+/// none is done, all of them.
+pub fn connections(activity: &Activity, limits: &GatherLimits, crowded: bool) -> HashMap<Connection, End> {
+    let ready: HashMap<Connection, End> = activity
+        .writers
+        .iter()
+        .filter_map(|(connection, writer)| Some((*connection, end(activity, writer, limits)?)))
+        .collect();
+    match crowded && ready.is_empty() {
+        true => activity.writers.keys().map(|connection| (*connection, End::Limit)).collect(),
+        false => ready,
+    }
+}
+
+/// How long ago a change was captured.
+pub fn age(activity: &Activity, moment: std::time::SystemTime) -> Duration {
+    match activity.now.duration_since(moment) {
+        Ok(since) => since,
+        Err(ahead) if ahead.duration() < CLOCK_SET_BACK => Duration::ZERO,
+        Err(_) => Duration::MAX,
+    }
+}
+
+fn end(activity: &Activity, writer: &Writer, limits: &GatherLimits) -> Option<End> {
+    let (oldest, newest) = (age(activity, writer.waiting.oldest), age(activity, writer.waiting.newest));
+    if writer.state == State::Gone {
+        return Some(End::Closed);
+    }
+    let limit = match writer.habit {
+        Habit::Closes | Habit::ClosesLate => limits.import_limit,
+        _ if writer.waiting.moves_tasks => limits.import_limit,
+        Habit::MayClose | Habit::LivesOn => limits.limit,
+    };
+    if oldest >= limit {
+        return Some(End::Limit);
+    }
+    // Its connection is at it, whatever it does between two tasks.
+    if writer.storage == Storage::Synchronizing {
+        return None;
+    }
+    let enough = match writer.habit {
+        Habit::Closes => limits.limit * REQUEST,
+        Habit::ClosesLate | Habit::MayClose => limits.limit,
+        Habit::LivesOn => limits.settle,
     };
     match writer.state {
-        State::Gone => true,
-        _ if writer.storage == Some(true) => false,
-        State::Busy(_) => false,
-        State::Idle(idle) => idle >= patience.min(quiet(writer, limits)),
-        State::Hidden => newest >= limits.settle,
+        State::Idle(idle) if idle >= enough => Some(End::Idle),
+        State::Hidden if newest >= limits.settle => Some(End::Idle),
+        State::Idle(_) | State::Busy(_) if newest >= quiet(writer, limits)? => Some(End::Limit),
+        _ => None,
     }
 }
 
-fn overdue(writer: &Writer, oldest: Duration, newest: Duration, limits: &GatherLimits) -> bool {
-    if !writer.waiting.moves_tasks {
-        return oldest >= limits.limit;
+/// For how long nothing may be captured of a connection that is never idle; `None` where one waits for more.
+fn quiet(writer: &Writer, limits: &GatherLimits) -> Option<Duration> {
+    let running = match writer.state {
+        State::Busy(running) => running,
+        _ => Duration::ZERO,
+    };
+    match writer.habit {
+        Habit::Closes | Habit::ClosesLate => None,
+        Habit::MayClose => (running < LONG_STATEMENT).then_some(limits.limit * REQUEST),
+        Habit::LivesOn if writer.waiting.moves_tasks => (running < LONG_STATEMENT).then_some(limits.limit),
+        Habit::LivesOn => (running < limits.settle).then_some(limits.settle * QUIET),
     }
-    let at_work = writer.storage == Some(true) || matches!(writer.state, State::Busy(time) if time >= LONG_STATEMENT);
-    oldest >= limits.import_limit || (newest >= quiet(writer, limits) && !at_work)
-}
-
-/// How long nothing may happen to tasks that come or go until they are planned all the same.
-fn quiet(writer: &Writer, limits: &GatherLimits) -> Duration {
-    if writer.request { limits.limit * REQUEST_LIMIT } else { limits.limit }
 }
 
 #[cfg(test)]
@@ -77,19 +110,20 @@ mod tests {
     use crate::change::{Change, Operation, Relation};
     use crate::gather::tests::{LIMITS, change, look, waiting};
 
+    use Habit::{Closes, LivesOn, MayClose};
     use Operation::{Delete, Insert, Update};
     use Relation::{Annotation, Task};
     use State::{Busy, Gone, Hidden, Idle};
 
-    /// Whether the changes of backend 7 are ready at `now`, in milliseconds.
-    fn ready(changes: &[Change], now: u64, writer: Writer) -> bool {
+    /// How the action of connection 7 ended at `now`, in milliseconds, if it did.
+    fn ended(changes: &[Change], now: u64, writer: Writer) -> Option<End> {
         let mut activity = look(now, changes, &[]);
         activity.writers.insert(7, Writer { waiting: waiting(changes), ..writer });
-        backends(&activity, &LIMITS, false).contains(&7)
+        connections(&activity, &LIMITS, false).get(&7).copied()
     }
 
-    fn old(state: State) -> Writer {
-        Writer { state, request: false, storage: None, waiting: waiting(&[change(1, 1, 7, Task, Insert, &[1])]) }
+    fn writer(habit: Habit, state: State) -> Writer {
+        Writer { state, habit, storage: Storage::None, waiting: waiting(&[change(1, 1, 7, Task, Insert, &[1])]) }
     }
 
     fn milliseconds(number: u64) -> Duration {
@@ -98,60 +132,84 @@ mod tests {
 
     #[test]
     fn a_connection_that_is_closed_is_done() {
-        assert!(ready(&[change(1, 1, 7, Task, Insert, &[1])], 1, old(Gone)));
-    }
-
-    #[test]
-    fn an_idle_connection_is_done_after_the_settle_time() {
         let changes = [change(1, 1, 7, Task, Insert, &[1])];
-        assert!(!ready(&changes, 60, old(Idle(milliseconds(49)))));
-        assert!(ready(&changes, 60, old(Idle(milliseconds(50)))));
-        assert!(ready(&changes, 60, old(Hidden)));
+        assert_eq!(ended(&changes, 1, writer(Closes, Gone)), Some(End::Closed));
     }
 
     #[test]
-    fn the_connection_of_a_request_is_given_more_time_to_close() {
-        let request = |state| Writer { request: true, ..old(state) };
+    fn an_idle_connection_that_lives_on_is_done_after_the_settle_time() {
+        let changes = [change(1, 1, 7, Task, Insert, &[1])];
+        assert_eq!(ended(&changes, 60, writer(LivesOn, Idle(milliseconds(49)))), None);
+        assert_eq!(ended(&changes, 60, writer(LivesOn, Idle(milliseconds(50)))), Some(End::Idle));
+        assert_eq!(ended(&changes, 60, writer(LivesOn, Hidden)), Some(End::Idle));
+    }
+
+    #[test]
+    fn a_connection_that_will_be_closed_is_waited_for() {
         let changes = [change(1, 1, 7, Annotation, Insert, &[1])];
-        assert!(!ready(&changes, 1000, request(Idle(milliseconds(1000)))));
-        assert!(ready(&changes, 1000, request(Idle(milliseconds(1001)))));
-        let many: Vec<i64> = (0..2000).collect();
-        assert!(!ready(&[change(1, 1, 7, Task, Delete, &many)], 3000, request(Idle(milliseconds(2999)))));
-        assert!(ready(&[change(1, 1, 7, Task, Delete, &many)], 3000, request(Idle(milliseconds(3000)))));
+        // A storage that answers after ten seconds, a request of a minute.
+        assert_eq!(ended(&changes, 10_000, writer(Closes, Idle(milliseconds(9_900)))), None);
+        assert_eq!(ended(&changes, 60_000, writer(Closes, Busy(milliseconds(1)))), None);
+        assert_eq!(ended(&changes, 31_000, writer(Closes, Idle(milliseconds(30_000)))), Some(End::Idle));
+        assert_eq!(ended(&changes, 300_001, writer(Closes, Busy(milliseconds(1)))), Some(End::Limit));
     }
 
     #[test]
-    fn a_busy_connection_is_planned_when_its_changes_are_old() {
+    fn one_that_may_be_closed_is_waited_for_a_while() {
+        let changes = [change(1, 1, 7, Annotation, Insert, &[1])];
+        assert_eq!(ended(&changes, 4_000, writer(MayClose, Idle(milliseconds(3_900)))), None);
+        assert_eq!(ended(&changes, 5_001, writer(MayClose, Idle(milliseconds(4_900)))), Some(End::Limit));
+    }
+
+    #[test]
+    fn a_shared_connection_that_never_rests_holds_nothing_up() {
         let changes = [change(1, 1, 7, Annotation, Update, &[1])];
-        assert!(!ready(&changes, 5000, old(Busy(milliseconds(1)))));
-        assert!(ready(&changes, 5001, old(Busy(milliseconds(1)))));
+        assert_eq!(ended(&changes, 300, writer(LivesOn, Busy(milliseconds(1)))), None);
+        assert_eq!(ended(&changes, 301, writer(LivesOn, Busy(milliseconds(1)))), Some(End::Limit));
+        assert_eq!(ended(&changes, 301, writer(LivesOn, Idle(milliseconds(10)))), Some(End::Limit));
+        // A statement that lasts may be of the same action.
+        assert_eq!(ended(&changes, 301, writer(LivesOn, Busy(milliseconds(60)))), None);
+        assert_eq!(ended(&changes, 5_001, writer(LivesOn, Busy(milliseconds(60)))), Some(End::Limit));
+    }
+
+    #[test]
+    fn annotations_alone_are_no_import() {
+        let several = [change(1, 1, 7, Annotation, Insert, &[1]), change(5_000, 2, 7, Annotation, Insert, &[2])];
+        assert_eq!(ended(&several, 5_001, writer(LivesOn, Busy(milliseconds(1)))), Some(End::Limit));
     }
 
     #[test]
     fn tasks_that_come_and_go_are_planned_when_nothing_more_happens_to_them() {
         let import = [change(1, 1, 7, Task, Insert, &[1]), change(4000, 1, 7, Annotation, Insert, &[1])];
-        assert!(!ready(&import, 8999, old(Busy(milliseconds(1)))));
-        assert!(ready(&import, 9000, old(Busy(milliseconds(1)))));
+        assert_eq!(ended(&import, 8999, writer(LivesOn, Busy(milliseconds(1)))), None);
+        assert_eq!(ended(&import, 9000, writer(LivesOn, Busy(milliseconds(1)))), Some(End::Limit));
         // Its counters are being brought up to date.
-        assert!(!ready(&import, 9000, old(Busy(milliseconds(1000)))));
-        assert!(ready(&import, 300_001, old(Busy(milliseconds(1000)))));
-    }
-
-    #[test]
-    fn a_request_that_moved_tasks_is_given_time_to_finish() {
-        let request = |state| Writer { request: true, ..old(state) };
+        assert_eq!(ended(&import, 9000, writer(LivesOn, Busy(milliseconds(1000)))), None);
+        assert_eq!(ended(&import, 300_001, writer(LivesOn, Busy(milliseconds(1000)))), Some(End::Limit));
         let deletion = [change(1, 1, 7, Task, Delete, &[1])];
-        assert!(!ready(&deletion, 30_000, request(Busy(milliseconds(1)))));
-        assert!(ready(&deletion, 30_001, request(Busy(milliseconds(1)))));
+        assert_eq!(ended(&deletion, 30_000, writer(MayClose, Busy(milliseconds(1)))), None);
+        assert_eq!(ended(&deletion, 30_001, writer(MayClose, Busy(milliseconds(1)))), Some(End::Limit));
     }
 
     #[test]
     fn a_synchronization_is_planned_when_it_is_over() {
-        let syncing = |in_progress| Writer { storage: Some(in_progress), ..old(Idle(milliseconds(2000))) };
+        let syncing = |habit, storage| Writer { storage, ..writer(habit, Idle(milliseconds(2000))) };
         let changes = [change(1, 1, 7, Task, Insert, &[1]), change(2, 2, 7, Task, Insert, &[2])];
-        assert!(!ready(&changes, 9000, syncing(true)));
-        assert!(ready(&changes, 9000, syncing(false)));
-        assert!(ready(&changes, 300_001, syncing(true)));
-        assert!(ready(&changes, 9000, Writer { state: Gone, ..syncing(true) }));
+        assert_eq!(ended(&changes, 9000, syncing(LivesOn, Storage::Synchronizing)), None);
+        assert_eq!(ended(&changes, 9000, syncing(LivesOn, Storage::Ended)), Some(End::Idle));
+        // It counts as failed and goes on: its connection decides.
+        assert_eq!(ended(&changes, 9000, syncing(Closes, Storage::Ended)), None);
+        assert_eq!(ended(&changes, 300_001, syncing(LivesOn, Storage::Synchronizing)), Some(End::Limit));
+        let gone = Writer { state: Gone, ..syncing(LivesOn, Storage::Synchronizing) };
+        assert_eq!(ended(&changes, 9000, gone), Some(End::Closed));
+    }
+
+    #[test]
+    fn what_is_not_done_waits_even_where_much_else_does() {
+        let changes = [change(1, 1, 7, Annotation, Insert, &[1]), change(2, 2, 8, Annotation, Insert, &[2])];
+        let mut activity = look(3, &changes, &[(7, Gone), (8, Busy(Duration::ZERO))]);
+        assert_eq!(connections(&activity, &LIMITS, true), [(7, End::Closed)].into());
+        activity.writers.remove(&7);
+        assert_eq!(connections(&activity, &LIMITS, true), [(8, End::Limit)].into());
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::Net;
 use super::merge::Events;
 use crate::change::{Change, Operation, Relation};
-use crate::event::{Action, Event, Kind};
+use crate::event::{Action, End, Event, Kind};
 use crate::gather::Transaction;
 
 /// What one transaction did to one row.
@@ -28,12 +28,12 @@ struct Sight<'a> {
 }
 
 /// Adds the events of a transaction. `comes_along` tells of a deletion whether a greater one explains it,
-/// `organizations` where users were put whose rows name none.
+/// `organizations` where users were put whose rows name none, `end` how the end of the action was known.
 pub fn announce(
     transaction: &Transaction,
     net: &Net,
     comes_along: impl Fn(&Change, Option<i64>) -> bool,
-    organizations: &HashMap<i64, i64>,
+    (organizations, end): (&HashMap<i64, i64>, End),
     events: &mut Events,
 ) {
     for sight in sights(transaction) {
@@ -62,6 +62,7 @@ pub fn announce(
                 },
                 occurred_at: sight.latest.captured_at,
                 transaction: sight.latest.transaction,
+                end,
                 changed,
             };
             match action.is_about_several() {
@@ -152,17 +153,24 @@ fn sights(transaction: &Transaction) -> Vec<Sight<'_>> {
             if change.operation == Operation::Delete {
                 sight.operation = Operation::Delete;
             }
-            for fact in &change.changed_columns {
-                match fact.split_once('=') {
+            for (names, value) in [(&change.became_true, "true"), (&change.became_false, "false")] {
+                for name in names {
                     // A second time it is what it was at first.
-                    Some((name, "true" | "false")) if sight.facts.remove(name).is_some() => {}
-                    Some((name, value)) => {
+                    if sight.facts.remove(name.as_str()).is_none() {
                         sight.facts.insert(name, Some(value));
                     }
-                    None => {
-                        sight.facts.insert(fact, None);
-                    }
                 }
+            }
+            if let Some(status) = &change.status {
+                sight.facts.insert("status", Some(status));
+            }
+            let is_told = |name: &&String| {
+                !change.became_true.contains(name)
+                    && !change.became_false.contains(name)
+                    && (name.as_str() != "status" || change.status.is_none())
+            };
+            for name in change.columns.iter().filter(is_told) {
+                sight.facts.insert(name, None);
             }
         }
     }
@@ -201,8 +209,15 @@ mod tests {
         let mut transaction = |(index, steps): (usize, &&[Step<'_>])| {
             let step = |(relation, operation, ids, facts): &Step<'_>| {
                 seq += 1;
+                let values = |value: &str| -> Vec<String> {
+                    let suffix = format!("={value}");
+                    facts.iter().filter_map(|fact| fact.strip_suffix(&suffix)).map(str::to_owned).collect()
+                };
                 Change {
-                    changed_columns: facts.iter().map(|fact| (*fact).to_owned()).collect(),
+                    columns: facts.iter().map(|fact| fact.split('=').next().unwrap().to_owned()).collect(),
+                    became_true: values("true"),
+                    became_false: values("false"),
+                    status: facts.iter().find_map(|fact| fact.strip_prefix("status=")).map(str::to_owned),
                     // Row N belongs to task N + 1000.
                     parents: ids.iter().map(|id| (*relation != USER).then_some(id + 1000)).collect(),
                     ..change(seq, index as u64, 7, *relation, *operation, ids)
@@ -211,7 +226,7 @@ mod tests {
             Transaction { changes: steps.iter().map(step).collect() }
         };
         let transactions = transactions.iter().enumerate().map(&mut transaction).collect();
-        plan(&Unit { transactions, single_action: false }, 5000, Duration::from_millis(50))
+        plan(&Unit { transactions, single_action: false, end: End::Closed }, 5000, Duration::from_millis(50))
     }
 
     fn planned(transactions: &[&[Step<'_>]]) -> Vec<(Action, Vec<i64>)> {
@@ -299,12 +314,13 @@ mod tests {
     fn a_new_user_has_the_organization_that_it_is_put_into() {
         let joins = Change {
             parents: vec![Some(42)],
-            changed_columns: vec!["active_organization_id".to_owned()],
+            columns: vec!["active_organization_id".to_owned()],
             ..change(2, 2, 7, USER, Update, &[1])
         };
         let signs_up = Change { parents: vec![None], ..change(1, 1, 7, USER, Insert, &[1]) };
         let transactions = [signs_up, joins].map(|change| Transaction { changes: vec![change] }).into();
-        let events = plan(&Unit { transactions, single_action: true }, 5000, Duration::from_millis(50));
+        let events =
+            plan(&Unit { transactions, single_action: true, end: End::Closed }, 5000, Duration::from_millis(50));
         assert_eq!((events[0].action, events[0].organization), (UserCreated, Some(42)));
     }
 

@@ -13,12 +13,21 @@ use crate::catalog::{Catalog, Shape};
 use crate::database::Prepared;
 use crate::event::Kind;
 
+const COUNTS_OF: &str = "select * from lshookd.project_counts($1::bigint[])";
+/// The ids behind one many-to-many field, for the given owners.
+const LINKED_IDS: &str = "select owner_id, linked from lshookd.linked_ids($1::oid, $2::text, $3::text, $4::bigint[])";
+
 /// An object and the one that it belongs to.
 pub struct Child {
     /// The object.
     pub json: String,
     /// The other's id.
     pub parent: Option<i64>,
+}
+
+/// What is left to show of an object of which nothing but the id was kept.
+pub fn only_id(id: i64) -> String {
+    format!(r#"{{"id":{id}}}"#)
 }
 
 /// Rows as watching triggers saw them: by id, and by the transaction that wrote them.
@@ -42,7 +51,7 @@ pub struct Reader<'a, C> {
 
 impl<C: GenericClient> Reader<'_, C> {
     fn shape(&self, table: &str) -> Result<&Shape> {
-        self.catalog.shape(table).with_context(|| format!("Label Studio's table {table} is not on the search path"))
+        self.catalog.shape(table).with_context(|| format!("Label Studio's table {table} is not there"))
     }
 
     /// Projects with their counts; and of each the key that `$undefined$` stands for in the
@@ -64,15 +73,19 @@ impl<C: GenericClient> Reader<'_, C> {
         }
         let shape = self.shape("project")?;
         let (rows, mut links, counts, predictions) = try_join!(
-            self.rows(include_str!("../../sql/project_rows.sql"), ids),
+            self.rows(include_str!("../../sql/render/project_rows.sql"), ids),
             self.links(shape, ids),
-            self.rows(include_str!("../../sql/project_counts.sql"), ids),
+            self.rows(COUNTS_OF, ids),
             self.predictions(ids),
         )?;
         let counts: HashMap<i64, Row> = counts.into_iter().map(|row| (row.get("id"), row)).collect();
         for row in rows {
             let id: i64 = row.get("id");
-            let mut fields = Fields::parse(row.get("row"))?;
+            let Some(text) = row.get::<_, Option<&str>>("row") else {
+                projects.insert(id, only_id(id));
+                continue;
+            };
+            let mut fields = Fields::parse(text)?;
             if let Some(key) = fields.get("data_types").and_then(row::first_key) {
                 undefined_keys.insert(id, key);
             }
@@ -90,15 +103,10 @@ impl<C: GenericClient> Reader<'_, C> {
 
     /// How many predictions there are, by project; where there are none it is left out.
     async fn predictions(&self, projects: &BTreeSet<i64>) -> Result<HashMap<i64, i64>> {
-        let Some(shape) = self.catalog.shape("prediction") else {
+        if self.catalog.shape("prediction").is_none() {
             return Ok(HashMap::new());
-        };
-        let query = if shape.columns.contains("project_id") {
-            include_str!("../../sql/prediction_counts.sql")
-        } else {
-            include_str!("../../sql/prediction_counts_by_task.sql")
-        };
-        let rows = self.rows(query, projects).await?;
+        }
+        let rows = self.rows("select id, predictions from lshookd.prediction_counts($1::bigint[])", projects).await?;
         Ok(rows.iter().map(|row| (row.get("id"), row.get("predictions"))).collect())
     }
 
@@ -116,10 +124,14 @@ impl<C: GenericClient> Reader<'_, C> {
         let ids = homes.keys().copied().collect();
         let shape = self.shape("task")?;
         let (rows, mut links) =
-            try_join!(self.rows(include_str!("../../sql/task_rows.sql"), &ids), self.links(shape, &ids))?;
+            try_join!(self.rows(include_str!("../../sql/render/task_rows.sql"), &ids), self.links(shape, &ids))?;
         for row in rows {
             let id: i64 = row.get("id");
-            let mut fields = Fields::parse(row.get("row"))?;
+            let Some(text) = row.get::<_, Option<&str>>("row") else {
+                tasks.insert(id, only_id(id));
+                continue;
+            };
+            let mut fields = Fields::parse(text)?;
             if let Some(home) = homes.get(&id) {
                 fields.fill("project_id", *home);
             }
@@ -144,7 +156,11 @@ impl<C: GenericClient> Reader<'_, C> {
         let (rows, mut links) = try_join!(self.rows(query, ids), self.links(shape, ids))?;
         for row in rows {
             let id: i64 = row.get("id");
-            let mut fields = Fields::parse(row.get("row"))?;
+            let Some(text) = row.get::<_, Option<&str>>("row") else {
+                children.insert(id, Child { json: only_id(id), parent: None });
+                continue;
+            };
+            let mut fields = Fields::parse(text)?;
             fields.serialize_as(shape);
             fields.extend(links.remove(&id));
             children.insert(id, Child { json: fields.to_json(), parent: row.get("parent") });
@@ -161,12 +177,17 @@ impl<C: GenericClient> Reader<'_, C> {
         let list: Vec<i64> = ids.iter().copied().collect();
         let parameters: [&(dyn ToSql + Sync); 2] = [&kind.name(), &list];
         let (seen, deleted) = try_join!(
-            self.client.query(include_str!("../../sql/images.sql"), &parameters),
-            self.client.query(include_str!("../../sql/last_images.sql"), &parameters),
+            self.client.query(include_str!("../../sql/render/watched_rows.sql"), &parameters),
+            self.client.query(include_str!("../../sql/render/deleted_rows.sql"), &parameters),
         )
-        .context("reading lshookd.image for a payload")?;
+        .context("reading lshookd.watched_row for a payload")?;
         for row in deleted {
-            images.latest.insert(row.get("id"), self.image(kind, row.get("row"))?);
+            let id: i64 = row.get("id");
+            let image = match row.get::<_, Option<&str>>("row") {
+                Some(text) => self.image(kind, text)?,
+                None => only_id(id),
+            };
+            images.latest.insert(id, image);
         }
         for row in seen {
             let id: i64 = row.get("id");
@@ -199,7 +220,7 @@ impl<C: GenericClient> Reader<'_, C> {
         let Some(shape) = self.catalog.shape("labels_manager_label").filter(|_| !ids.is_empty()) else {
             return Ok(labels);
         };
-        for row in self.rows(include_str!("../../sql/label_rows.sql"), ids).await? {
+        for row in self.rows(include_str!("../../sql/render/label_rows.sql"), ids).await? {
             let mut fields = Fields::parse(row.get("row"))?;
             fields.serialize_as(shape);
             fields.push("links", row::numbers(&row.get::<_, Vec<i64>>("links")));
@@ -221,7 +242,7 @@ impl<C: GenericClient> Reader<'_, C> {
         for link in &shape.links {
             let rows = self
                 .client
-                .query(include_str!("../../sql/linked_ids.sql"), &[&link.table, &link.own, &link.other, &ids])
+                .query(LINKED_IDS, &[&link.table, &link.own, &link.other, &ids])
                 .await
                 .with_context(|| format!("reading Label Studio's many-to-many field {}", link.field))?;
             let mut linked: HashMap<i64, Vec<i64>> =

@@ -70,7 +70,7 @@ pub async fn read(
     rules: &[&str],
     project: i64,
 ) -> Result<BTreeMap<String, State>> {
-    let rows = client.query(include_str!("../../sql/rule_states.sql"), &[&rules, &project]).await;
+    let rows = client.query(include_str!("../../sql/rule/rule_states.sql"), &[&rules, &project]).await;
     let rows = rows.context("reading lshookd.rule_state")?;
     let state = |row: &tokio_postgres::Row| State {
         was_true: row.get("was_true"),
@@ -93,7 +93,7 @@ pub async fn note(
     let objects = i32::try_from(event.objects.len()).unwrap_or(i32::MAX);
     let noted = client
         .execute(
-            include_str!("../../sql/note_rule_state.sql"),
+            include_str!("../../sql/rule/note_rule_state.sql"),
             &[
                 &rule.name,
                 &event.project,

@@ -63,15 +63,15 @@ async fn an_upgrade_replaces_triggers_that_call_another_function() -> Result<()>
     let client = database.connect().await?;
     client
         .batch_execute(
-            "create function lshookd.capture_task_update() returns trigger language plpgsql as 'begin return null; end';
+            "create function lshookd.capture_task_move() returns trigger language plpgsql as 'begin return null; end';
              drop trigger lshookd_task_update on task;
              create trigger lshookd_task_update after update on task
-                 for each statement execute function lshookd.capture_task_update()",
+                 for each statement execute function lshookd.capture_task_move()",
         )
         .await?;
     assert!(lshookd.succeed(&["install"]).await?.contains("created trigger lshookd_task_update"));
     assert!(lshookd.succeed(&["install"]).await?.contains("nothing to do"));
-    let left = "select count(*) from pg_proc where proname = 'capture_task_update'";
+    let left = "select count(*) from pg_proc where proname = 'capture_task_move'";
     assert_eq!(client.query_one(left, &[]).await?.get::<_, i64>(0), 0);
     Ok(())
 }

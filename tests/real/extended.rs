@@ -69,15 +69,15 @@ async fn nothing_is_watched_until_somebody_wants_it_and_nothing_when_nobody_does
     // By the command and by SQL.
     extend(&bed, webhook, &["--actions", "ANNOTATION_SKIPPED"]).await?;
     assert_eq!(bed.number(TRIGGERS).await?, 2);
-    bed.run(&format!("insert into lshookd.wanted_action values ({webhook}, 'PREDICTIONS_CREATED')")).await?;
+    bed.run(&format!("insert into lshookd.chosen_action values ({webhook}, 'PREDICTIONS_CREATED')")).await?;
     assert_eq!(bed.number(TRIGGERS).await?, 3);
-    bed.run("update lshookd.preference set previous = true").await?;
+    bed.run("update lshookd.payload_option set previous = true").await?;
     assert_eq!(bed.number(TRIGGERS).await?, 6);
-    bed.run("truncate lshookd.wanted_action").await?;
+    bed.run("truncate lshookd.chosen_action").await?;
     extend(&bed, webhook, &[]).await?;
     assert_eq!(bed.number(TRIGGERS).await?, 0);
     // What is not there is refused, and so is what is Label Studio's.
-    let refused = bed.run(&format!("insert into lshookd.wanted_action values ({webhook}, 'TASKS_LOST')")).await;
+    let refused = bed.run(&format!("insert into lshookd.chosen_action values ({webhook}, 'TASKS_LOST')")).await;
     assert!(refused.is_err());
     let output = bed.lshookd.command(&["extend", &webhook.to_string(), "--actions", "TASKS_CREATED"]).await?;
     assert!(String::from_utf8_lossy(&output.stderr).contains("Label Studio's own"));
@@ -233,7 +233,10 @@ async fn what_changes_by_sql_is_told_to_those_who_want_it() -> Result<()> {
     assert_eq!(of("LABEL_UPDATED")["label"]["title"], "barn owl");
     assert_eq!(bed.number("select count(*) from lshookd.capture_error").await?, 0);
     eventually("images are forgotten", PATIENCE, async || {
-        Ok((bed.number("select (select count(*) from lshookd.image) + count(*) from lshookd.last_image").await? == 0)
+        Ok((bed
+            .number("select (select count(*) from lshookd.watched_row) + count(*) from lshookd.deleted_row")
+            .await?
+            == 0)
             .then_some(()))
     })
     .await

@@ -119,7 +119,7 @@ async fn a_change_that_cannot_be_planned_is_set_aside_and_planned_again() -> Res
     assert!(reason.contains("too much of it"), "{reason}");
 
     bed.run("drop trigger refuse on lshookd.event").await?;
-    assert_eq!(bed.number("select lshookd.plan_again()").await?, 1);
+    assert_eq!(bed.number("select lshookd.requeue_set_aside()").await?, 1);
     assert_eq!(bed.receiver.expect(3).await?[2].body["tasks"][0]["data"]["text"], "poison");
     Ok(())
 }

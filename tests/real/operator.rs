@@ -342,7 +342,7 @@ async fn events_are_listened_to_that_nobody_subscribes_to() -> Result<()> {
     let arguments = ["listen", "--json", "--count", "2", "--forward", &forward];
     let listening = bed.lshookd.command(&arguments);
     let working = async {
-        let registered = async || Ok((bed.number("select count(*) from lshookd.listener").await? == 1).then_some(()));
+        let registered = async || Ok((bed.number("select count(*) from lshookd.tap").await? == 1).then_some(()));
         eventually("it listens", Duration::from_secs(10), registered).await?;
         bed.run("update project set title = 'a'").await?;
         bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await
@@ -358,7 +358,7 @@ async fn events_are_listened_to_that_nobody_subscribes_to() -> Result<()> {
         ["PROJECT_UPDATED", "TASKS_CREATED"]
     );
     assert!(forwarded[0].header("webhook-signature").starts_with("v1,"));
-    assert_eq!(bed.number("select count(*) from lshookd.listener").await?, 0);
+    assert_eq!(bed.number("select count(*) from lshookd.tap").await?, 0);
     assert_eq!(bed.number("select count(*) from lshookd.delivery").await?, 0);
     Ok(())
 }

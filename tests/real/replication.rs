@@ -53,7 +53,7 @@ async fn label_studios_tables_are_published_and_subscribed_to() -> Result<()> {
     let events = bed.receiver.expect(2).await?;
     let seen: Vec<String> = events.iter().map(lshookd_testbed::receiver::Received::summary).collect();
     assert_eq!(seen, ["TASKS_CREATED tasks 1,2 project 1", "TASKS_DELETED tasks 1 project 1"]);
-    let forgotten = async || Ok((bed.number("select count(*) from lshookd.last_image").await? == 0).then_some(()));
+    let forgotten = async || Ok((bed.number("select count(*) from lshookd.deleted_row").await? == 0).then_some(()));
     eventually("images are forgotten", Duration::from_secs(10), forgotten).await?;
     assert!(!daemon.log().contains("starting over"), "{}", daemon.log());
     // Whatever of ours rows are deleted from can name them.

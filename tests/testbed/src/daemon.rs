@@ -61,11 +61,10 @@ impl Lshookd {
     /// Makes roles as `install --print-roles` says, of this test process's own names; from then on
     /// commands are the owner's, and what runs is the daemon's.
     pub async fn with_roles(self, database: &Database) -> Result<Lshookd> {
-        let [owner, daemon] = database.role_names();
+        let daemon = database.role_name();
+        let owner = format!("{daemon}_owner");
         let script = self.succeed(&["install", "--print-roles"]).await?;
-        let script = script
-            .replace("owner 'lshookd_owner'", &format!("owner '{owner}'"))
-            .replace("daemon 'lshookd'", &format!("daemon '{daemon}'"));
+        let script = script.replace("set name 'lshookd'", &format!("set name '{daemon}'"));
         database
             .psql(&format!("{script}\nalter role {owner} password 'owner'; alter role {daemon} password 'owner';"))
             .await?;

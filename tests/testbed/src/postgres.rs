@@ -310,6 +310,9 @@ impl Own {
     }
 }
 
+/// `application_name` of connections that live on for a test.
+pub const CLIENT: &str = "lshookd-test";
+
 /// What the names of our databases begin with, so that they can be told from others.
 fn prefix() -> String {
     format!("lshookd_{}_", std::process::id())
@@ -318,7 +321,12 @@ fn prefix() -> String {
 impl Database {
     /// A superuser's connection.
     pub async fn connect(&self) -> Result<Client> {
-        connect(&self.config).await
+        self.connect_as(CLIENT).await
+    }
+
+    /// The same of a client by that `application_name`.
+    pub async fn connect_as(&self, application: &str) -> Result<Client> {
+        connect(self.config.clone().application_name(application)).await
     }
 
     /// The same database behind another port of this machine.
@@ -350,9 +358,9 @@ impl Database {
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Names for the roles of an owner and of a daemon, the same for all databases of this process.
-    pub fn role_names(&self) -> [String; 2] {
-        ["owner", "daemon"].map(|role| format!("{}{role}", prefix()))
+    /// The name of the daemon's role, the same for all databases of this process; the others are named after it.
+    pub fn role_name(&self) -> String {
+        format!("{}role", prefix())
     }
 
     /// Runs a script by psql.

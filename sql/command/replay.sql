@@ -1,2 +1,0 @@
--- Sends deliveries again.
-select lshookd.replay($1::bigint[]) as replayed;

@@ -1,2 +1,0 @@
--- Gives a webhook a new signing secret.
-select lshookd.rotate_secret($1) as secret;

@@ -1,5 +1,0 @@
--- Which of the given ids are no webhooks.
-select webhook_id
-from unnest($1::bigint[]) as given (webhook_id)
-where webhook_id not in (select id from webhook)
-order by webhook_id;

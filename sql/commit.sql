@@ -1,2 +1,0 @@
--- The changes are events now.
-commit;

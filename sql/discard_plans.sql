@@ -1,2 +1,0 @@
--- Plans are made anew when they are needed next.
-discard plans;

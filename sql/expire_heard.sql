@@ -1,5 +1,0 @@
--- Deletes events that were only stored for somebody who listened.
-delete from lshookd.event
-where only_heard
-  and planned_at < clock_timestamp() - interval '1 hour'
-  and not exists (select from lshookd.delivery where delivery.event_id = event.id);

@@ -1,0 +1,24 @@
+-- Reads a many-to-many field. The link table is known only from the catalog, so its names are quoted by format
+-- and nothing else goes into the text; a table outside Label Studio's schema is not read.
+create or replace function lshookd.linked_ids(link oid, own text, other text, owners bigint[]) returns table (owner_id bigint, linked bigint[])
+    language plpgsql
+    stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+    set row_security = off
+as $$
+begin
+    if not exists (
+        select
+        from pg_class as link_table
+        join pg_class as task on task.oid = 'label_studio.task'::regclass
+        where link_table.oid = link and link_table.relnamespace = task.relnamespace
+    ) then
+        raise exception 'table % is not Label Studio''s', link::regclass;
+    end if;
+    return query execute format(
+        'select %1$I::bigint, array_agg(%2$I::bigint order by %2$I) from %3$s where %1$I = any ($1) group by %1$I',
+        own, other, link::regclass
+    ) using owners;
+end
+$$;

@@ -1,0 +1,36 @@
+create or replace function lshookd.capture_task_delete() returns trigger
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into lshookd.deleted_row (relation, id, up_to, image)
+    select 'task', removed.id, unplanned.newest, case when not unplanned.ids_alone then row_to_json(removed) end
+    from removed
+    cross join lshookd.unplanned() as unplanned
+    where unplanned.newest is not null
+      and case
+              when unplanned.keep_all then true
+              else removed.id in (
+                       select unnest(change.ids) from lshookd.change
+                       where change.relation in ('task', 'watched_task') and change.operation <> 'delete'
+                   ) or removed.id in (
+                       select unnest(change.parents) from lshookd.change
+                       where change.relation in ('annotation', 'watched_annotation') and change.operation <> 'delete'
+                          or change.project_id is null
+                   )
+          end;
+    insert into lshookd.change (relation, operation, project_id, ids, by_label_studio)
+    select 'task', 'delete', project_id, array_agg(id order by id), lshookd.is_label_studios()
+    from removed
+    where project_id is not null
+    group by project_id;
+    if found then
+        perform lshookd.wake();
+    end if;
+    return null;
+exception when others then
+    perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
+    return null;
+end
+$$;

@@ -1,0 +1,20 @@
+create or replace function lshookd.capture_task_insert() returns trigger
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into lshookd.change (relation, operation, project_id, ids, by_label_studio)
+    select 'task', 'insert', project_id, array_agg(id order by id), lshookd.is_label_studios()
+    from added
+    where project_id is not null
+    group by project_id;
+    if found then
+        perform lshookd.wake();
+    end if;
+    return null;
+exception when others then
+    perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
+    return null;
+end
+$$;

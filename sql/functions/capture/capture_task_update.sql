@@ -1,0 +1,36 @@
+-- Only a task's move out of its project or into one is an event. Label Studio deletes tasks by first setting
+-- their project to null, and brings counters of tasks up to date all the time.
+--
+-- Transition tables cost a single update 5 µs more than a trigger for each row that notes moves in a setting of
+-- the transaction, but nobody can forge them; see docs/decisions/capture.md.
+create or replace function lshookd.capture_task_update() returns trigger
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform
+    from removed
+    join added using (id)
+    where added.project_id is distinct from removed.project_id;
+    if not found then
+        return null;
+    end if;
+    insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
+    select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
+           lshookd.is_label_studios()
+    from removed
+    join added on added.id = removed.id
+    cross join lateral (values ('delete', removed.project_id), ('insert', added.project_id))
+        as move (operation, project_id)
+    where added.project_id is distinct from removed.project_id
+      and move.project_id is not null
+    group by move.operation, move.project_id
+    order by move.operation;
+    perform lshookd.wake();
+    return null;
+exception when others then
+    perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
+    return null;
+end
+$$;

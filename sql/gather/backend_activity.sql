@@ -1,0 +1,64 @@
+-- What the connections are doing that have changes waiting, among the first $1 changes, and what these are.
+--
+-- pg_stat_get_activity asks about one backend without building the whole of pg_stat_activity; it has no row for one
+-- that is gone, and no state for one that this role may not see (see pg_read_all_stats). A backend that began after
+-- the changes were captured is another one, which got the process id of one that is gone.
+with waiting as (
+    select seq,
+           backend,
+           session,
+           captured_at,
+           cardinality(ids) as objects,
+           relation = 'task' as moves_tasks,
+           -- An import, a storage's synchronization, a deletion in bulk, each with its annotations. What is watched
+           -- beside it does not tell.
+           relation = 'task' or (relation = 'annotation' and operation <> 'update') or relation like 'watched\_%'
+               as goes_with_tasks,
+           relation like 'watched\_%' as watched,
+           relation = 'watched_storage' and status = 'in_progress' as urgent,
+           case when relation = 'task' and operation = 'insert' and cardinality(ids) = 1 then ids[1] end as single_task
+    from lshookd.change
+    order by seq
+    limit $1::bigint
+),
+writer as (
+    select backend,
+           session,
+           min(captured_at) as first_change_at,
+           max(captured_at) as last_change_at,
+           count(*) as changes,
+           sum(objects) as objects,
+           bool_or(moves_tasks) and bool_and(goes_with_tasks) as moves_tasks,
+           bool_or(urgent) as urgent,
+           (array_agg(single_task order by seq desc) filter (where not watched))[1] as latest_single_task
+    from waiting
+    group by backend, session
+)
+select hashtextextended(writer.session, writer.backend) as connection,
+       writer.backend,
+       case
+           when activity.pid is null or activity.backend_start > writer.last_change_at then 'gone'
+           when activity.state is null or activity.state = 'disabled' then 'hidden'
+           when activity.state = 'idle' then 'idle'
+           else 'busy'
+       end as state,
+       -- In the future it is where the clock was set back since: nobody knows how long it is.
+       case
+           when activity.state_change > clock_timestamp() then 'infinity'
+           else coalesce(extract(epoch from clock_timestamp() - activity.state_change)::float8, 0)
+       end as seconds,
+       activity.backend_start,
+       coalesce(role.rolname::text, '') as role,
+       coalesce(host(activity.client_addr), '') as address,
+       coalesce(activity.application_name, '') as application,
+       lshookd.storage_in_progress(writer.latest_single_task) as storage,
+       writer.first_change_at,
+       writer.last_change_at,
+       writer.changes,
+       writer.objects,
+       writer.moves_tasks,
+       coalesce(writer.urgent, false) as urgent,
+       clock_timestamp() as now
+from writer
+left join lateral pg_stat_get_activity(writer.backend) as activity on true
+left join pg_roles as role on role.oid = activity.usesysid;

@@ -1,9 +1,0 @@
--- Rows as watching triggers saw them, in the order in which they did.
-select id,
-       xid::text::bigint as transaction,
-       before::text as before,
-       after::text as after
-from lshookd.image
-where relation = $1::text
-  and id = any ($2::bigint[])
-order by seq;

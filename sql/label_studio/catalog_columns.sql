@@ -1,0 +1,22 @@
+-- The columns of the tables that payloads are made of: which hold a moment, and which refer
+-- to another table.
+select relation.relname::text as relation,
+       attribute.attname::text as name,
+       attribute.atttypid in ('timestamptz'::regtype, 'timestamp'::regtype) as is_moment,
+       exists (
+           select
+           from pg_constraint as reference
+           where reference.conrelid = relation.oid
+             and reference.contype = 'f'
+             and reference.conkey = array[attribute.attnum]
+       ) as is_reference
+from lshookd.label_studio
+join pg_class as relation on relation.relnamespace = label_studio.oid
+join pg_attribute as attribute on attribute.attrelid = relation.oid
+where relation.relname in ('project', 'task', 'task_completion', 'prediction', 'labels_manager_label',
+                           'labels_manager_labellink', 'tasks_annotationdraft', 'comment', 'comments_comment', 'htx_user',
+                           'io_storages_s3importstorage')
+  and relation.relkind in ('r', 'p')
+  and attribute.attnum > 0
+  and not attribute.attisdropped
+order by relation.relname, attribute.attnum;

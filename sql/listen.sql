@@ -1,2 +1,0 @@
--- The channel on which writers wake a sleeping planner (lshookd.wake).
-listen lshookd;

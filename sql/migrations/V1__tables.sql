@@ -1,0 +1,425 @@
+-- The tables of lshookd, with their indexes. Functions, views and triggers are in folders of their own, in
+-- their final form, and made anew by each installation.
+
+-- Capture ---------------------------------------------------------------------------------------
+
+-- What changed in Label Studio's tables: one row per statement and project, written by triggers inside the
+-- writer's own transaction, and deleted by the planner in the transaction that turns it into events. A change
+-- names its objects and does not copy them: an import of a hundred thousand tasks is a few rows.
+create table lshookd.change (
+    seq              bigint      not null generated always as identity primary key,
+    xid              xid8        not null default pg_current_xact_id(),
+    backend          integer     not null default pg_backend_pid(),
+    -- Tells two sessions apart whose backends had the same process id one after the other: the first
+    -- transaction that was captured in it. A session may set it to something else and gains nothing: its
+    -- changes then count as those of another connection.
+    session          text        not null default left(
+        coalesce(
+            nullif(current_setting('lshookd.session', true), ''),
+            set_config('lshookd.session', pg_current_xact_id()::text, false)
+        ),
+        20
+    ),
+    captured_at      timestamptz not null default clock_timestamp(),
+    relation         text        not null,  -- project, task, annotation or label_link; or watched_ and a kind
+    operation        text        not null,  -- insert, update or delete
+    project_id       bigint,                -- null: its parents know
+    ids              bigint[]    not null,
+    parents          bigint[],              -- beside each id: an annotation's task, a link's label
+    moved            boolean     not null default false,  -- tasks that went from project to project, or out of one
+    bulk             boolean     not null default false,  -- annotations that were made in bulk
+    by_label_studio  boolean     not null default false,  -- the statement is Label Studio's own
+    columns          text[],                -- the names of the columns that an update changed
+    became_true      text[],                -- of them, those that are true now
+    became_false     text[],                -- of them, those that are false now
+    status           text                   -- the status of a storage, where it changed
+);
+
+comment on table lshookd.change is
+    'Changes of Label Studio''s tables that lshookd has not turned into events yet.';
+
+-- The table is a queue: it is small while the daemon runs and churns quickly. Its room is kept, so that
+-- capture goes on for a while when the disk is full; see install/reserve_room.sql.
+alter table lshookd.change set (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 10000,
+    vacuum_truncate = false
+);
+
+-- Errors inside capture. They never reach Label Studio's statement; they are kept here.
+create table lshookd.capture_error (
+    at         timestamptz not null default clock_timestamp(),
+    relation   text        not null,
+    operation  text        not null,
+    message    text        not null
+) with (vacuum_truncate = false);
+
+comment on table lshookd.capture_error is
+    'Changes that could not be captured, and why. Label Studio''s own writes went through.';
+
+-- Rows as they last were, of objects that were deleted while a change that needs them waits to be planned.
+-- A row without an image stands for an object of which there was no room to keep more than the id.
+create table lshookd.deleted_row (
+    relation  text   not null,
+    id        bigint not null,
+    up_to     bigint not null,  -- of no use once all changes up to this one are planned
+    image     json
+);
+
+comment on table lshookd.deleted_row is
+    'Deleted rows that are still to be announced, or that what is to be announced belongs to.';
+
+create index deleted_row_id on lshookd.deleted_row (relation, id);
+
+-- Rows as watching triggers saw them, until their changes are planned. What is deleted goes to
+-- lshookd.deleted_row.
+create table lshookd.watched_row (
+    seq       bigint not null generated always as identity primary key,
+    relation  text   not null,
+    id        bigint not null,
+    xid       xid8   not null default pg_current_xact_id(),
+    up_to     bigint not null,  -- of no use once all changes up to this one are planned
+    before    json,             -- the row before an update, where a webhook wants it
+    after     json              -- the row itself, where lshookd does not read it from its table
+);
+
+comment on table lshookd.watched_row is
+    'Rows as watching triggers saw them, until their changes are planned.';
+
+create index watched_row_id on lshookd.watched_row (relation, id);
+
+-- As in lshookd.change, with the reason. They hold nobody up here, and nothing is lost.
+create table lshookd.change_set_aside (
+    set_aside_id  bigint      not null generated always as identity primary key,
+    like lshookd.change,
+    set_aside_at  timestamptz not null default clock_timestamp(),
+    reason        text        not null
+);
+
+comment on table lshookd.change_set_aside is
+    'Changes that could not be made into events, and why. When the cause is fixed: select lshookd.requeue_set_aside().';
+
+-- How the connections of a client behave, as the planner has seen it: whether they end with the request that
+-- they were opened for, or live on.
+create table lshookd.client (
+    role         text    not null,
+    address      text    not null,  -- empty for a Unix socket
+    application  text    not null,
+    closed       integer not null default 0,
+    lived_on     integer not null default 0,
+    primary key (role, address, application)
+);
+
+comment on table lshookd.client is
+    'How often connections of a client were closed after their work, and how often they lived on.';
+
+-- Events and deliveries -------------------------------------------------------------------------
+
+-- One row per event that a webhook wants. The body is frozen: every attempt of every delivery sends the same
+-- bytes.
+create table lshookd.event (
+    id            bigint      not null generated always as identity primary key,
+    action        text        not null,
+    project_id    bigint      not null,
+    object_count  integer     not null,
+    occurred_at   timestamptz not null,  -- when the last of its changes was captured
+    planned_at    timestamptz not null default clock_timestamp(),
+    -- How the end of its action was known: the connection was closed, was idle, the wait reached its limit,
+    -- or there was nothing to wait for.
+    ended_by      text        check (ended_by in ('closed', 'idle', 'limit', 'none')),
+    tap_only      boolean     not null default false,
+    body          text                   -- null: every webhook wants the action alone
+);
+
+comment on table lshookd.event is
+    'Label Studio''s webhook events, with the JSON body that endpoints receive.';
+comment on column lshookd.event.tap_only is
+    'Stored for "lshookd listen" alone; deleted after an hour.';
+
+create index event_tap_only on lshookd.event (planned_at) where tap_only;
+
+-- Bodies are compressed by lz4, which takes a tenth of the time of PostgreSQL's own way, where the server has
+-- it: it is new in PostgreSQL 14, and a matter of how the server was built.
+do $$
+begin
+    execute 'alter table lshookd.event alter column body set compression lz4';
+exception when others then
+    null; -- The column stays as it is.
+end
+$$;
+
+-- One row per event and webhook. The key gives the order within a lane.
+create table lshookd.delivery (
+    id             bigint      not null generated always as identity primary key,
+    message_id     uuid        not null default gen_random_uuid(),  -- sent as webhook-id
+    event_id       bigint      not null references lshookd.event,
+    webhook_id     bigint      not null,
+    project_id     bigint      not null,
+    state          text        not null default 'pending'
+                   check (state in ('pending', 'delivered', 'dead', 'cancelled')),
+    attempts       integer     not null default 0,
+    -- A delivery that is replayed starts its retry schedule from the beginning; its attempts go on being
+    -- counted.
+    schedule_from  integer     not null default 0,
+    ended_at       timestamptz
+) with (fillfactor = 85);
+
+comment on table lshookd.delivery is
+    'What each webhook is owed: pending, delivered, dead (no further attempts, kept for a person to see) or cancelled (the webhook is deleted).';
+
+create index delivery_pending on lshookd.delivery (webhook_id, project_id, id) where state = 'pending';
+create index delivery_event on lshookd.delivery (event_id);
+create index delivery_ended on lshookd.delivery (ended_at) where state in ('delivered', 'cancelled');
+create index delivery_dead on lshookd.delivery (webhook_id, id) where state = 'dead';
+
+-- One row per webhook and project: deliveries of a lane go out one after the other.
+create table lshookd.lane (
+    webhook_id  bigint      not null,
+    project_id  bigint      not null,
+    due_at      timestamptz not null,  -- when its next delivery may be attempted; infinity: nothing is pending
+    primary key (webhook_id, project_id)
+) with (fillfactor = 70);
+
+comment on table lshookd.lane is
+    'The ordered queues: one per webhook and project, and when each is due.';
+
+create index lane_due on lshookd.lane (due_at) where due_at < 'infinity';
+
+-- One row per request that was sent, or that could not be.
+create table lshookd.attempt (
+    delivery_id    bigint      not null references lshookd.delivery on delete cascade,
+    number         integer     not null,
+    started_at     timestamptz not null,
+    duration_ms    integer     not null,
+    status         smallint,            -- HTTP status; null: there was no answer
+    error          text,                -- why the attempt counts as failed
+    response_head  text,                -- the first 1,024 bytes of the answer
+    primary key (delivery_id, number)
+);
+
+comment on table lshookd.attempt is
+    'Every attempt of every delivery: when, how long, what the endpoint answered.';
+
+-- Attempts are written nearly in the order of their time, which is all that a BRIN index takes.
+create index attempt_started on lshookd.attempt using brin (started_at) with (pages_per_range = 16, autosummarize = on);
+
+-- Webhooks --------------------------------------------------------------------------------------
+
+-- What requests are signed with (Standard Webhooks). A secret is 32 random bytes; two random UUIDs hold 244 of
+-- the bits that they are made of.
+create table lshookd.secret (
+    webhook_id  bigint      not null,
+    secret      text        not null default 'whsec_' || encode(
+        sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'base64'
+    ),
+    created_at  timestamptz not null default clock_timestamp(),
+    expires_at  timestamptz,  -- null: it is valid until it is rotated
+    primary key (webhook_id, secret)
+);
+
+comment on table lshookd.secret is
+    'The signing secrets of each webhook. One is made with the first delivery.';
+
+-- Who delivers a webhook: Label Studio, lshookd, or for the time being nobody. A webhook that is not named here
+-- is Label Studio's, and lshookd delivers it beside Label Studio while it is active. An adopted one is inactive
+-- in Label Studio's table, so that lshookd alone delivers it. One that was released, by "lshookd release" or by
+-- somebody who activated it in Label Studio's pages, is delivered by Label Studio alone: lshookd still delivers
+-- what occurred before that moment.
+--
+-- Both moments divide what Label Studio posts from what lshookd delivers, by the snapshot of the transaction that
+-- adopts or releases: what was committed before is the one's, what comes after the other's. Actions that were in
+-- flight count as coming after, for Label Studio looks for webhooks at the end of a request.
+create table lshookd.adoption (
+    webhook_id          bigint       not null primary key,
+    adopted_at          timestamptz  not null default clock_timestamp(),
+    adopted_snapshot    pg_snapshot  not null default pg_current_snapshot(),
+    adopted_in_flight   xid8[]       not null default '{}',
+    released_at         timestamptz,  -- null: lshookd delivers it
+    released_snapshot   pg_snapshot,
+    released_in_flight  xid8[]
+);
+
+comment on table lshookd.adoption is
+    'Webhooks that lshookd delivers in Label Studio''s place, or did until released_at.';
+
+create table lshookd.pause (
+    webhook_id  bigint,  -- null: all of them
+    paused_at   timestamptz not null default clock_timestamp()
+);
+
+comment on table lshookd.pause is
+    'Webhooks whose deliveries are held back until an operator resumes them; null stands for all.';
+
+create unique index pause_webhook on lshookd.pause (coalesce(webhook_id, 0));
+
+-- Actions that Label Studio does not have.
+create table lshookd.additional_action (
+    name  text  not null primary key
+);
+
+comment on table lshookd.additional_action is
+    'The actions that lshookd has beyond Label Studio''s.';
+
+create table lshookd.chosen_action (
+    webhook_id  bigint  not null,
+    action      text    not null references lshookd.additional_action,
+    primary key (webhook_id, action)
+);
+
+comment on table lshookd.chosen_action is
+    'Which webhooks receive which additional actions.';
+
+create table lshookd.payload_option (
+    webhook_id        bigint   not null primary key,
+    enrich_deletions  boolean  not null default false,
+    previous          boolean  not null default false,
+    cloudevents       text     check (cloudevents in ('binary', 'structured'))
+);
+
+comment on table lshookd.payload_option is
+    'How a webhook wants its events: deletions with what was deleted, updates with what was before, as CloudEvents.';
+
+-- What each additional action, and each payload option, takes.
+create table lshookd.watch_need (
+    purpose    text  not null,  -- an action's name, or that of a column of lshookd.payload_option
+    relation   text  not null,
+    operation  text  not null,
+    primary key (purpose, relation, operation)
+);
+
+insert into lshookd.watch_need (purpose, relation, operation)
+values ('TASK_UPDATED', 'task', 'update'),
+       ('TASKS_UPDATED', 'task', 'update'),
+       ('TASKS_COMPLETED', 'task', 'insert'),  -- Imported with annotations, they are complete at once.
+       ('TASKS_COMPLETED', 'task', 'update'),
+       ('TASKS_REOPENED', 'task', 'update'),
+       ('PROJECT_COMPLETED', 'task', 'insert'),
+       ('PROJECT_COMPLETED', 'task', 'update'),
+       ('ANNOTATION_SKIPPED', 'annotation', 'insert'),
+       ('ANNOTATION_SKIPPED', 'annotation', 'update'),
+       ('GROUND_TRUTH_SET', 'annotation', 'insert'),
+       ('GROUND_TRUTH_SET', 'annotation', 'update'),
+       ('PREDICTIONS_CREATED', 'prediction', 'insert'),
+       ('PREDICTIONS_DELETED', 'prediction', 'delete'),
+       ('DRAFT_CREATED', 'draft', 'insert'),
+       ('DRAFT_UPDATED', 'draft', 'update'),
+       ('DRAFT_DELETED', 'draft', 'delete'),
+       ('STORAGE_SYNC_STARTED', 'storage', 'update'),
+       ('STORAGE_SYNC_COMPLETED', 'storage', 'update'),
+       ('STORAGE_SYNC_FAILED', 'storage', 'update'),
+       ('COMMENT_CREATED', 'comment', 'insert'),
+       ('COMMENT_UPDATED', 'comment', 'update'),
+       ('COMMENT_DELETED', 'comment', 'delete'),
+       ('USER_CREATED', 'user', 'insert'),
+       ('USER_CREATED', 'user', 'update'),  -- A new user's organization comes after it.
+       ('USER_UPDATED', 'user', 'update'),
+       ('USER_DELETED', 'user', 'delete'),
+       ('LABEL_CREATED', 'label', 'insert'),
+       ('LABEL_UPDATED', 'label', 'update'),
+       ('LABEL_DELETED', 'label', 'delete');
+
+insert into lshookd.additional_action (name)
+select distinct purpose from lshookd.watch_need;
+
+insert into lshookd.watch_need (purpose, relation, operation)
+select purpose.name, relation.name, purpose.operation
+from (values ('enrich_deletions', 'delete'), ('previous', 'update')) as purpose (name, operation)
+cross join (values ('project'), ('task'), ('annotation'), ('label_link')) as relation (name);
+
+comment on table lshookd.watch_need is
+    'Which triggers each additional action and each payload option takes.';
+
+-- Projects that were announced as completed, until a task is added or reopened.
+create table lshookd.completed_project (
+    project_id    bigint      not null primary key,
+    completed_at  timestamptz not null default clock_timestamp()
+);
+
+comment on table lshookd.completed_project is
+    'Projects whose completion was announced, until a task is added or reopened.';
+
+-- Rules: which events of a webhook are delivered, as what, and how often. A rule governs some actions of one
+-- webhook: of these, only events that pass the filter of a rule are delivered. What no rule governs is
+-- delivered as it is.
+create table lshookd.rule (
+    name           text     not null primary key,
+    webhook        bigint   not null,
+    actions        text[]   not null default '{}',   -- what it governs; empty: every action
+    condition      text,                             -- an expression in CEL; null: always true
+    once           boolean  not null default false,  -- only when the condition becomes true
+    after          integer  check (after > 0),       -- one event for so many objects
+    at_most_every  interval check (at_most_every > interval '0'),  -- and then the latest
+    announce_as    text     check (announce_as ~ '^[A-Z][A-Z0-9_]{0,99}$'),  -- an action's name in its place
+    template       text,                             -- the body: the name of a ready-made template, or one
+    parameters     jsonb    not null default '{}' check (jsonb_typeof(parameters) = 'object')
+);
+
+comment on table lshookd.rule is
+    'Filters, conditions, thresholds and templates, by webhook. See docs/rules.md.';
+
+create index rule_webhook on lshookd.rule (webhook);
+
+-- How far a rule has come in a project; 0 stands for the organization.
+create table lshookd.rule_state (
+    rule            text         not null references lshookd.rule on delete cascade,
+    project_id      bigint       not null,
+    was_true        boolean      not null default false,
+    counted         bigint       not null default 0,  -- objects since it last passed an event
+    let_through_at  timestamptz,
+    held_action     text,                             -- what waits until at_most_every has passed
+    held_body       text,
+    held_at         timestamptz,
+    held_objects    integer,
+    primary key (rule, project_id)
+);
+
+comment on table lshookd.rule_state is
+    'What rules have counted, and the events that they hold back for the time being.';
+
+create index rule_state_held on lshookd.rule_state (rule) where held_body is not null;
+
+-- Daemons and operators -------------------------------------------------------------------------
+
+-- Which daemon is active in which role. The proof is the heartbeat, which only a daemon can write: an advisory
+-- lock can be taken by anybody.
+create table lshookd.active_role (
+    role      text        not null primary key check (role in ('planner', 'deliverer', 'retention')),
+    holder    uuid        not null,  -- the daemon's own name
+    backend   integer     not null default pg_backend_pid(),
+    since     timestamptz not null default clock_timestamp(),
+    beat_at   timestamptz not null default clock_timestamp()
+) with (fillfactor = 50);
+
+comment on table lshookd.active_role is
+    'Which daemon is active in which role, and its latest heartbeat.';
+
+-- Until when somebody taps all events, also those that no webhook wants.
+create table lshookd.tap (
+    id          uuid        not null primary key default gen_random_uuid(),
+    taps_until  timestamptz not null
+);
+
+comment on table lshookd.tap is
+    'Who runs "lshookd listen" now: events are then stored even if no webhook wants them.';
+
+-- What existed before there was a webhook, announced afterwards.
+create table lshookd.backfill (
+    id           bigint      not null generated always as identity primary key,
+    webhook_id   bigint      not null,
+    action       text        not null,
+    project_id   bigint,                -- null: all that the webhook concerns
+    after_id     bigint      not null default 0,  -- the last object that was announced
+    announced    bigint      not null default 0,
+    started_at   timestamptz not null default clock_timestamp(),
+    finished_at  timestamptz
+);
+
+comment on table lshookd.backfill is
+    'Runs of "lshookd backfill", and how far each has come.';
+
+-- A publication of all tables refuses updates and deletions of tables that have neither a key nor this.
+alter table lshookd.deleted_row replica identity full;
+alter table lshookd.capture_error replica identity full;
+alter table lshookd.pause replica identity full;

@@ -1,0 +1,10 @@
+-- Which daemon is active in which role: its heart beat within a minute, and its session is there.
+select active_role.role,
+       active_role.backend as pid,
+       coalesce(host(activity.client_addr), 'local') as address,
+       active_role.since
+from lshookd.active_role
+cross join lateral pg_stat_get_activity(active_role.backend) as activity
+where active_role.beat_at > clock_timestamp() - interval '60 seconds'
+  and activity.pid is not null
+order by active_role.role;

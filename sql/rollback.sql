@@ -1,2 +1,0 @@
--- The changes wait as before.
-rollback;

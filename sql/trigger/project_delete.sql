@@ -1,4 +1,0 @@
-create trigger lshookd_project_delete
-    after delete on project
-    referencing old table as removed
-    for each statement execute function lshookd.capture_project_delete();

@@ -1,4 +1,0 @@
-create trigger lshookd_project_insert
-    after insert on project
-    referencing new table as added
-    for each statement execute function lshookd.capture_project_insert();

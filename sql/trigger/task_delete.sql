@@ -1,4 +1,0 @@
-create trigger lshookd_task_delete
-    after delete on task
-    referencing old table as removed
-    for each statement execute function lshookd.capture_task_delete();

@@ -1,4 +1,0 @@
-create trigger lshookd_task_insert
-    after insert on task
-    referencing new table as added
-    for each statement execute function lshookd.capture_task_insert();

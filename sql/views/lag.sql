@@ -1,0 +1,30 @@
+-- How far planning and delivery are behind.
+create or replace view lshookd.lag as
+select (select count(*) from lshookd.change) as changes_waiting,
+       coalesce((select extract(epoch from clock_timestamp() - min(captured_at)) from lshookd.change), 0)::float8
+           as oldest_change_seconds,
+       (select count(*) from lshookd.delivery where state = 'pending') as deliveries_pending,
+       coalesce(
+           (
+               select extract(epoch from clock_timestamp() - min(event.occurred_at))
+               from (
+                   select lane.webhook_id, lane.project_id
+                   from lshookd.lane
+                   where lane.due_at < 'infinity'
+               ) as lane
+               cross join lateral (
+                   select delivery.event_id
+                   from lshookd.delivery
+                   where delivery.webhook_id = lane.webhook_id
+                     and delivery.project_id = lane.project_id
+                     and delivery.state = 'pending'
+                   order by delivery.id
+                   limit 1
+               ) as first
+               join lshookd.event on event.id = first.event_id
+           ),
+           0
+       )::float8 as oldest_delivery_seconds;
+
+comment on view lshookd.lag is
+    'One row: unplanned changes and pending deliveries, and the age of the oldest of each in seconds.';
