@@ -7,6 +7,7 @@
 //! somebody looks.
 
 mod access;
+mod connections;
 mod metrics;
 mod page;
 
@@ -32,7 +33,7 @@ use crate::command::{connect, status};
 use crate::daemon::Service;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
-use access::Token;
+use access::{Guesses, Token};
 
 /// How long a question to the database may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -65,6 +66,7 @@ struct Admin {
     metrics: Metrics,
     service: Arc<Service>,
     token: Token,
+    guesses: Guesses,
     session: tokio::sync::Mutex<Option<Arc<Client>>>,
     backlog: Mutex<VecDeque<(Timestamp, i64)>>,
 }
@@ -114,7 +116,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         tracing::warn!(error = format!("{:#}", self.0), "a request to the admin listener failed");
-        (StatusCode::SERVICE_UNAVAILABLE, format!("{:#}\n", self.0)).into_response()
+        // What PostgreSQL says of it is for the log.
+        (StatusCode::SERVICE_UNAVAILABLE, "the database could not be asked; see the log\n").into_response()
     }
 }
 
@@ -129,6 +132,7 @@ pub async fn serve(settings: &Settings, metrics: &Metrics, service: &Arc<Service
         metrics: metrics.clone(),
         service: Arc::clone(service),
         token: Token::new(),
+        guesses: Guesses::default(),
         session: tokio::sync::Mutex::default(),
         backlog: Mutex::default(),
     });
@@ -149,14 +153,14 @@ pub async fn serve(settings: &Settings, metrics: &Metrics, service: &Arc<Service
 }
 
 async fn listen_on(listen: &Listen, routes: Router, stop: &CancellationToken) -> Result<()> {
-    let stopped = stop.clone().cancelled_owned();
+    let stopped = stop.clone();
     match listen {
         Listen::Off => {}
         Listen::Tcp(address) => {
             let listener =
                 tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
             tracing::info!(address = %listener.local_addr()?, "metrics and page");
-            axum::serve(listener, routes).with_graceful_shutdown(stopped).await?;
+            connections::serve(listener, routes, stopped).await;
         }
         Listen::Unix(path) => {
             // What a daemon left behind that was killed.
@@ -164,7 +168,7 @@ async fn listen_on(listen: &Listen, routes: Router, stop: &CancellationToken) ->
             let listener =
                 tokio::net::UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))?;
             tracing::info!(socket = %path.display(), "metrics and page");
-            axum::serve(listener, routes).with_graceful_shutdown(stopped).await?;
+            connections::serve(listener, routes, stopped).await;
         }
     }
     Ok(())

@@ -24,6 +24,8 @@ pub struct Shape {
     pub columns: HashSet<String>,
     /// Columns that hold a moment.
     pub moments: HashSet<String>,
+    /// Columns that hold a floating-point number.
+    pub floats: HashSet<String>,
     /// Columns that refer to another table.
     pub references: HashSet<String>,
     /// Many-to-many fields.
@@ -56,6 +58,9 @@ impl Catalog {
             let column: String = row.get("name");
             if row.get("is_moment") {
                 shape.moments.insert(column.clone());
+            }
+            if row.get("is_float") {
+                shape.floats.insert(column.clone());
             }
             if row.get("is_reference") {
                 shape.references.insert(column.clone());

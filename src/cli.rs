@@ -104,7 +104,13 @@ enum Command {
     },
     /// Deliver webhooks in Label Studio's place: it shows them as inactive
     #[command(after_help = "Example: lshookd adopt --all")]
-    Adopt(Chosen),
+    Adopt {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// Also webhooks that ask for actions which lshookd cannot make, and which nobody delivers then
+        #[arg(long)]
+        force: bool,
+    },
     /// Give adopted webhooks back to Label Studio
     #[command(after_help = "Example: lshookd release 12")]
     Release(Chosen),
@@ -243,7 +249,7 @@ async fn operate(command: Command, settings: &Settings, output: Output) -> Resul
         Command::Install { dry_run, adopt_all, .. } => {
             install::run(&settings.server, schema, dry_run).await?;
             if adopt_all {
-                adopt::adopt(&mut connect(settings).await?, &Chosen::everything(), output).await?;
+                adopt::adopt(&mut connect(settings).await?, &Chosen::everything(), false, output).await?;
             }
             return Ok(());
         }
@@ -258,7 +264,7 @@ async fn operate(command: Command, settings: &Settings, output: Output) -> Resul
         Command::Rules(wanted) => rules::run(&mut client, &wanted, output).await,
         Command::Extend(wanted) => extend::run(&client, &wanted, output).await,
         Command::Unsubscribe { ids, yes } => subscribe::unsubscribe(&mut client, &ids, yes, output).await,
-        Command::Adopt(chosen) => adopt::adopt(&mut client, &chosen, output).await,
+        Command::Adopt { chosen, force } => adopt::adopt(&mut client, &chosen, force, output).await,
         Command::Release(chosen) => adopt::release(&mut client, &chosen, output).await,
         Command::Deliveries { delivery: Some(id), .. } => deliveries::show(&client, &id, output).await,
         Command::Deliveries { filter, limit, .. } => deliveries::list(&client, &filter, limit, output).await,

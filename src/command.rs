@@ -98,7 +98,8 @@ fn explain_write(error: tokio_postgres::Error) -> anyhow::Error {
         return Failure::new(
             Code::Privileges,
             format!(
-                "{}; run this command as Label Studio's role or as the owner that `lshookd install --print-roles` makes",
+                "{}; run this command as Label Studio's role or as the owner that `lshookd install --print-roles` makes, \
+                 and where Label Studio has new tables run again what that prints",
                 crate::database::explain(&error)
             ),
         )

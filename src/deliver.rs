@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,6 @@ use crate::database::{Prepared, Session, Statements};
 use crate::heartbeat::{self, Heartbeat};
 use crate::metrics::Metrics;
 use crate::settings::{Egress, Settings};
-use client::Clients;
 pub use cloudevent::CloudEvent;
 use egress::Gate;
 use lane::Lane;
@@ -54,6 +53,9 @@ const RENEWAL: Duration = Duration::from_secs(4);
 
 /// How long PostgreSQL's plans are taken to suit the queues.
 const PLANS_AGE: Duration = Duration::from_secs(5);
+
+/// How long a lane waits that failed by a mistake of ours.
+const AFTER_PANIC: Duration = Duration::from_secs(60);
 
 /// How long requests in flight may take to end when the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(7);
@@ -112,7 +114,7 @@ pub async fn run(
     let shared = Arc::new(Shared {
         client,
         statements,
-        sender: Sender::new(Clients::new(&settings.trust, settings.timeout, &gate)?, gate, settings.timeout),
+        sender: Sender::new(settings, gate)?,
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
         hold: settings.poll,
@@ -122,7 +124,8 @@ pub async fn run(
         metrics: metrics.clone(),
         stop: stop.child_token(),
     });
-    let mut lanes: JoinSet<Result<Lane>> = JoinSet::new();
+    let mut lanes: JoinSet<Result<()>> = JoinSet::new();
+    let mut tasks: HashMap<Id, Lane> = HashMap::new();
     let mut active: HashSet<Lane> = HashSet::new();
     let writing = records.write(shared.database());
     tokio::pin!(writing);
@@ -155,7 +158,8 @@ pub async fn run(
             for (lane, url) in due {
                 active.insert(lane);
                 let shared = Arc::clone(&shared);
-                lanes.spawn(async move { lane.work(&shared, &url).await.map(|()| lane) });
+                let task = lanes.spawn(async move { lane.work(&shared, &url).await });
+                tasks.insert(task.id(), lane);
             }
             let next = next.min(heartbeat::INTERVAL);
             look_at = Instant::now() + if active.is_empty() { next } else { next.min(RENEWAL) };
@@ -163,7 +167,7 @@ pub async fn run(
         tokio::select! {
             () = stop.cancelled() => break Ok(()),
             result = &mut writing => break result.and_then(|()| bail!("recording ended by itself")),
-            Some(ended) = lanes.join_next() => match ended.context("a lane was cut short").flatten() {
+            Some(ended) = lanes.join_next_with_id() => match end_of(ended, &mut tasks, &shared).await {
                 Ok(lane) => {
                     active.remove(&lane);
                     // It may be due again, and others may wait for its place.
@@ -201,14 +205,38 @@ pub async fn run(
     outcome
 }
 
+/// Which lane has ended. One that panicked ends alone: it is held back for a while, and the others go on.
+async fn end_of(
+    ended: Result<(Id, Result<()>), JoinError>,
+    tasks: &mut HashMap<Id, Lane>,
+    shared: &Shared,
+) -> Result<Lane> {
+    let (id, outcome) = match ended {
+        Ok((id, outcome)) => (id, outcome),
+        Err(error) => {
+            let lane = tasks.remove(&error.id()).context("a lane ended that nobody started")?;
+            tracing::error!(
+                webhook = lane.webhook,
+                project = lane.project,
+                %error,
+                seconds = AFTER_PANIC.as_secs(),
+                "a lane failed by a mistake of lshookd's and is held back; please report it"
+            );
+            lane.hold(shared, AFTER_PANIC).await?;
+            return Ok(lane);
+        }
+    };
+    let lane = tasks.remove(&id).context("a lane ended that nobody started")?;
+    outcome.map(|()| lane)
+}
+
 /// Sends one message beside all lanes, and records nothing.
 ///
 /// # Errors
 /// When a certificate of the settings cannot be used.
 pub async fn send_at_once(settings: &Settings, message: &Message) -> Result<Answer> {
     let gate = Arc::new(Gate::new(&settings.egress));
-    let clients = Clients::new(&settings.trust, settings.timeout, &gate)?;
-    Ok(Sender::new(clients, gate, settings.timeout).send(message).await)
+    Ok(Sender::new(settings, gate)?.send(message).await)
 }
 
 /// Names the active webhooks that will get nothing, as names resolve now; does not wait for them.

@@ -10,7 +10,7 @@ mod template;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result};
 use cel::{Context, Program, Value as Cel};
@@ -65,9 +65,20 @@ pub struct Passed {
 /// Conditions that were compiled, by their text.
 #[derive(Default)]
 pub struct Rulebook {
-    programs: HashMap<String, Program>,
+    programs: HashMap<String, Arc<Program>>,
+    /// Conditions that took too long, and when they are tried again.
+    too_slow: HashMap<String, Instant>,
     has_held: bool,
 }
+
+/// How long a condition may take for one event. Planning waits for it, and for nothing longer.
+const DEADLINE: Duration = Duration::from_millis(500);
+
+/// A condition that took longer is not tried again for so long: its evaluation cannot be ended.
+const SUSPENSION: Duration = Duration::from_secs(300);
+
+/// A condition may look at so many elements of lists: at so many in each of the loops that are nested in it.
+const BUDGET: f64 = 10_000_000.0;
 
 impl Rule {
     /// From a row of `lshookd.rule` as JSON, whose interval is in ISO 8601.
@@ -129,6 +140,41 @@ fn to_cel(value: &Value) -> Cel {
     }
 }
 
+/// How many loops of a condition are in each other (`all`, `exists`, `exists_one`, `map`, `filter`).
+fn nested_loops(condition: &str) -> i32 {
+    const LOOPS: [&str; 5] = [".all", ".exists", ".exists_one", ".map", ".filter"];
+    let mut open: Vec<bool> = Vec::new();
+    let (mut deepest, mut quote, mut escaped) = (0, None, false);
+    for (place, each) in condition.char_indices() {
+        match (quote, each) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(end), _) if each == end => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(each),
+            (None, '(') => {
+                let before = condition[..place].trim_end();
+                open.push(LOOPS.iter().any(|name| before.ends_with(name)));
+                deepest = deepest.max(open.iter().filter(|is_loop| **is_loop).count());
+            }
+            (None, ')') => {
+                open.pop();
+            }
+            (None, _) => {}
+        }
+    }
+    i32::try_from(deepest).unwrap_or(i32::MAX)
+}
+
+/// How many elements the longest list or object in a value has.
+fn longest_list(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.len().max(items.iter().map(longest_list).max().unwrap_or_default()),
+        Value::Object(object) => object.len().max(object.values().map(longest_list).max().unwrap_or_default()),
+        _ => 0,
+    }
+}
+
 fn object_to_cel(object: &serde_json::Map<String, Value>) -> Cel {
     let members: HashMap<String, Cel> = object.iter().map(|(name, value)| (name.clone(), to_cel(value))).collect();
     Cel::Map(members.into())
@@ -144,21 +190,45 @@ impl Rulebook {
     ///
     /// # Errors
     /// When the condition cannot be evaluated, or is neither true nor false.
-    pub fn holds(&mut self, rule: &Rule, event: &Value) -> Result<bool> {
+    pub async fn holds(&mut self, rule: &Rule, event: &Value) -> Result<bool> {
         let Some(condition) = &rule.condition else {
             return Ok(true);
         };
+        if self.too_slow.get(condition).is_some_and(|until| *until > Instant::now()) {
+            anyhow::bail!("condition: it took longer than {DEADLINE:?} and is not evaluated for a while");
+        }
+        let elements = longest_list(event).max(rule.parameters.values().map(longest_list).max().unwrap_or_default());
+        let nesting = nested_loops(condition);
+        if (elements as f64).powi(nesting) > BUDGET {
+            anyhow::bail!("condition: {nesting} loops in each other over lists of {elements} elements take too long");
+        }
         let program = match self.programs.entry(condition.clone()) {
-            Entry::Occupied(compiled) => compiled.into_mut(),
-            Entry::Vacant(place) => place.insert(compile(condition)?),
+            Entry::Occupied(compiled) => Arc::clone(compiled.get()),
+            Entry::Vacant(place) => Arc::clone(place.insert(Arc::new(compile(condition)?))),
         };
-        let mut context = Context::default();
-        context.add_variable_from_value("event", to_cel(event));
-        context.add_variable_from_value("parameters", object_to_cel(&rule.parameters));
-        match program.execute(&context) {
-            Ok(Cel::Bool(holds)) => Ok(holds),
-            Ok(_) => anyhow::bail!("condition: it is neither true nor false"),
-            Err(error) => anyhow::bail!("condition: {error}"),
+        let (event, parameters) = (event.clone(), rule.parameters.clone());
+        // On a thread of its own, which nothing waits for: whatever it does, planning goes on.
+        let (answer, evaluation) = tokio::sync::oneshot::channel();
+        let evaluate = move || {
+            let mut context = Context::default();
+            context.add_variable_from_value("event", to_cel(&event));
+            context.add_variable_from_value("parameters", object_to_cel(&parameters));
+            let evaluated = match program.execute(&context) {
+                Ok(Cel::Bool(holds)) => Ok(holds),
+                Ok(_) => Err(anyhow::anyhow!("condition: it is neither true nor false")),
+                Err(error) => Err(anyhow::anyhow!("condition: {error}")),
+            };
+            // Nobody waits for it any more where it took too long.
+            let _ = answer.send(evaluated);
+        };
+        std::thread::Builder::new().name("condition".to_owned()).spawn(evaluate).context("starting a thread")?;
+        match tokio::time::timeout(DEADLINE, evaluation).await {
+            Ok(Ok(evaluated)) => evaluated,
+            Ok(Err(_)) => anyhow::bail!("condition: its evaluation failed"),
+            Err(_) => {
+                self.too_slow.insert(condition.clone(), Instant::now() + SUSPENSION);
+                anyhow::bail!("condition: it took longer than {DEADLINE:?}")
+            }
         }
     }
 
@@ -208,6 +278,7 @@ impl Rulebook {
         for rule in rules {
             let judged = self
                 .holds(rule, &parsed)
+                .await
                 .and_then(|holds| holds.then(|| self.write(rule, action, body, &parsed)).transpose());
             let written = match judged {
                 Ok(written) => written,
@@ -281,7 +352,22 @@ mod tests {
 
     fn holds(condition: &str, event: &Value) -> Result<bool> {
         let rule = Rule { condition: Some(condition.to_owned()), ..rule("") };
-        Rulebook::default().holds(&rule, event)
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(Rulebook::default().holds(&rule, event))
+    }
+
+    #[test]
+    fn a_condition_that_takes_too_long_is_an_error() {
+        let tasks: Vec<Value> = (0..400).map(|id| json!({"id": id})).collect();
+        let event = json!({"tasks": tasks});
+        let nested = "event.tasks.all(a, event.tasks.all(b, event.tasks.all(c, a.id + b.id + c.id >= 0)))";
+        let start = Instant::now();
+        assert!(holds(nested, &event).unwrap_err().to_string().contains("3 loops in each other"));
+        // Within the budget, and still too slow.
+        let slow = format!("event.tasks.all(a, event.tasks.all(b, {}))", vec!["a.id + b.id >= 0"; 300].join(" && "));
+        assert!(holds(&slow, &event).unwrap_err().to_string().contains("longer than"), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(5));
+        assert_eq!(nested_loops("a.all(x, x.b == '.all(.all(') && c.exists(y, y.map(z, z) == [])"), 2);
     }
 
     #[test]

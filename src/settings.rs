@@ -105,41 +105,43 @@ const fn setting(key: &'static str, variable: Variable, default: Option<&'static
 /// All settings.
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
-    setting("database_url", Variable::Plain("DATABASE_URL"), None, "Label Studio's database, as postgres://user:password@host:port/name; in place of the five postgre_ settings"),
+    setting("database_url", Variable::Plain("DATABASE_URL"), None, "Label Studio's database as postgres://user:password@host:port/name, in place of the five postgre_ settings"),
     setting("postgre_host", Variable::LabelStudio, Some("localhost"), "Host of Label Studio's PostgreSQL, or the folder of its Unix socket"),
     setting("postgre_port", Variable::LabelStudio, Some("5432"), "Port of Label Studio's PostgreSQL"),
     setting("postgre_name", Variable::LabelStudio, Some("postgres"), "Name of Label Studio's database"),
     setting("postgre_user", Variable::LabelStudio, Some("postgres"), "PostgreSQL role to connect as"),
-    setting("postgre_password", Variable::LabelStudio, Some("postgres"), "Its password"),
-    setting("postgre_password_file", Variable::LabelStudio, None, "File that holds the password, in place of postgre_password"),
+    setting("postgre_password", Variable::LabelStudio, Some("postgres"), "PostgreSQL password"),
+    setting("postgre_password_file", Variable::LabelStudio, None, "File that holds the PostgreSQL password, in place of postgre_password"),
     setting("sslmode", Variable::Own, Some("prefer"), "TLS to PostgreSQL: disable, prefer, require, verify-ca or verify-full"),
     setting("sslrootcert", Variable::Own, None, "PEM file of the authority that signed PostgreSQL's certificate"),
-    setting("label_studio_schema", Variable::Own, None, "PostgreSQL schema of Label Studio's tables; found by itself where there is only one"),
-    setting("allow_organization_webhooks", Variable::LabelStudio, None, "Whether webhooks without a project are served; false leaves them out"),
-    setting("webhook_timeout", Variable::LabelStudio, None, "Seconds to wait for an endpoint, for the connection and for the answer each; 1 and 15 where not set"),
-    setting("webhook_batch_size", Variable::LabelStudio, Some("5000"), "Most objects in one event"),
-    setting("batch_bytes", Variable::Own, Some("8000000"), "Most bytes in the body of one event of several objects; what is more goes into further events"),
-    setting("ssrf_protection_enabled", Variable::LabelStudio, Some("true"), "Refuse endpoints on private and reserved addresses"),
-    setting("use_default_banned_subnets", Variable::LabelStudio, Some("true"), "Whether Label Studio's list of reserved networks is among the refused"),
-    setting("user_additional_banned_subnets", Variable::LabelStudio, Some(""), "Networks to refuse as well, separated by commas"),
-    setting("allow", Variable::Own, Some(""), "Networks and host names that are never refused, separated by commas"),
+    setting("label_studio_schema", Variable::Own, None, "PostgreSQL schema of Label Studio's tables; detected if unique"),
+    setting("organization_webhooks", Variable::Own, Some("true"), "Whether webhooks without a project are delivered; false leaves them to Label Studio"),
+    setting("webhook_timeout", Variable::LabelStudio, None, "Timeout of a request in seconds, to connect and to answer each; 1 and 15 if not set"),
+    setting("webhook_batch_size", Variable::LabelStudio, Some("5000"), "Maximum objects per event"),
+    setting("redirect_to_get", Variable::Own, Some("false"), "Whether a redirect by 301, 302 or 303 is followed by a GET without the event whose answer counts, as in Label Studio; otherwise the attempt fails"),
+    setting("batch_bytes", Variable::Own, Some("8000000"), "Maximum bytes in the body of one event of several objects; more go into further events"),
+    setting("ssrf_protection_enabled", Variable::LabelStudio, Some("true"), "Whether endpoints on private and reserved addresses are refused"),
+    setting("use_default_banned_subnets", Variable::LabelStudio, Some("true"), "Whether Label Studio's list of reserved networks is refused"),
+    setting("user_additional_banned_subnets", Variable::LabelStudio, Some(""), "Networks to refuse in addition, separated by commas"),
+    setting("allow", Variable::Own, Some(""), "Allow list: networks and host names that are never refused, separated by commas"),
     setting("ca_file", Variable::Own, None, "PEM file of certificate authorities that endpoints are trusted by, beside the system's"),
-    setting("client_certificates", Variable::Own, Some(""), "Certificates to show to endpoints that ask for one, as host=file separated by commas; the PEM file holds the certificate and its key"),
-    setting("settle", Variable::Own, Some("50ms"), "How long a connection must be idle for its changes to count as one finished action, 20 times as long if it looks like that of a single request, which is about to be closed; 0 plans every transaction at once"),
-    setting("gather_limit", Variable::Own, Some("5s"), "Longest time the changes of a busy connection are gathered, six times as long where it looks like that of a single request that moves tasks"),
-    setting("gather_import_limit", Variable::Own, Some("5m"), "The same for a connection that only adds tasks: an import or a storage sync"),
-    setting("poll", Variable::Own, Some("5s"), "How often to look without being notified"),
-    setting("retry_schedule", Variable::Own, Some("5s,30s,2m,10m,1h,3h,6h,12h"), "Pauses before the second and each later attempt; after the last the delivery is dead"),
-    setting("retention", Variable::Own, Some("30d"), "How long deliveries are kept that ended well or were cancelled; 0 keeps them for ever, as dead ones are"),
-    setting("concurrency", Variable::Own, Some("128"), "Most requests in flight at once"),
-    setting("concurrency_per_host", Variable::Own, Some("32"), "Most requests in flight to one host at once"),
+    setting("client_certificates", Variable::Own, Some(""), "Client certificates for endpoints that ask for one, as host=file separated by commas; each PEM file holds the certificate and its key"),
+    setting("settle", Variable::Own, Some("50ms"), "Idle time after which a connection that lives on has finished its action; 0 plans every transaction at once"),
+    setting("gather_limit", Variable::Own, Some("5s"), "Maximum time that changes of a busy connection are gathered, where the connection lives on; one that is expected to close may be idle for six times as long"),
+    setting("gather_import_limit", Variable::Own, Some("5m"), "Maximum time that changes are gathered of a connection that adds or deletes tasks, or is expected to close with its request"),
+    setting("poll", Variable::Own, Some("5s"), "Polling interval when no notification arrives"),
+    setting("retry_schedule", Variable::Own, Some("5s,30s,2m,10m,1h,3h,6h,12h"), "Pauses before the second and each later attempt; after the last attempt the delivery is dead"),
+    setting("retention", Variable::Own, Some("30d"), "How long delivered and cancelled deliveries are kept; 0 keeps them without limit, as dead ones are"),
+    setting("concurrency", Variable::Own, Some("128"), "Maximum requests in flight"),
+    setting("concurrency_per_host", Variable::Own, Some("32"), "Maximum requests in flight to one host"),
     setting("admin_listen", Variable::Own, Some("127.0.0.1:9187"), "Where metrics, health and the page are served: an address, unix: and the path of a socket, or off"),
     setting("admin_write", Variable::Own, Some("false"), "Whether the page may replay, pause and send tests"),
-    setting("admin_password", Variable::Own, None, "Password of the page and the metrics, by any user name; needed where admin_listen is no loopback address"),
-    setting("admin_password_file", Variable::Own, None, "File that holds it, in place of admin_password"),
-    setting("admin_header", Variable::Own, None, "Header by which a reverse proxy says who is logged in, in place of a password; nobody but the proxy may reach the listener then"),
-    setting("log_format", Variable::Own, Some("text"), "Form of the log: text or json"),
-    setting("log_level", Variable::Own, Some("info"), "What to log, as RUST_LOG has it; RUST_LOG itself wins over the default"),
+    setting("admin_password", Variable::Own, None, "Password of the page and the metrics, for any user name; required if admin_listen is no loopback address and admin_header is not set"),
+    setting("admin_password_file", Variable::Own, None, "File that holds the password of the page, in place of admin_password"),
+    setting("admin_header", Variable::Own, None, "Header in which a reverse proxy names the user, in place of a password; nobody but the proxy may reach the listener then"),
+    setting("admin_hosts", Variable::Own, Some(""), "Host names that the listener answers to, beside addresses and localhost, separated by commas"),
+    setting("log_format", Variable::Own, Some("text"), "Format of the log: text or json"),
+    setting("log_level", Variable::Own, Some("info"), "Filter of the log, in the syntax of RUST_LOG, which is read if log_level is not set"),
 ];
 
 /// What the daemon runs by.
@@ -153,6 +155,8 @@ pub struct Settings {
     pub organization_webhooks: bool,
     /// Limits of one request.
     pub timeout: Timeout,
+    /// Whether redirects may turn a POST into a GET.
+    pub redirect_to_get: bool,
     /// Most objects in one event.
     pub batch_size: usize,
     /// Most bytes in the body of one event, unless a single object has more.
@@ -262,8 +266,9 @@ impl Settings {
         Ok(Settings {
             server: connection::server(sources)?,
             label_studio_schema: sources.parse_optional("label_studio_schema", |text| Ok(text.to_owned()))?,
-            organization_webhooks: sources.parse_optional("allow_organization_webhooks", boolean)?.unwrap_or(true),
+            organization_webhooks: sources.parse("organization_webhooks", boolean)?,
             timeout,
+            redirect_to_get: sources.parse("redirect_to_get", boolean)?,
             batch_size: sources.parse("webhook_batch_size", positive)?,
             batch_bytes: sources.parse("batch_bytes", positive)?,
             egress: Egress {
@@ -364,8 +369,9 @@ mod tests {
         assert!(message(settings(&[("SSRF_PROTECTION_ENABLED", "perhaps")], "")).contains("ssrf_protection_enabled"));
     }
 
+    /// Set `LSHOOKD_UPDATE_DOCS` to write the document anew.
     #[test]
-    fn the_readme_lists_every_setting() {
+    fn the_document_lists_every_setting() {
         let row = |setting: &Setting| {
             let variable = setting.variables().pop().unwrap_or_default();
             let default = setting.default.filter(|text| !text.is_empty());
@@ -374,7 +380,13 @@ mod tests {
         };
         let rows: Vec<String> = SETTINGS.iter().map(row).collect();
         let table = format!("| key | variable | default | |\n| --- | --- | --- | --- |\n{}\n", rows.join("\n"));
-        let readme = include_str!("../README.md");
-        assert!(readme.contains(&table), "README.md lacks this table:\n{table}");
+        let path = "docs/configuration.md";
+        let document = std::fs::read_to_string(path).unwrap();
+        let (head, _) = document.split_once("| key |").unwrap();
+        let written = format!("{head}{table}");
+        if std::env::var_os("LSHOOKD_UPDATE_DOCS").is_some() {
+            return std::fs::write(path, &written).unwrap();
+        }
+        assert!(document == written, "{path} does not list the settings as they are");
     }
 }

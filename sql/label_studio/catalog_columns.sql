@@ -1,8 +1,9 @@
--- The columns of the tables that payloads are made of: which hold a moment, and which refer
--- to another table.
+-- The columns of the tables that payloads are made of: which hold a moment or a floating-point number,
+-- and which refer to another table.
 select relation.relname::text as relation,
        attribute.attname::text as name,
        attribute.atttypid in ('timestamptz'::regtype, 'timestamp'::regtype) as is_moment,
+       attribute.atttypid in ('float8'::regtype, 'float4'::regtype) as is_float,
        exists (
            select
            from pg_constraint as reference

@@ -1,4 +1,4 @@
--- What waits, what fails, and how much went out in the last minute.
+-- What is pending, what fails, how large the queues are, and how much was delivered in the last minute.
 select row_to_json(listed) as row
 from (
     select lag.changes_waiting,
@@ -13,6 +13,10 @@ from (
            (select count(*) from lshookd.delivery where state = 'dead') as dead,
            (select count(*) from lshookd.change_set_aside) as set_aside,
            (select count(*) from lshookd.capture_error) as capture_errors,
+           pg_total_relation_size('lshookd.change') as changes_bytes,
+           pg_total_relation_size('lshookd.deleted_row') + pg_total_relation_size('lshookd.watched_row') as kept_rows_bytes,
+           pg_notification_queue_usage()::float8 as notification_queue_usage,
+           current_setting('max_prepared_transactions') <> '0' as has_prepared_transactions,
            (select count(*) from lshookd.lane) as lanes,
            (select count(*) from lshookd.lane where due_at <= clock_timestamp()) as lanes_due,
            (select count(*) from lshookd.failing_lane) as lanes_failing,

@@ -2,11 +2,13 @@
 //!
 //! On the loopback interface whoever is on the machine may look. A page of another site's that
 //! had its name resolve to the loopback interface could make a browser look for it, so the `Host`
-//! must be an address, `localhost` or a name that the password protects. What changes something
+//! must be an address, `localhost` or a name of the setting `admin_hosts`, whatever else opens. What changes something
 //! takes the setting `admin_write`, this process's token from a page of ours, and no sign of another
-//! site.
+//! site. Passwords cannot be guessed quickly.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -36,19 +38,50 @@ impl Token {
     }
 }
 
+/// Wrong passwords of late.
+#[derive(Default)]
+pub struct Guesses(Mutex<VecDeque<Instant>>);
+
+impl Guesses {
+    const MOST: usize = 10;
+    const WINDOW: Duration = Duration::from_secs(60);
+
+    /// Whether another password may be tried.
+    fn may_be_made(&self, now: Instant) -> bool {
+        let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while failed.front().is_some_and(|at| now.saturating_duration_since(*at) >= Guesses::WINDOW) {
+            failed.pop_front();
+        }
+        failed.len() < Guesses::MOST
+    }
+
+    fn failed(&self, now: Instant) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(now);
+    }
+}
+
 /// Lets requests through that may look, and those that change something only if they may.
 pub async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let settings = &admin.settings.admin;
-    let by_proxy = settings.header.as_deref().is_some_and(|name| headers.contains_key(name));
-    let by_password = settings.password.as_deref().is_some_and(|password| knows(headers, password));
-    let guarded = settings.header.is_some() || settings.password.is_some();
-    if guarded && !by_proxy && !by_password {
-        let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"lshookd\"")];
-        return (StatusCode::UNAUTHORIZED, ask, "the password, please\n").into_response();
+    if !is_known_host(headers, &settings.hosts) {
+        return (StatusCode::FORBIDDEN, "unknown host name; see the setting admin_hosts\n").into_response();
     }
-    if !guarded && !is_local_host(headers) {
-        return (StatusCode::FORBIDDEN, "ask for it by its address, or set admin_password\n").into_response();
+    let is_named = |name: &str| headers.get(name).is_some_and(|value| !value.as_bytes().trim_ascii().is_empty());
+    let by_proxy = settings.header.as_deref().is_some_and(is_named);
+    let guarded = settings.header.is_some() || settings.password.is_some();
+    if guarded && !by_proxy {
+        if headers.contains_key(header::AUTHORIZATION) && !admin.guesses.may_be_made(Instant::now()) {
+            let later = [(header::RETRY_AFTER, "60")];
+            return (StatusCode::TOO_MANY_REQUESTS, later, "too many wrong passwords\n").into_response();
+        }
+        if !settings.password.as_deref().is_some_and(|password| knows(headers, password)) {
+            if headers.contains_key(header::AUTHORIZATION) {
+                admin.guesses.failed(Instant::now());
+            }
+            let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"lshookd\"")];
+            return (StatusCode::UNAUTHORIZED, ask, "authentication required\n").into_response();
+        }
     }
     if request.method() == axum::http::Method::POST {
         if !settings.write {
@@ -78,9 +111,12 @@ pub async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next
 /// Basic authentication (RFC 7617), by any user name.
 fn knows(headers: &HeaderMap, password: &str) -> bool {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some(encoded) = given.and_then(|given| given.strip_prefix("Basic ")) else {
+    let Some((scheme, encoded)) = given.and_then(|given| given.split_once(' ')) else {
         return false;
     };
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return false;
+    }
     let decoded = data_encoding::BASE64.decode(encoded.trim().as_bytes()).unwrap_or_default();
     let decoded = String::from_utf8(decoded).unwrap_or_default();
     decoded.split_once(':').is_some_and(|(_, given)| same(password, given))
@@ -90,15 +126,17 @@ fn same(one: &str, other: &str) -> bool {
     one.len() == other.len() && one.bytes().zip(other.bytes()).fold(0, |all, (a, b)| all | (a ^ b)) == 0
 }
 
-/// Whether the host is an address or `localhost`: what no foreign name can be.
-fn is_local_host(headers: &HeaderMap) -> bool {
+/// Whether the host is an address, `localhost` or one of these names: what no foreign name can be.
+fn is_known_host(headers: &HeaderMap, hosts: &[String]) -> bool {
     let Some(host) = headers.get(header::HOST).and_then(|value| value.to_str().ok()) else {
         // HTTP/1.0, which no browser speaks.
         return true;
     };
     match url::Url::parse(&format!("http://{host}/")) {
         Ok(url) => match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Domain(name)) => {
+                name == "localhost" || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
+            }
             Some(_) => true,
             None => false,
         },
@@ -131,6 +169,7 @@ mod tests {
     fn only_the_password_opens() {
         let given = |value| headers(&[("authorization", value)]);
         assert!(knows(&given("Basic YW55Ym9keTpzZXNhbWU="), "sesame"));
+        assert!(knows(&given("basic YW55Ym9keTpzZXNhbWU="), "sesame"));
         for wrong in ["Basic YW55Ym9keTpzZXNhbQ==", "Basic !", "Bearer sesame", "Basic c2VzYW1l", ""] {
             assert!(!knows(&given(wrong), "sesame"), "{wrong}");
         }
@@ -138,12 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn passwords_are_not_guessed_quickly() {
+        let (guesses, start) = (Guesses::default(), Instant::now());
+        for _ in 0..Guesses::MOST {
+            assert!(guesses.may_be_made(start));
+            guesses.failed(start);
+        }
+        assert!(!guesses.may_be_made(start + Duration::from_secs(59)));
+        assert!(guesses.may_be_made(start + Duration::from_secs(60)));
+    }
+
+    #[test]
     fn a_foreign_name_is_no_local_host() {
         for host in ["127.0.0.1:9187", "[::1]:9187", "localhost", "10.0.0.7"] {
-            assert!(is_local_host(&headers(&[("host", host)])), "{host}");
+            assert!(is_known_host(&headers(&[("host", host)]), &[]), "{host}");
         }
+        assert!(is_known_host(&headers(&[("host", "hooks.example:443")]), &["hooks.example".to_owned()]));
         for host in ["evil.example:9187", "localhost.evil.example", ""] {
-            assert!(!is_local_host(&headers(&[("host", host)])), "{host}");
+            assert!(!is_known_host(&headers(&[("host", host)]), &["hooks.example".to_owned()]), "{host}");
         }
     }
 

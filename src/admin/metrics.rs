@@ -25,6 +25,13 @@ const GAUGES: &[(&str, &str, &str)] = &[
     ("dead", "deliveries_dead", "Deliveries that were given up and are kept"),
     ("set_aside", "changes_set_aside", "Changes that could not be made into events"),
     ("capture_errors", "capture_errors", "Changes that could not be captured"),
+    ("changes_bytes", "changes_bytes", "Size on disk of unplanned changes, with room that is kept for more"),
+    ("kept_rows_bytes", "kept_rows_bytes", "Size on disk of rows kept for changes that need them"),
+    (
+        "notification_queue_usage",
+        "notification_queue_usage",
+        "Share of PostgreSQL's queue of notifications that is in use",
+    ),
     ("lanes", "lanes", "Pairs of webhook and project that had deliveries"),
     ("lanes_failing", "lanes_failing", "Those whose next delivery has failed and is to be tried again"),
 ];

@@ -20,6 +20,9 @@ use crate::event::Action;
 /// Deliveries on one page.
 const PAGE: i64 = 50;
 
+/// What a delivery may be.
+const STATES: &[&str] = &["pending", "delivered", "dead", "cancelled"];
+
 /// Of a payload this much is shown.
 const SHOWN: usize = 200_000;
 
@@ -105,7 +108,7 @@ fn subscription(admin: &Admin, webhook: &Value, health: Option<&Value>) -> Marku
     html! {
         article {
             h2 {
-                a href=(format!("/deliveries?subscription={id}")) { "#" (id) " " (text(&webhook["url"])) }
+                a href=(format!("/deliveries?subscription={id}")) { "#" (id) " " (seen_url(admin, &webhook["url"])) }
             }
             (sparkline(health))
             p {
@@ -210,7 +213,10 @@ impl Wanted {
             subscription: number(&self.subscription)?,
             project: number(&self.project)?,
             action: chosen(&self.action).map(|action| action.parse()).transpose()?,
-            state: chosen(&self.state),
+            state: match chosen(&self.state) {
+                Some(state) if !STATES.contains(&state.as_str()) => return Err("there is no such state".to_owned()),
+                state => state,
+            },
             since: None,
             until: None,
         })
@@ -244,7 +250,7 @@ pub async fn deliveries(State(admin): State<Arc<Admin>>, Query(wanted): Query<Wa
             label { "subscription " input name="subscription" inputmode="numeric" value=(wanted.subscription); }
             label { "project " input name="project" inputmode="numeric" value=(wanted.project); }
             label { "action " (choice("action", &Action::ALL.iter().map(|action| action.name()).collect::<Vec<_>>(), &wanted.action)) }
-            label { "state " (choice("state", &["pending", "delivered", "dead", "cancelled"], &wanted.state)) }
+            label { "state " (choice("state", STATES, &wanted.state)) }
             label { "number or webhook-id " input name="search" type="search"; }
             button { "Show" }
         }
@@ -286,6 +292,9 @@ fn choice(name: &str, options: &[&str], chosen: &str) -> Markup {
 
 /// One delivery with its attempts and what it says.
 pub async fn delivery(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Result<Response, Failure> {
+    if id.parse::<i64>().is_err() && id.parse::<uuid::Uuid>().is_err() {
+        return Ok((StatusCode::BAD_REQUEST, "neither the number of a delivery nor a webhook-id\n").into_response());
+    }
     let found = admin.ask(async |client| listing::find_one(client, &id).await).await?;
     let Some(found) = found else {
         let main = html! { h1 { "There is no delivery " (id) } p { "It may have been deleted after its retention." } };
@@ -301,7 +310,7 @@ pub async fn delivery(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -
         h1 { "Delivery " (found["id"]) " " span class=(text(&found["state"])) { (text(&found["state"])) } }
         dl {
             dt { "action" } dd { (text(&found["action"])) ", " (found["objects"]) " objects, project " (found["project_id"]) }
-            dt { "subscription" } dd { "#" (found["webhook_id"]) " " (text(&found["url"])) }
+            dt { "subscription" } dd { "#" (found["webhook_id"]) " " (seen_url(&admin, &found["url"])) }
             dt { "webhook-id" } dd { (text(&found["message_id"])) }
             dt { "occurred" } dd { (moment(found["occurred_at"].as_str().unwrap_or_default())) }
             @if let Some(ended) = found["ended_at"].as_str() { dt { "ended" } dd { (moment(ended)) } }
@@ -396,6 +405,19 @@ fn text(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+/// A URL as whoever looks may see it: paths are secrets, too, unless one may change something.
+fn seen_url(admin: &Admin, url: &Value) -> String {
+    let shown = text(url);
+    if admin.settings.admin.write {
+        return shown;
+    }
+    match url::Url::parse(&shown) {
+        Ok(url) if url.path() == "/" && url.query().is_none() => shown,
+        Ok(url) => format!("{}/…", &url[..url::Position::BeforePath]),
+        Err(_) => shown,
     }
 }
 

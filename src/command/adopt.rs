@@ -5,13 +5,26 @@ use serde_json::json;
 use tokio_postgres::Client;
 
 use super::{Chosen, Output, explain_write};
+use crate::event::Action;
 
 /// Takes webhooks over from Label Studio, in one transaction; those adopted.
 ///
 /// # Errors
-/// When one is unknown, or Label Studio's table may not be written.
-pub async fn adopt(client: &mut Client, chosen: &Chosen, output: Output) -> Result<()> {
+/// When one is unknown, or asks for actions that lshookd cannot make and is not forced, or Label Studio's table may
+/// not be written.
+pub async fn adopt(client: &mut Client, chosen: &Chosen, force: bool, output: Output) -> Result<()> {
     let ids = chosen.known(client).await?;
+    let unknown = unknown_actions(client, ids).await?;
+    if !unknown.is_empty() && !force {
+        let named: Vec<String> =
+            unknown.iter().map(|(webhook, actions)| format!("webhook {webhook}: {}", actions.join(", "))).collect();
+        fail!(
+            Choice,
+            "nothing was adopted, for lshookd cannot make these actions, and nobody would deliver them: {}; leave these \
+             webhooks to Label Studio, or add --force",
+            named.join("; ")
+        );
+    }
     let transaction = client.transaction().await?;
     let rows = transaction.query(include_str!("../../sql/ops/adopt.sql"), &[&ids]).await.map_err(explain_write)?;
     let mut adopted: Vec<i64> = rows.iter().map(|row| row.get("webhook_id")).collect();
@@ -26,6 +39,17 @@ pub async fn adopt(client: &mut Client, chosen: &Chosen, output: Output) -> Resu
     };
     output.say(&sentence, &json!({ "adopted": adopted }));
     Ok(())
+}
+
+/// Of webhooks, or with `None` of all active or adopted ones, the actions that lshookd cannot make.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn unknown_actions(client: &Client, ids: Option<&[i64]>) -> Result<Vec<(i64, Vec<String>)>> {
+    let known: Vec<&str> =
+        Action::ALL.iter().filter(|action| action.is_label_studios()).map(|action| action.name()).collect();
+    let rows = client.query(include_str!("../../sql/ops/unknown_actions.sql"), &[&ids, &known]).await?;
+    Ok(rows.iter().map(|row| (row.get("webhook_id"), row.get("actions"))).collect())
 }
 
 /// Gives webhooks back to Label Studio.

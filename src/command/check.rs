@@ -19,6 +19,9 @@ use crate::{deliver, label_studio};
 /// A change that waits for longer than an import may be gathered is stuck.
 const LONGEST_PLANNING: f64 = 60.0;
 
+/// Queues that take more megabytes on disk than that are worth a word.
+const LARGE_QUEUE: f64 = 100.0;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,14 +100,21 @@ async fn look(settings: &Settings, findings: &mut Findings) -> Result<()> {
             return Ok(());
         }
         Ok(schema) => {
-            findings.ok("label-studio", format!("its tables are in schema {schema}{}", newest_migration(client).await))
+            findings.ok("label-studio", format!("its tables are in schema {schema}{}", newest_migration(client).await));
+            for table in label_studio::unfit_tables(client, &schema).await? {
+                let hint = "make the table as Label Studio has it; what cannot be seen or captured is not announced";
+                match table.is_fatal {
+                    true => findings.fail("tables", table.message, hint),
+                    false => findings.warn("tables", table.message, hint),
+                }
+            }
         }
-    }
-    for (missing, consequence) in label_studio::unsupported_elements(client).await? {
-        findings.warn("label-studio-version", format!("no {missing}: {consequence}"), "see docs/compatibility.md");
     }
     if !installation(client, findings).await? {
         return Ok(());
+    }
+    for (missing, consequence) in label_studio::unsupported_elements(client).await? {
+        findings.warn("label-studio-version", format!("no {missing}: {consequence}"), "see docs/compatibility.md");
     }
     privileges(client, findings).await?;
     daemon(client, findings).await?;
@@ -208,6 +218,35 @@ async fn daemon(client: &Client, findings: &mut Findings) -> Result<()> {
         }
         false => findings.ok("lag", planning),
     }
+    let megabytes = |key: &str| status[key].as_f64().unwrap_or_default() / 1_000_000.0;
+    let grown = format!(
+        "unplanned changes take {:.0} MB on disk, rows kept for them {:.0} MB",
+        megabytes("changes_bytes"),
+        megabytes("kept_rows_bytes")
+    );
+    match megabytes("changes_bytes") > LARGE_QUEUE || megabytes("kept_rows_bytes") > LARGE_QUEUE {
+        true => findings.warn(
+            "growth",
+            grown,
+            "while no daemon plans, changes and the rows that they need are kept; beyond 1 GB of rows, deleted objects \
+             are announced by their ids alone",
+        ),
+        false => findings.ok("growth", grown),
+    }
+    if seconds("notification_queue_usage") >= 0.5 {
+        findings.warn(
+            "notifications",
+            format!("PostgreSQL's queue of notifications is {:.0} % full", seconds("notification_queue_usage") * 100.0),
+            "some session listens and stays in a transaction, in any database of the cluster: find it in \
+             pg_stat_activity and end it; until then lshookd looks for changes by itself, and Label Studio is not affected",
+        );
+    } else if status["has_prepared_transactions"] == true {
+        findings.ok(
+            "notifications",
+            "the server allows prepared transactions, so that writers do not notify: lshookd looks for changes 5 times a \
+             second",
+        );
+    }
     findings.ok(
         "backlog",
         format!(
@@ -278,6 +317,13 @@ async fn hand_over(client: &Client, findings: &mut Findings) -> Result<()> {
             "handed-back",
             format!("Label Studio delivers webhook {} again, and lshookd has stepped back", listed(&handed_back)),
             format!("`lshookd adopt {}` hands it over again", spaced(&handed_back)),
+        );
+    }
+    for (webhook, actions) in super::adopt::unknown_actions(client, None).await? {
+        findings.warn(
+            "unknown-actions",
+            format!("webhook {webhook} asks for actions that lshookd cannot make: {}", actions.join(", ")),
+            "leave it to Label Studio: `lshookd release ID` where it is adopted",
         );
     }
     match doubled.is_empty() {

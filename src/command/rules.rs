@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use super::{Output, check_known, explain_write};
 use crate::event::Action;
-use crate::rule::{Rule, Rulebook};
+use crate::rule::{Passed, Rule, Rulebook};
 
 const COLUMNS: &[(&str, &str)] = &[
     ("name", "NAME"),
@@ -159,12 +159,13 @@ async fn test(client: &Client, rules: &[Rule], limit: i64, event: Option<&Path>,
         };
         let (mut matched, mut first, mut wrong) = (0, None, None);
         for body in &bodies {
-            let outcome = serde_json::from_str(body).map_err(anyhow::Error::from).and_then(|event: Value| {
+            let mut judge = async || -> Result<Option<Passed>> {
+                let event: Value = serde_json::from_str(body)?;
                 let action = event["action"].as_str().unwrap_or_default();
-                let holds = rulebook.holds(rule, &event)?;
+                let holds = rulebook.holds(rule, &event).await?;
                 holds.then(|| rulebook.write(rule, action, body, &event)).transpose()
-            });
-            match outcome {
+            };
+            match judge().await {
                 Ok(None) => {}
                 Ok(Some(passed)) => {
                     matched += 1;

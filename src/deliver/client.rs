@@ -32,6 +32,8 @@ impl Clients {
                 .tls_backend_preconfigured(tls(trust, identity)?)
                 .dns_resolver(GatedResolver(Arc::clone(gate)))
                 .redirect(reqwest::redirect::Policy::none())
+                // A proxy of the environment's would connect to what egress has not looked at.
+                .no_proxy()
                 .connect_timeout(timeout.connect)
                 .tcp_nodelay(true)
                 // As python-requests writes them, for receivers that look for `User-Agent` to the letter.

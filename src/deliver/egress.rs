@@ -37,6 +37,7 @@ const DEFAULT_BANNED: &[&str] = &[
     "255.255.255.255/32",
     "::/128",
     "::1/128",
+    "::/96",
     "::ffff:0:0/96",
     "::ffff:0:0:0/96",
     "64:ff9b::/96",
@@ -51,8 +52,18 @@ const DEFAULT_BANNED: &[&str] = &[
     "ff00::/8",
 ];
 
-/// Link-local networks and the metadata services of clouds: refused whatever is set.
-const ALWAYS_BANNED: &[&str] = &["169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32"];
+/// What is refused whatever is set: link-local networks, and the addresses at which clouds tell a machine its
+/// credentials. Each with what it is and who says so.
+const ALWAYS_BANNED: &[(&str, &str)] = &[
+    ("169.254.0.0/16", "link-local, RFC 3927; metadata of AWS, Google Cloud, Azure and most others"),
+    ("fe80::/10", "link-local, RFC 4291"),
+    ("fec0::/10", "site-local, RFC 3879"),
+    ("fd00:ec2::254/128", "metadata of AWS, its documentation of the instance metadata service"),
+    ("fd20:ce::254/128", "metadata of Google Cloud, its documentation of IPv6 access"),
+    ("100.100.100.200/32", "metadata of Alibaba Cloud, its documentation of instance metadata"),
+    ("168.63.129.16/32", "platform services of Azure, its documentation of this address"),
+    ("192.0.0.192/32", "metadata of Oracle Cloud, its documentation of the classic service"),
+];
 
 /// An address that may not be reached, by which rule, and what would allow it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +90,8 @@ impl Gate {
         let constant = |list: &[&str], rule| -> Vec<(IpNet, &'static str)> {
             list.iter().filter_map(|text| text.parse().ok()).map(|network| (network, rule)).collect()
         };
-        let mut banned = constant(ALWAYS_BANNED, "link-local or a cloud's metadata service");
+        let mut banned: Vec<(IpNet, &'static str)> =
+            ALWAYS_BANNED.iter().filter_map(|(network, what)| Some((network.parse().ok()?, *what))).collect();
         if egress.protection {
             if egress.default_banned {
                 banned.extend(constant(DEFAULT_BANNED, "ssrf_protection_enabled, use_default_banned_subnets"));
@@ -94,7 +106,8 @@ impl Gate {
     /// # Errors
     /// The refusal.
     pub fn check(&self, address: IpAddr) -> Result<(), Refusal> {
-        let forms = [address, address.to_canonical()];
+        let forms = [Some(address), Some(address.to_canonical()), embedded(address)];
+        let forms: Vec<IpAddr> = forms.into_iter().flatten().collect();
         if self.allowed_networks.iter().any(|network| forms.iter().any(|form| network.contains(form))) {
             return Ok(());
         }
@@ -155,6 +168,24 @@ impl Gate {
     }
 }
 
+/// The IPv4 address that an IPv6 address leads to by some translation: NAT64 (RFC 6052), SIIT (RFC 7915), 6to4
+/// (RFC 3056), or the compatible form that RFC 4291 has given up.
+fn embedded(address: IpAddr) -> Option<IpAddr> {
+    let IpAddr::V6(address) = address else {
+        return None;
+    };
+    let octets = address.octets();
+    let at = |place: usize| -> Option<IpAddr> {
+        let four: [u8; 4] = octets.get(place..place + 4)?.try_into().ok()?;
+        Some(IpAddr::from(four))
+    };
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0, 0, 0, 0, 0, 0, ..] => at(12),
+        [0x2002, ..] => at(2),
+        _ => None,
+    }
+}
+
 /// Resolves names for the HTTP client.
 pub struct GatedResolver(pub Arc<Gate>);
 
@@ -186,7 +217,7 @@ mod tests {
 
     #[test]
     fn every_network_of_the_lists_parses() {
-        for text in DEFAULT_BANNED.iter().chain(ALWAYS_BANNED) {
+        for text in DEFAULT_BANNED.iter().chain(ALWAYS_BANNED.iter().map(|(network, _)| network)) {
             assert!(text.parse::<IpNet>().is_ok(), "{text}");
         }
     }
@@ -209,7 +240,28 @@ mod tests {
         let gate = gate(Egress::default());
         assert!(!refuses(&gate, "127.0.0.1"));
         assert!(refuses(&gate, "169.254.169.254"));
-        assert!(refuses(&gate, "::ffff:169.254.169.254"));
+        for address in [
+            "::ffff:169.254.169.254",
+            "64:ff9b::169.254.169.254",
+            "2002:a9fe:a9fe::1",
+            "::ffff:0:a9fe:a9fe",
+            "::169.254.169.254",
+            "168.63.129.16",
+            "64:ff9b::168.63.129.16",
+            "fec0::1",
+            "fd20:ce::254",
+            "192.0.0.192",
+        ] {
+            assert!(refuses(&gate, address), "{address}");
+        }
+    }
+
+    #[test]
+    fn networks_that_stand_for_others_are_refused_by_default() {
+        let gate = gate(guarded());
+        for address in ["::8.8.8.8", "64:ff9b::8.8.8.8", "2002:0808:0808::1"] {
+            assert!(refuses(&gate, address), "{address}");
+        }
     }
 
     #[test]

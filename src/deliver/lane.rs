@@ -83,7 +83,7 @@ impl Lane {
             was_all = is_all;
             match standing {
                 Standing::Served => {}
-                Standing::Held => return self.hold(shared).await,
+                Standing::Held => return self.hold(shared, shared.hold).await,
                 Standing::Deleted => return self.cancel(shared).await,
             }
             for delivery in deliveries {
@@ -163,9 +163,12 @@ impl Lane {
         Ok(Waiting { standing, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
     }
 
-    /// The subscription is switched off or paused: its deliveries wait until it is on again.
-    async fn hold(self, shared: &Shared) -> Result<()> {
-        let pause = shared.hold.as_secs_f64();
+    /// Looks again after a while: the webhook is disabled or paused, or something is wrong.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn hold(self, shared: &Shared, pause: Duration) -> Result<()> {
+        let pause = pause.as_secs_f64();
         shared
             .database()
             .execute(include_str!("../../sql/deliver/hold_lane.sql"), &[&self.webhook, &self.project, &pause])

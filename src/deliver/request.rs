@@ -20,7 +20,7 @@ use super::client::Clients;
 use super::cloudevent::{self, CloudEvent, Mode};
 use super::egress::Gate;
 use super::publish::Publisher;
-use crate::settings::Timeout;
+use crate::settings::{Settings, Timeout};
 
 /// Of an answer this much is kept.
 const HEAD: usize = 1024;
@@ -28,6 +28,19 @@ const HEAD: usize = 1024;
 const LONGEST_ANSWER: usize = 64 * 1024;
 /// python-requests follows as many.
 const MOST_REDIRECTS: usize = 30;
+/// For so long the rest of an answer is waited for: its status is known by then.
+const ANSWER_BODY: Duration = Duration::from_secs(1);
+/// So many headers a webhook may have.
+const MOST_HEADERS: usize = 200;
+/// Of a text that others wrote so many characters are kept in an error.
+const QUOTED: usize = 100;
+/// And an error has so many at most.
+const LONGEST_ERROR: usize = 1000;
+/// What is shown in place of a secret.
+const MASK: &str = "***";
+/// Texts that are shorter are in many an answer; masking them would tell more than it hides.
+const SHORTEST_SECRET: usize = 6;
+
 /// A body gets time to be sent beside the time for the answer: a second for as many bytes.
 const SLOWEST_UPLOAD: f64 = 1_000_000.0;
 
@@ -82,13 +95,24 @@ pub struct Sender {
     gate: Arc<Gate>,
     publisher: Publisher,
     timeout: Timeout,
+    redirect_to_get: bool,
 }
 
 impl Sender {
-    /// A sender through these clients and this gate.
-    pub fn new(clients: Clients, gate: Arc<Gate>, timeout: Timeout) -> Sender {
+    /// A sender by the operator's settings, through this gate.
+    ///
+    /// # Errors
+    /// When a certificate of the settings cannot be used.
+    pub fn new(settings: &Settings, gate: Arc<Gate>) -> Result<Sender> {
+        let (timeout, redirect_to_get) = (settings.timeout, settings.redirect_to_get);
         let publisher = Publisher::new(Arc::clone(&gate), timeout);
-        Sender { clients, gate, publisher, timeout }
+        Ok(Sender {
+            clients: Clients::new(&settings.trust, timeout, &gate)?,
+            gate,
+            publisher,
+            timeout,
+            redirect_to_get,
+        })
     }
 
     /// Sends one message. Never fails: failure is an answer too.
@@ -108,6 +132,9 @@ impl Sender {
             }
         }
         answer.duration = clock.elapsed();
+        let secrets = secrets(message);
+        answer.error = answer.error.map(|error| shortened(&mask(&error, &secrets), LONGEST_ERROR));
+        answer.head = answer.head.map(|head| mask(&head, &secrets));
         answer
     }
 
@@ -118,20 +145,23 @@ impl Sender {
             answer.head = Some(self.publisher.publish(message, &headers).await?);
             return Ok(());
         }
-        let mut response = self.follow(message).await?;
+        let mut response = self.follow(message, &mut answer.status).await?;
         let status = response.status();
         answer.status = Some(status);
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         answer.retry_after = header.and_then(|value| backoff::retry_after(value, SystemTime::now()));
-        let head = head(&mut response).await;
+        // An answer that never ends has been given all the same.
+        let mut head = Vec::new();
+        let _ = tokio::time::timeout(ANSWER_BODY, read_head(&mut response, &mut head)).await;
         // Text columns of PostgreSQL cannot hold NUL.
         answer.head = Some(String::from_utf8_lossy(&head).replace('\0', "\u{fffd}"));
         if status.is_success() { Ok(()) } else { Err(format!("the endpoint answered {status}")) }
     }
 
-    /// Posts, and follows redirects as python-requests does: 301, 302 and 303 turn the request
-    /// into a GET without a body, 307 and 308 repeat it.
-    async fn follow(&self, message: &Message) -> Result<Response, String> {
+    /// Posts, and follows redirects that repeat the request (307 and 308). 301, 302 and 303 turn it into a GET without
+    /// a body (RFC 9110, 15.4), which no event arrives by: they are a failure, unless the operator wants what
+    /// python-requests does.
+    async fn follow(&self, message: &Message, status: &mut Option<StatusCode>) -> Result<Response, String> {
         let origin = parse_url(&message.url)?;
         let own = headers(message)?;
         let mut url = origin.clone();
@@ -151,6 +181,15 @@ impl Sender {
                 return Ok(response);
             };
             if matches!(response.status(), StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER) {
+                if !self.redirect_to_get {
+                    *status = Some(response.status());
+                    return Err(format!(
+                        "the endpoint answered {} and redirects to {}, which would lose the event: set the webhook's URL to \
+                         that (or redirect_to_get)",
+                        response.status(),
+                        crate::command::shown_url(next.as_str())
+                    ));
+                }
                 method = Method::GET;
             }
             url = next;
@@ -159,9 +198,8 @@ impl Sender {
     }
 }
 
-/// The beginning of the body; of a body that is not too long the rest is read and thrown away.
-async fn head(response: &mut Response) -> Vec<u8> {
-    let mut head = Vec::new();
+/// Reads the beginning of the body; of a body that is not too long the rest is read and thrown away.
+async fn read_head(response: &mut Response, head: &mut Vec<u8>) {
     let mut length = 0;
     while let Ok(Some(chunk)) = response.chunk().await {
         let room = HEAD.saturating_sub(head.len());
@@ -171,7 +209,42 @@ async fn head(response: &mut Response) -> Vec<u8> {
             break;
         }
     }
-    head
+}
+
+/// What nobody may read in an answer or an error: what signs the request and what its headers and its URL say.
+fn secrets(message: &Message) -> Vec<String> {
+    let mut secrets = message.secrets.clone();
+    if let serde_json::Value::Object(headers) = &message.headers {
+        let is_known = |name: &str| ["content-type", "user-agent", "accept"].contains(&name.to_lowercase().as_str());
+        for value in headers.iter().filter(|(name, _)| !is_known(name)).filter_map(|(_, value)| value.as_str()) {
+            secrets.push(value.to_owned());
+            // "Bearer …", "Token …": the scheme is no secret.
+            secrets.extend(value.split_once(' ').map(|(_, credentials)| credentials.to_owned()));
+        }
+    }
+    if let Ok(url) = Url::parse(&message.url) {
+        let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let parts = [url.path(), url.query().unwrap_or_default(), url.password().unwrap_or_default(), url.username()];
+        secrets.extend(parts.iter().flat_map(|part| [(*part).to_owned(), decoded(part)]));
+        secrets.extend(url.path_segments().into_iter().flatten().filter(|part| part.len() >= 16).map(str::to_owned));
+    }
+    secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
+    // The longest first: one may hold another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.dedup();
+    secrets
+}
+
+fn mask(text: &str, secrets: &[String]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
+}
+
+/// The beginning of a text.
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((place, _)) => format!("{}…", &text[..place]),
+        None => text.to_owned(),
+    }
 }
 
 /// Whether it goes to NATS and not to an HTTP endpoint.
@@ -211,14 +284,21 @@ fn target(location: &HeaderValue, from: &Url) -> Result<Url, String> {
 /// The webhook's headers over our defaults.
 fn headers(message: &Message) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
+    let none = serde_json::Map::new();
     let object = match &message.headers {
         serde_json::Value::Object(object) => object,
-        serde_json::Value::Null => &serde_json::Map::new(),
+        // What is empty is nothing, as for python-requests.
+        serde_json::Value::Null => &none,
+        serde_json::Value::Array(items) if items.is_empty() => &none,
         _ => return Err("the webhook's headers are no JSON object".to_owned()),
     };
+    if object.len() > MOST_HEADERS {
+        return Err(format!("the webhook has {} headers; {MOST_HEADERS} are allowed", object.len()));
+    }
     for (name, value) in object {
+        let quoted = shortened(name, QUOTED);
         let header: HeaderName =
-            name.parse().map_err(|_| format!("the webhook's header {name:?} has no valid name"))?;
+            name.parse().map_err(|_| format!("the webhook's header {quoted:?} has no valid name"))?;
         // What belongs to the connection is ours to say.
         if matches!(header.as_str(), "content-length" | "transfer-encoding" | "connection") {
             continue;
@@ -226,12 +306,14 @@ fn headers(message: &Message) -> Result<HeaderMap, String> {
         let text = match value {
             serde_json::Value::String(text) => text.clone(),
             serde_json::Value::Number(_) | serde_json::Value::Bool(_) => value.to_string(),
-            _ => return Err(format!("the webhook's header {name:?} is no text")),
+            // As python-requests, which takes a null for a header that is not to be sent.
+            serde_json::Value::Null => continue,
+            _ => return Err(format!("the webhook's header {quoted:?} is no text")),
         };
-        let mut value = HeaderValue::from_bytes(text.as_bytes())
-            .map_err(|_| format!("the webhook's header {name:?} has no valid value"))?;
+        let mut value = HeaderValue::from_bytes(&encoded(&text))
+            .map_err(|_| format!("the webhook's header {quoted:?} has no valid value"))?;
         value.set_sensitive(true);
-        headers.insert(header, value);
+        headers.try_insert(header, value).map_err(|_| "the webhook has too many headers".to_owned())?;
     }
     if !headers.contains_key(USER_AGENT) {
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("lshookd/", env!("CARGO_PKG_VERSION"))));
@@ -242,6 +324,12 @@ fn headers(message: &Message) -> Result<HeaderMap, String> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     Ok(headers)
+}
+
+/// The bytes of a header's value: Latin-1 where that has all of its characters, as Python's http.client sends it.
+fn encoded(text: &str) -> Vec<u8> {
+    let latin: Option<Vec<u8>> = text.chars().map(|each| u8::try_from(u32::from(each)).ok()).collect();
+    latin.unwrap_or_else(|| text.as_bytes().to_vec())
 }
 
 /// What tells one delivery from another and proves where it is from (Standard Webhooks).
@@ -323,6 +411,39 @@ mod tests {
         assert!(!identification(&message(Vec::new()), now).unwrap().contains_key("webhook-signature"));
         let error = identification(&message(vec!["whsec_not base64".to_owned()]), now).unwrap_err();
         assert!(error.contains("lshookd.secret") && !error.contains("not base64"));
+    }
+
+    #[test]
+    fn headers_are_sent_as_python_requests_sends_them() {
+        let sent = |value| headers(&message(value)).unwrap();
+        assert_eq!(sent(serde_json::json!({"Authorization": "Bearer ü"}))["authorization"].as_bytes(), b"Bearer \xfc");
+        assert_eq!(sent(serde_json::json!({"X-A": "ł"}))["x-a"].as_bytes(), "ł".as_bytes());
+        assert!(!sent(serde_json::json!({"X-A": null})).contains_key("x-a"));
+        assert_eq!(sent(serde_json::json!([])).len(), 2);
+        assert!(headers(&message(serde_json::json!(["X-A"]))).is_err());
+    }
+
+    #[test]
+    fn any_number_and_size_of_headers_is_an_error_and_no_panic() {
+        let many: serde_json::Map<String, serde_json::Value> =
+            (0..40_000).map(|number| (format!("X-{number}"), "a".into())).collect();
+        assert!(headers(&message(many.into())).unwrap_err().contains("40000 headers"));
+        let long = "X ".repeat(500_000);
+        assert!(headers(&message(serde_json::json!({long: "a"}))).unwrap_err().len() < 500);
+    }
+
+    #[test]
+    fn what_an_endpoint_repeats_of_our_secrets_is_masked() {
+        let secrets = secrets(&Message {
+            url: "https://user:swordfish@hooks.example/services/T000/B000/XXXXYYYYZZZZ?token=open-sesame".to_owned(),
+            secrets: vec!["whsec_abcdef".to_owned()],
+            ..message(serde_json::json!({"Authorization": "Bearer open-says-me", "Content-Type": "application/json"}))
+        });
+        let answer = "no open-says-me at /services/T000/B000/XXXXYYYYZZZZ?token=open-sesame for swordfish whsec_abcdef, \
+                      application/json";
+        let masked = mask(answer, &secrets);
+        assert_eq!(masked, "no *** at ***?*** for *** ***, application/json");
+        assert_eq!(shortened("ééé", 2), "éé…");
     }
 
     #[test]

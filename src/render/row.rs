@@ -55,10 +55,14 @@ impl<'a> Fields<'a> {
     /// Gives moments and references the form of a Django REST Framework serializer.
     pub fn serialize_as(&mut self, shape: &Shape) {
         for (name, value) in &mut self.0 {
-            if shape.moments.contains(&**name)
-                && let Some(moment) = moment(value)
+            if shape.moments.contains(&**name) {
+                if let Some(moment) = moment(value) {
+                    *value = moment.into();
+                }
+            } else if shape.floats.contains(&**name)
+                && let Some(float) = float(value)
             {
-                *value = moment.into();
+                *value = float.into();
             }
             let field = field(name, Some(shape));
             if field.len() < name.len() {
@@ -124,16 +128,45 @@ fn push_name(text: &mut String, name: &str) {
     }
 }
 
+/// A number as Python's `json` writes a float: the shortest digits that stand for it, with a point or an exponent, and
+/// the exponent from 1e16 on and below 0.0001 (`float.__repr__`). What is no number in JSON, such as infinity, is null;
+/// `None` for null itself.
+fn float(json: &str) -> Option<String> {
+    if json == "null" {
+        return None;
+    }
+    let number: f64 = json.trim_matches('"').parse().ok()?;
+    if !number.is_finite() {
+        return Some("null".to_owned());
+    }
+    let scientific = format!("{number:e}");
+    let (digits, exponent) = scientific.split_once('e')?;
+    let exponent: i32 = exponent.parse().ok()?;
+    if number == 0.0 || (-4..16).contains(&exponent) {
+        let plain = number.to_string();
+        return Some(if plain.contains('.') { plain } else { format!("{plain}.0") });
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    Some(format!("{digits}e{sign}{:02}", exponent.abs()))
+}
+
 /// A moment as Django REST Framework writes it: ISO 8601 in UTC with `Z`, and six digits of
-/// microseconds unless they are zero (`DateTimeField.to_representation`). `None` for null and
-/// for what is no moment, such as infinity.
+/// microseconds unless they are zero (`DateTimeField.to_representation`). What Python has no moment for, such as
+/// infinity or a year before 1 or after 9999, is null; `None` for null itself.
 fn moment(json: &str) -> Option<String> {
     let text = json.strip_prefix('"')?.strip_suffix('"')?;
+    Some(python_moment(text).unwrap_or_else(|| "null".to_owned()))
+}
+
+fn python_moment(text: &str) -> Option<String> {
     let moment: DateTime = match text.strip_suffix("+00:00") {
         Some(utc) => utc.parse().ok()?,
         // The image of a deleted row was written in the time zone of whoever deleted it.
         None => text.parse::<Timestamp>().ok()?.to_zoned(TimeZone::UTC).datetime(),
     };
+    if !(1..=9999).contains(&moment.year()) {
+        return None;
+    }
     let digits = if moment.subsec_nanosecond() == 0 { 0 } else { 6 };
     let text = DateTimePrinter::new().precision(Some(digits)).datetime_to_string(&moment);
     Some(format!("\"{text}Z\""))
@@ -194,8 +227,57 @@ mod tests {
         assert_eq!(of("0001-01-01T00:00:00+00:00").unwrap(), "\"0001-01-01T00:00:00Z\"");
         assert_eq!(of("9999-12-31T23:59:59.999999+00:00").unwrap(), "\"9999-12-31T23:59:59.999999Z\"");
         assert_eq!(of("2026-11-23T10:23:09.5+02:00").unwrap(), "\"2026-11-23T08:23:09.500000Z\"");
-        assert_eq!(of("infinity"), None);
+        for no_moment in ["infinity", "-infinity", "0044-03-15T00:00:00+00:00 BC", "12000-01-01T00:00:00+00:00"] {
+            assert_eq!(of(no_moment).unwrap(), "null", "{no_moment}");
+        }
         assert_eq!(moment("null"), None);
+    }
+
+    #[test]
+    fn floats_are_written_as_python_writes_them() {
+        for (postgresql, python) in [
+            ("2", "2.0"),
+            ("-0", "-0.0"),
+            ("0", "0.0"),
+            ("2.5", "2.5"),
+            ("1e+15", "1000000000000000.0"),
+            ("1e+16", "1e+16"),
+            ("1.2345678901234568e+17", "1.2345678901234568e+17"),
+            ("0.0001", "0.0001"),
+            ("1e-05", "1e-05"),
+            ("1.5e-300", "1.5e-300"),
+            ("1.7976931348623157e+308", "1.7976931348623157e+308"),
+            ("\"NaN\"", "null"),
+            ("\"-Infinity\"", "null"),
+        ] {
+            assert_eq!(float(postgresql).unwrap(), python, "{postgresql}");
+        }
+        assert_eq!(float("null"), None);
+    }
+
+    /// Against Python itself, which is there wherever Label Studio is.
+    #[test]
+    fn any_float_is_written_as_python_writes_it() {
+        use proptest::strategy::{Strategy as _, ValueTree as _};
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let any = prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO;
+        let spread = prop_oneof![
+            any,
+            (-40..40i32, 1..99_999u32).prop_map(|(exponent, digits)| f64::from(digits) * 10f64.powi(exponent))
+        ];
+        let numbers: Vec<f64> = (0..5000).map(|_| spread.new_tree(&mut runner).unwrap().current()).collect();
+        let bits: Vec<String> = numbers.iter().map(|number| number.to_bits().to_string()).collect();
+        let script = "import json, struct, sys\nfor bits in sys.argv[1].split(): \
+                      print(json.dumps(struct.unpack('<d', struct.pack('<Q', int(bits)))[0]))";
+        let python = std::process::Command::new("python3").args(["-c", script, &bits.join(" ")]).output().unwrap();
+        let python = String::from_utf8(python.stdout).unwrap();
+        assert_eq!(python.lines().count(), numbers.len());
+        for (number, python) in numbers.iter().zip(python.lines()) {
+            // PostgreSQL writes the same digits, in one form or the other.
+            for written in [format!("{number}"), format!("{number:e}")] {
+                assert_eq!(float(&written).unwrap(), python);
+            }
+        }
     }
 
     #[test]

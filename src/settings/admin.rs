@@ -1,6 +1,6 @@
 //! Who may look at the daemon, and from where.
 
-use super::value::{boolean, read_password};
+use super::value::{boolean, list, read_password};
 use super::{SettingError, Sources};
 use crate::admin::Listen;
 
@@ -15,6 +15,8 @@ pub struct Admin {
     pub password: Option<String>,
     /// The header that a reverse proxy sets, in lower case.
     pub header: Option<String>,
+    /// Names by which it may be asked for, beside addresses and `localhost`.
+    pub hosts: Vec<String>,
 }
 
 /// The admin listener, which is not left open to everybody.
@@ -34,7 +36,8 @@ pub fn admin(sources: &Sources) -> Result<Admin, SettingError> {
         }
         listen => Ok(listen),
     })?;
-    Ok(Admin { listen, write: sources.parse("admin_write", boolean)?, password, header })
+    let hosts = sources.parse("admin_hosts", |text| list(text, |host| Ok(host.to_lowercase())))?;
+    Ok(Admin { listen, write: sources.parse("admin_write", boolean)?, password, header, hosts })
 }
 
 fn listen(text: &str) -> Result<Listen, String> {

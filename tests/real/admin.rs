@@ -136,7 +136,7 @@ async fn the_page_shows_everything_and_changes_nothing_unless_it_may() -> Result
     bed.receiver.expect(1).await?;
     let (status, overview) = get(&base, "/").await?;
     assert_eq!(status, StatusCode::OK);
-    assert!(overview.contains("/project") && overview.contains("delivered by <b>both</b>"), "{overview}");
+    assert!(!overview.contains("/project") && overview.contains("delivered by <b>both</b>"), "{overview}");
     assert!(!overview.contains("hidden") && !overview.contains("<script>alert") && !overview.contains("<button"));
     let (_, list) = get(&base, "/deliveries?state=delivered&action=PROJECT_UPDATED&subscription=1").await?;
     assert!(list.contains("href=\"/deliveries/1\""), "{list}");

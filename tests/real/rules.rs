@@ -91,7 +91,7 @@ async fn a_condition_compares_what_is_with_what_was() -> Result<()> {
         .filter(|event| event.action() == "SLOWER")
         .map(|event| &event.body["annotation"]["lead_time"])
         .collect();
-    assert_eq!(slower, [8, 9]);
+    assert_eq!(slower, [8.0, 9.0]);
     Ok(())
 }
 

@@ -6,8 +6,8 @@ create or replace function lshookd.tables_of(relation text) returns setof regcla
     set search_path = pg_catalog, pg_temp
 as $$
     select class.oid::regclass
-    from lshookd.label_studio
-    join pg_class as class on class.relnamespace = label_studio.oid and class.relkind in ('r', 'p')
+    from lshookd.label_studio as studio
+    join pg_class as class on class.relnamespace = studio.oid and class.relkind in ('r', 'p')
     where case relation
               when 'project' then class.relname = 'project'
               when 'task' then class.relname = 'task'

@@ -59,7 +59,10 @@ begin
             );
         end if;
         if wanted.owner <> (select proowner from pg_proc where oid = format('lshookd.%I', wanted.name)::regproc) then
+            -- To own a function takes the right to create one only while it is given.
+            execute format('grant create on schema lshookd to %I', pg_get_userbyid(wanted.owner));
             execute format('alter function lshookd.%I() owner to %I', wanted.name, pg_get_userbyid(wanted.owner));
+            execute format('revoke create on schema lshookd from %I', pg_get_userbyid(wanted.owner));
         end if;
     end loop;
 end

@@ -43,6 +43,11 @@ impl Pooler {
         Ok(Pooler { port, _leash: leash })
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The variables by which Label Studio finds it.
     pub fn environment(&self) -> Vec<(String, String)> {
         let pairs = [("POSTGRE_HOST", "127.0.0.1".to_owned()), ("POSTGRE_PORT", self.port.to_string())];

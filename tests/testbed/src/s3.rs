@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::leash::Leash;
 use crate::{cache, free_port, listens};
@@ -28,6 +28,11 @@ impl S3 {
         let store = S3 { endpoint: format!("http://127.0.0.1:{port}"), _leash: leash };
         store.put("", String::new()).await?;
         Ok(store)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> Result<u16> {
+        self.endpoint.rsplit(':').next().context("no port")?.parse().context("the port")
     }
 
     /// Puts an object into the bucket.

@@ -1,0 +1,473 @@
+//! Nobody gains a right by lshookd: what those can do who share its database.
+//!
+//! Label Studio's tables belong to a role of their own here, as they do where lshookd has roles of its own, and that
+//! role is the attacker.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use lshookd_testbed::postgres::Database;
+use tokio_postgres::Client;
+
+use crate::bed::{Bed, label_studio_database};
+
+/// What planted code does: it notes as whom it runs, and what that role can get at.
+const SPY: &str = r#"
+    create schema spy;
+    grant usage, create on schema spy to public;
+    create table spy.loot (place text, who text, reads_secrets boolean, writes_changes boolean);
+    grant insert on spy.loot to public;
+    create function spy.look(place text) returns boolean language plpgsql as $$
+    begin
+        insert into spy.loot values (
+            place,
+            current_user,
+            has_table_privilege(current_user, 'lshookd.secret', 'select'),
+            has_table_privilege(current_user, 'lshookd.delivery', 'insert')
+        );
+        return true;
+    exception when others then
+        return true;
+    end $$;
+    grant execute on function spy.look to public;
+"#;
+
+/// A database whose tables belong to a role that is not lshookd's, and a connection as that role.
+struct Tenant {
+    bed: Bed,
+    owner: Client,
+}
+
+async fn tenant(label: &str) -> Result<Tenant> {
+    let database = label_studio_database(label).await?;
+    let role = database.name.clone();
+    let admin = database.connect().await?;
+    admin
+        .batch_execute(&format!(
+            "create role {role}; grant all on schema public to {role}; grant create on database {role} to {role};
+             do $$ declare each record; begin
+                 for each in select oid::regclass as name from pg_class
+                             where relnamespace = 'public'::regnamespace and relkind = 'r' loop
+                     execute format('alter table %s owner to {role}', each.name);
+                 end loop;
+             end $$"
+        ))
+        .await?;
+    let bed = Bed::lay_in(database).await?;
+    bed.webhook("/project", "{}").await?;
+    bed.run(&format!("grant usage on schema fixture to {role}")).await?;
+    let owner = bed.database.connect().await?;
+    owner.batch_execute(&format!("set role {role}")).await?;
+    owner.batch_execute(SPY).await?;
+    Ok(Tenant { bed, owner })
+}
+
+impl Tenant {
+    /// The roles that planted code ran as, and whether one of them can get at what is lshookd's.
+    async fn loot(&self) -> Result<(BTreeSet<String>, bool)> {
+        let rows =
+            self.bed.sql.query("select who, reads_secrets or writes_changes as gains from spy.loot", &[]).await?;
+        let who = rows.iter().map(|row| row.get("who")).collect();
+        Ok((who, rows.iter().any(|row| row.get("gains"))))
+    }
+
+    async fn end(self) -> Result<()> {
+        let role = &self.bed.database.name;
+        self.bed.run(&format!("reassign owned by {role} to current_user; drop owned by {role}; drop role {role}")).await
+    }
+
+    fn roles(&self) -> [String; 2] {
+        let daemon = self.bed.lshookd.daemon_role().expect("a daemon's role").to_owned();
+        [format!("{daemon}_owner"), daemon]
+    }
+
+    /// Planted code has run, or not at all, and gained nothing.
+    async fn assert_nothing_gained(&self, place: &str) -> Result<()> {
+        let (who, gains) = self.loot().await?;
+        assert!(!gains, "{place}: {who:?}");
+        for role in self.roles() {
+            assert!(!who.contains(&role), "{place}: it ran as {role}");
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_function_pins_its_path_and_is_executable_by_nobody_who_need_not() -> Result<()> {
+    let bed = Bed::lay("pinned").await?;
+    // With the watching functions.
+    bed.subscribe(&bed.receiver.url("/all"), &["--project", "1", "--actions", "TASK_UPDATED,DRAFT_CREATED"]).await?;
+    let query = "select proname::text from pg_proc
+                 where pronamespace = 'lshookd'::regnamespace
+                   and not coalesce(proconfig, '{}') @> array['search_path=pg_catalog, pg_temp']";
+    let unpinned: Vec<String> = bed.sql.query(query, &[]).await?.iter().map(|row| row.get(0)).collect();
+    assert_eq!(unpinned, Vec::<String>::new());
+    let query = "select proname::text from pg_proc
+                 where pronamespace = 'lshookd'::regnamespace and has_function_privilege('public', oid, 'execute')";
+    let public: Vec<String> = bed.sql.query(query, &[]).await?.iter().map(|row| row.get(0)).collect();
+    assert_eq!(public, Vec::<String>::new());
+    assert!(bed.number("select count(*) from pg_proc where proname like 'watches%' and prosecdef").await? >= 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types_in_pg_temp_are_not_taken_for_postgresqls() -> Result<()> {
+    let tenant = tenant("temptypes").await?;
+    tenant.owner.batch_execute(r#"select fixture.rows('task', '{"project_id": 1}', 3)"#).await?;
+    // What is inserted below, so that no function with a path of its own stands between.
+    tenant
+        .owner
+        .batch_execute(
+            r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "result": []}', 3);
+               select fixture.rows('labels_manager_label', '{"title": "a", "organization_id": 1, "created_by_id": 1}');
+               select fixture.rows('labels_manager_labellink', '{"project_id": 1, "label_id": 1, "from_name": "b"}');
+               create table spy.task as select * from public.task;
+               create table spy.annotation as select * from public.task_completion;
+               create table spy.label as select * from public.labels_manager_label;
+               create table spy.link as select * from public.labels_manager_labellink;
+               delete from public.labels_manager_labellink; delete from public.labels_manager_label;
+               delete from public.task_completion; delete from public.task"#,
+        )
+        .await?;
+    for (number, name) in
+        ["text", "bigint", "boolean", "json", "jsonb", "regclass", "int8", "integer", "name"].iter().enumerate()
+    {
+        let domain =
+            format!("create domain pg_temp.\"{name}\" as pg_catalog.text check (spy.look('{name}')); select {number}");
+        tenant.owner.batch_execute(&domain).await?;
+    }
+    // Each trigger.
+    tenant
+        .owner
+        .batch_execute(
+            r#"insert into public.task select * from spy.task;
+               insert into public.task_completion select * from spy.annotation where id = 1;
+               insert into public.task_completion select * from spy.annotation where id > 1;
+               update public.task_completion set ground_truth = true;
+               delete from public.task_completion;
+               update public.task set project_id = null where id = 2;
+               delete from public.task;
+               update public.project set title = 'Owl';
+               insert into public.labels_manager_label select * from spy.label;
+               insert into public.labels_manager_labellink select * from spy.link;
+               update public.labels_manager_labellink set from_name = 'c';
+               delete from public.labels_manager_labellink;
+               delete from public.labels_manager_label;
+               update public.webhook set is_active = true"#,
+        )
+        .await?;
+    let _daemon = tenant.bed.lshookd.run().await?;
+    tenant.bed.receiver.expect(1).await?;
+    tenant.assert_nothing_gained("a domain in pg_temp").await?;
+    assert_eq!(tenant.bed.number("select count(*) from lshookd.capture_error").await?, 0);
+    tenant.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_and_operators_of_others_are_not_taken_for_postgresqls() -> Result<()> {
+    let tenant = tenant("shadows").await?;
+    let relations = ["task", "project", "task_completion", "webhook", "labels_manager_labellink"];
+    for relation in relations {
+        for (name, returns) in [("row_to_json", "json"), ("to_jsonb", "jsonb"), ("count", "bigint")] {
+            tenant
+                .owner
+                .batch_execute(&format!(
+                    "create function public.{name}(public.{relation}) returns {returns} language plpgsql as
+                     $$ begin perform spy.look('{name}'); return null; end $$"
+                ))
+                .await?;
+        }
+    }
+    for (name, arguments, returns) in [
+        ("unnest", "bigint[]", "setof bigint"),
+        ("unnest", "text[]", "setof text"),
+        ("cardinality", "bigint[]", "integer"),
+        ("octet_length", "character varying", "integer"),
+        ("coalesce_json", "json", "json"),
+        ("md5", "character varying", "text"),
+        ("starts_with", "name, text", "boolean"),
+    ] {
+        tenant
+            .owner
+            .batch_execute(&format!(
+                "create function public.{name}({arguments}) returns {returns} language plpgsql as
+                 $$ begin perform spy.look('{name}'); return; end $$"
+            ))
+            .await
+            .or_else(|_| anyhow::Ok(()))?;
+    }
+    for (symbol, left, right) in [
+        ("->>", "json", "json"),
+        ("->", "json", "json"),
+        ("=", "character varying", "text"),
+        ("=", "name", "text"),
+        ("~~", "name", "name"),
+        ("||", "character varying", "character varying"),
+        ("=", "text", "character varying"),
+        ("=", "bigint", "integer"),
+        ("<>", "name", "name"),
+        ("=", "uuid", "text"),
+        ("<", "integer", "bigint"),
+    ] {
+        let name =
+            format!("op{}", tenant.owner.query_one("select count(*) from pg_operator", &[]).await?.get::<_, i64>(0));
+        tenant
+            .owner
+            .batch_execute(&format!(
+                "create function public.{name}({left}, {right}) returns boolean language plpgsql as
+                 $$ begin return spy.look('{symbol}'); end $$;
+                 create operator public.{symbol} (leftarg = {left}, rightarg = {right}, function = public.{name})"
+            ))
+            .await?;
+    }
+    let daemon = tenant.bed.lshookd.run().await?;
+    tenant.bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "a"}}')"#).await?;
+    tenant
+        .bed
+        .run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "result": []}')"#)
+        .await?;
+    assert_eq!(tenant.bed.receiver.expect(2).await?.len(), 2, "{}", daemon.log());
+    for command in
+        [&["check"][..], &["status"], &["subscriptions"], &["adopt", "--all"], &["release", "--all"], &["install"]]
+    {
+        tenant.bed.lshookd.command(command).await?;
+    }
+    tenant.assert_nothing_gained("a shadow").await?;
+    tenant.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_on_label_studios_tables_gains_nothing() -> Result<()> {
+    let tenant = tenant("code").await?;
+    let daemon = tenant.bed.lshookd.run().await?;
+    // What is run where rows are read and written: a column whose type has a cast of its own to JSON, a trigger on the
+    // table that the commands write, a rule.
+    tenant
+        .owner
+        .batch_execute(
+            "create type public.mood as enum ('calm');
+             create function public.mood_to_json(public.mood) returns json language plpgsql as
+                 $$ begin perform spy.look('cast'); return '\"calm\"'; end $$;
+             create cast (public.mood as json) with function public.mood_to_json(public.mood);
+             alter table public.task add column mood public.mood default 'calm';
+             alter table public.project add column mood public.mood default 'calm';
+             create function public.pounce() returns trigger language plpgsql as
+                 $$ begin perform spy.look('trigger'); return new; end $$;
+             create trigger pounce before update or insert on public.webhook for each row execute function public.pounce();
+             create function public.pounce_on_action() returns trigger language plpgsql as
+                 $$ begin perform spy.look('trigger'); return coalesce(new, old); end $$;
+             create trigger pounce before insert or delete on public.webhook_action
+                 for each row execute function public.pounce_on_action()",
+        )
+        .await?;
+    tenant.bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "a"}}')"#).await?;
+    tenant.bed.receiver.expect(1).await?;
+    let url = tenant.bed.receiver.url("/more");
+    for command in [
+        &["adopt", "--all"][..],
+        &["release", "--all"],
+        &["adopt", "--all"],
+        &["subscribe", &url, "--project", "1", "--actions", "TASKS_CREATED"],
+        &["unsubscribe", "2", "--yes"],
+        &["subscriptions"],
+        &["check"],
+        &["test", "1"],
+    ] {
+        tenant.bed.lshookd.command(command).await?;
+    }
+    tenant.assert_nothing_gained("code on a table").await?;
+    let (who, _) = tenant.loot().await?;
+    assert!(!who.is_empty(), "nothing planted has run: the attack is none");
+    // A policy would run, too, and hide rows: it is an error, and nothing is lost.
+    tenant
+        .owner
+        .batch_execute(
+            "alter table public.task enable row level security;
+             create policy hide on public.task for select using (spy.look('policy') and false)",
+        )
+        .await?;
+    tenant.bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "b"}}')"#).await?;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(tenant.bed.receiver.received().iter().filter(|request| request.path == "/project").count(), 1 + 1);
+    let output = tenant.bed.lshookd.command(&["check", "--json"]).await?;
+    assert!(String::from_utf8_lossy(&output.stdout).contains("row-level security"));
+    tenant.owner.batch_execute("alter table public.task disable row level security").await?;
+    tenant.assert_nothing_gained("a policy").await?;
+    let texts = async || {
+        let texts: Vec<_> = tenant
+            .bed
+            .receiver
+            .received()
+            .iter()
+            .filter_map(|request| request.body["tasks"][0]["data"]["text"].as_str().map(str::to_owned))
+            .collect();
+        Ok(texts.contains(&"b".to_owned()).then_some(()))
+    };
+    let arrived =
+        lshookd_testbed::eventually("what the policy hid arrives", std::time::Duration::from_secs(20), texts).await;
+    assert!(arrived.is_ok(), "{}", daemon.log());
+    drop(daemon);
+    tenant.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_and_keys_of_other_types_are_refused() -> Result<()> {
+    let tenant = tenant("views").await?;
+    tenant
+        .owner
+        .batch_execute("alter table public.labels_manager_label rename to real_label; create view public.labels_manager_label as select * from real_label; grant all on public.labels_manager_label to public")
+        .await?;
+    let refused = tenant.bed.lshookd.command(&["install"]).await?;
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8(refused.stderr)?;
+    assert!(said.contains("it is no table"), "{said}");
+    tenant
+        .owner
+        .batch_execute("drop view public.labels_manager_label; alter table public.real_label rename to labels_manager_label; alter table public.labels_manager_label drop column organization_id cascade; alter table public.labels_manager_label add column organization_id text")
+        .await?;
+    let refused = tenant.bed.lshookd.command(&["check"]).await?;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stdout)?.contains("organization_id"));
+    tenant.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_and_children_are_refused() -> Result<()> {
+    let tenant = tenant("children").await?;
+    tenant.owner.batch_execute("create table public.more_tasks () inherits (public.task)").await?;
+    let refused = tenant.bed.lshookd.command(&["install"]).await?;
+    assert!(String::from_utf8(refused.stderr)?.contains("other tables inherit from it"));
+    tenant.end().await
+}
+
+/// What a role may do at most, by the catalog: calls, and rights on tables.
+async fn rights(database: &Database, role: &str) -> Result<Vec<String>> {
+    let client = database.connect().await?;
+    let query = r#"
+        select format('%s %s', privilege, relation.oid::regclass)
+        from pg_class as relation
+        cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'trigger']) as privilege
+        where relation.relnamespace in ('lshookd'::regnamespace, 'public'::regnamespace)
+          and relation.relkind in ('r', 'v')
+          and has_table_privilege($1, relation.oid, privilege)
+        union all
+        select format('create in %s', nspname)
+        from pg_namespace
+        where nspname in ('lshookd', 'public') and has_schema_privilege($1, oid, 'create')
+        union all
+        select format('execute %s', function.oid::regprocedure)
+        from pg_proc as function
+        where function.pronamespace = 'lshookd'::regnamespace
+          and has_function_privilege($1, function.oid, 'execute')
+        order by 1"#;
+    Ok(client.query(query, &[&role]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_has_the_rights_that_its_work_takes_and_no_more() -> Result<()> {
+    let bed = Bed::lay("roles").await?;
+    // Up to PostgreSQL 14 everybody may create in the schema public.
+    bed.run("revoke create on schema public from public").await?;
+    let daemon = bed.lshookd.daemon_role().expect("a daemon's role").to_owned();
+    let of = async |suffix: &str| rights(&bed.database, &format!("{daemon}{suffix}")).await;
+
+    // The daemon reads nothing of Label Studio's by itself, and of users, tokens and storages nothing at all.
+    let all = of("").await?;
+    assert_eq!(all.iter().filter(|right| !right.contains("lshookd.")).count(), 0, "{all:#?}");
+    assert!(all.contains(&"insert lshookd.event".to_owned()));
+    assert!(!all.iter().any(|right| right.starts_with("truncate") || right.starts_with("create")), "{all:#?}");
+    assert!(!all.iter().any(|right| right.contains("create_webhook") || right.contains("watch_as_wanted")));
+
+    // Capture adds changes.
+    let tables: Vec<String> = of("_capture").await?.into_iter().filter(|right| !right.starts_with("execute")).collect();
+    let expected = [
+        "insert lshookd.capture_error",
+        "insert lshookd.change",
+        "insert lshookd.deleted_row",
+        "insert lshookd.watched_row",
+        "select lshookd.change",
+        "select lshookd.deleted_row",
+        "select lshookd.payload_option",
+        "select lshookd.watched_row",
+    ];
+    assert_eq!(tables, expected);
+
+    // Access reads what payloads are made of, and writes webhooks.
+    let all = of("_access").await?;
+    assert!(!all.iter().any(|right| right.contains(" lshookd.") && !right.starts_with("execute")), "{all:#?}");
+    for secret in
+        ["authtoken_token", "django_session", "htx_user", "jwt_auth_jwtsettings", "io_storages_s3importstorage"]
+    {
+        assert!(!all.contains(&format!("select {secret}")), "{secret}");
+    }
+    assert!(!all.iter().any(|right| right.starts_with("insert task") || right.starts_with("update project")));
+
+    // A monitor reads views, and calls nothing.
+    let all = of("_monitor").await?;
+    assert!(all.iter().all(|right| right.starts_with("select lshookd.")), "{all:#?}");
+    assert!(all.contains(&"select lshookd.lag".to_owned()) && !all.contains(&"select lshookd.secret".to_owned()));
+    let monitor = bed.database.connect().await?;
+    monitor
+        .batch_execute(&format!("set role {daemon}_monitor; select * from lshookd.lag, lshookd.delivery_status"))
+        .await?;
+
+    // And whoever has USAGE of our schema and nothing else.
+    let nobody = &bed.database.name;
+    bed.run(&format!("create role {nobody}; grant usage on schema lshookd to {nobody}")).await?;
+    assert_eq!(rights(&bed.database, nobody).await?, Vec::<String>::new());
+    let client = bed.database.connect().await?;
+    client
+        .batch_execute(&format!(
+            "set role {nobody}; create temporary table task_completion (id bigint, task_id bigint, project_id bigint)"
+        ))
+        .await?;
+    let planted = client
+        .batch_execute(
+            "create trigger mine after delete on task_completion referencing old table as removed
+                 for each statement execute function lshookd.capture_annotation_delete()",
+        )
+        .await;
+    assert!(planted.is_err());
+    bed.run(&format!("drop owned by {nobody}; drop role {nobody}")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_makes_events_up() -> Result<()> {
+    let (bed, _daemon) = Bed::running("forged").await?;
+    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    bed.receiver.expect(1).await?;
+    bed.run("select set_config('lshookd.task_moves', '1 1 ,', false); update task set is_labeled = true where id = 1")
+        .await?;
+    // A session that takes another's name gains nothing either.
+    bed.run("set lshookd.session = 'x''; drop table task; --'; update project set title = 'Owl'").await?;
+    let events = bed.receiver.expect(2).await?;
+    assert_eq!(events[1].action(), "PROJECT_UPDATED");
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(bed.receiver.received().len(), 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_relation_that_nobody_knows_is_set_aside() -> Result<()> {
+    let (bed, daemon) = Bed::running("unknown").await?;
+    bed.run("insert into lshookd.change (relation, operation, project_id, ids) values ('watched_bogus', 'insert', 1, '{1}')").await?;
+    bed.run("update project set title = 'Owl'").await?;
+    bed.receiver.expect(1).await?;
+    assert_eq!(bed.number("select count(*) from lshookd.change_set_aside").await?, 1);
+    assert!(daemon.log().contains("watched_bogus"), "{}", daemon.log());
+    Ok(())
+}
+
+/// A foreign session has our advisory lock; whoever is active beats, and takes over.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_holds_our_locks_silences_nobody_for_long() -> Result<()> {
+    let bed = Bed::lay("squatter").await?;
+    bed.webhook("/project", "{}").await?;
+    let squatter = bed.database.connect().await?;
+    squatter.batch_execute("select pg_advisory_lock(1819503723, 2), pg_advisory_lock(1819503723, 3)").await?;
+    let daemon = bed.lshookd.start().await?;
+    bed.run("update project set title = 'Owl'").await?;
+    assert_eq!(bed.receiver.expect(1).await?[0].action(), "PROJECT_UPDATED");
+    assert!(daemon.log().contains("pg_terminate_backend"), "{}", daemon.log());
+    Ok(())
+}
