@@ -25,6 +25,8 @@ pub enum Relation {
     Annotation,
     /// `labels_manager_labellink`
     LabelLink,
+    /// `django_migrations`: what its connection did before was a migration of Label Studio's.
+    Migration,
     /// What a watching trigger saw (`lshookd.watch`), beyond what Label Studio has actions for.
     Watched(Kind),
 }
@@ -155,6 +157,7 @@ impl Change {
             "task" => Relation::Task,
             "annotation" => Relation::Annotation,
             "label_link" => Relation::LabelLink,
+            "migration" => Relation::Migration,
             other => match other.strip_prefix("watched_").map(Kind::from_str) {
                 Some(Ok(kind)) => Relation::Watched(kind),
                 _ => bail!("it names the relation {other:?}, which this version does not know"),

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::fmt::format::{Format, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 
 use crate::command::{
     Chosen, Output, adopt, backfill, check, connect, deliveries, extend, listen, pause, replay, rules, secret, status,
@@ -29,6 +31,9 @@ struct Cli {
     /// Configuration file (TOML) [default: /etc/lshookd/lshookd.toml, where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Environment file, read as systemd reads it [default: /etc/lshookd/environment, if readable]
+    #[arg(long, global = true, value_name = "FILE")]
+    environment_file: Option<PathBuf>,
 
     /// Print JSON
     #[arg(long, global = true)]
@@ -221,18 +226,20 @@ fn execute(cli: Cli) -> Result<bool> {
         }
         _ => {}
     }
-    let sources = Sources::read(&cli.flags, cli.config.as_deref())?;
+    let read = || Sources::read(&cli.flags, cli.config.as_deref(), cli.environment_file.as_deref());
+    let sources = read()?;
     let settings = Settings::from(&sources)?;
     start_log(Logging::from(&sources)?);
+    for warning in sources.warnings() {
+        tracing::warn!("{warning}");
+    }
     let output = Output { json: cli.json };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
             Command::Check { strict } => return check::run(&settings, &sources, strict, output).await,
             Command::Run => {
-                let reread = || -> Result<Settings, SettingError> {
-                    Settings::from(&Sources::read(&cli.flags, cli.config.as_deref())?)
-                };
+                let reread = || -> Result<Settings, SettingError> { Settings::from(&read()?) };
                 daemon::run(settings, reread).await?;
             }
             command => operate(command, &settings, output).await?,
@@ -284,14 +291,49 @@ async fn operate(command: Command, settings: &Settings, output: Output) -> Resul
 fn start_log(logging: Logging) {
     // The migration runner tells on standard output what it did; its log says it again.
     let filter = format!("refinery_core=warn,{}", logging.filter);
+    let mut filter = tracing_subscriber::EnvFilter::new(filter);
+    // Below that it writes the parameters of statements, and with them bodies and secrets.
+    filter = match "tokio_postgres=info".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     if logging.json {
         builder.json().flatten_event(true).init();
+    } else if std::env::var_os("JOURNAL_STREAM").is_some() {
+        builder.event_format(JournalLines(Format::default().with_target(false).with_ansi(false).without_time())).init();
     } else {
         builder.with_target(false).init();
+    }
+}
+
+/// Lines for the journal, which knows the time itself and takes the priority from the beginning of a line
+/// (sd-daemon(3)).
+struct JournalLines<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for JournalLines<F>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let priority = match *event.metadata().level() {
+            tracing::Level::ERROR => 3,
+            tracing::Level::WARN => 4,
+            tracing::Level::INFO => 6,
+            _ => 7,
+        };
+        write!(writer, "<{priority}>")?;
+        self.0.format_event(context, writer, event)
     }
 }
 

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::database::Session;
+use crate::failure::Code;
 use crate::heartbeat::{self, Heartbeat, Role};
 use crate::install::{self, Fitness};
 use crate::metrics::Metrics;
@@ -40,6 +41,9 @@ const RECONNECT: [Duration; 6] = [
 ];
 
 const LOCK_HOLDER: &str = include_str!("../sql/daemon/lock_holder.sql");
+/// The longest pause before the database is asked for again.
+const LONGEST_RECONNECT: Duration = Duration::from_secs(30);
+
 /// Of several daemons one plans and one delivers; the lock goes with the connection.
 const TAKE_LOCK: &str = "select pg_try_advisory_lock(1819503723, $1::integer) as taken";
 
@@ -52,9 +56,31 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-    let schema = look_around(&settings).await?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), database = settings.server.display(), schema, "lshookd runs");
     let service = Arc::new(Service::start());
+    let mut pauses = RECONNECT.iter().copied().chain(std::iter::repeat(LONGEST_RECONNECT));
+    let schema = loop {
+        let error = match look_around(&settings).await {
+            Ok(schema) => break schema,
+            Err(error) => error,
+        };
+        // A service manager that waits is told so; to start over and over would say the same each second.
+        if Code::of(&error) != Code::Database || !service.waits() {
+            return Err(error);
+        }
+        let pause = pauses.next().unwrap_or(LONGEST_RECONNECT);
+        tracing::warn!(error = format!("{error:#}"), ?pause, "waiting for the database");
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        database = settings.server.display(),
+        schema,
+        "lshookd started"
+    );
     let metrics = Metrics::default();
     loop {
         let stop = CancellationToken::new();
@@ -66,7 +92,7 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
                     () = stop.cancelled() => break None,
                     _ = hangup.recv() => match reread() {
                         Ok(fresh) => break Some(fresh),
-                        Err(error) => tracing::error!(%error, "the settings cannot be used; going on with the old ones"),
+                        Err(error) => tracing::error!(%error, "configuration not reloaded, the previous one stays in force"),
                     },
                 }
             };
@@ -101,7 +127,7 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             Some(fresh) => settings = fresh,
             None => break,
         }
-        tracing::info!("the settings were read again");
+        tracing::info!("configuration reloaded");
     }
     tracing::info!("stopped");
     Ok(())

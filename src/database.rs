@@ -26,10 +26,23 @@ pub use tls::SslMode;
 pub struct Server {
     /// Host, port, user, password and database. Never printed: it holds the password.
     pub config: Config,
-    /// As in libpq.
-    pub ssl_mode: SslMode,
+    /// How the connection is secured.
+    pub tls: Tls,
+    /// What to say where nobody said which database.
+    pub hint: Option<String>,
+}
+
+/// How a connection is secured, as in libpq.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// `sslmode`
+    pub mode: SslMode,
     /// PEM file with the authorities to trust in place of the system's.
-    pub ssl_root_cert: Option<String>,
+    pub root_cert: Option<String>,
+    /// PEM file of the certificate to show.
+    pub cert: Option<String>,
+    /// PEM file of its key.
+    pub key: Option<String>,
 }
 
 /// One connection, and the notifications that arrive on it.
@@ -74,10 +87,10 @@ impl Server {
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(20))
             .channel_binding(ChannelBinding::Prefer);
-        let session = match tls::connector(self.ssl_mode, self.ssl_root_cert.as_deref())? {
+        let session = match tls::connector(&self.tls)? {
             None => open(config.ssl_mode(WireSslMode::Disable), NoTls).await,
             Some(connector) => {
-                config.ssl_mode(match self.ssl_mode {
+                config.ssl_mode(match self.tls.mode {
                     SslMode::Disable => WireSslMode::Disable,
                     SslMode::Allow | SslMode::Prefer => WireSslMode::Prefer,
                     SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => WireSslMode::Require,
@@ -90,7 +103,10 @@ impl Server {
         }
         let session = session.with_context(|| {
             let server = self.display();
-            let message = format!("cannot connect to the {server} (setting database_url, or postgre_host and its kin)");
+            let message = match &self.hint {
+                Some(hint) => format!("cannot connect to the {server}; {hint}"),
+                None => format!("cannot connect to the {server} (setting database_url, or postgre_host and its kin)"),
+            };
             Failure::new(Code::Database, message)
         })?;
         let arrived =

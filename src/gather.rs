@@ -313,7 +313,7 @@ pub mod tests {
         let goes_with_tasks = |change: &Change| match change.relation {
             Task => true,
             Annotation => change.operation != Update,
-            Project | Relation::LabelLink => false,
+            Project | Relation::LabelLink | Relation::Migration => false,
             Relation::Watched(_) => true,
         };
         Waiting {

@@ -8,13 +8,16 @@
 //! - Tasks that came or went in several transactions of one unit are one event, unless these may
 //!   be several actions: Label Studio's own, but for portions of a large one, or some other
 //!   client's with a pause between them.
-//! - What Label Studio does to a project in passing is no event; what changed it is one.
+//! - What Label Studio does to a project in passing is no event; what changed it is one. Its own saves move `updated_at`,
+//!   so an update of its own that does not is in passing.
+//! - A migration of Label Studio's is no action.
 //! - An event holds a bounded number of objects.
 //! - What Label Studio has no action for follows each transaction; see `watched`.
 
 mod merge;
 mod watched;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -23,8 +26,8 @@ use crate::event::{Action, End, Event, Kind};
 use crate::gather::{Transaction, Unit};
 use merge::Events;
 
-/// Columns of a project that Label Studio writes in passing, without moving `updated_at`:
-/// caches, and references to users that were deleted.
+/// Columns of a project that are no setting: caches, which also triggers and other programs bring up to date, and
+/// references to users that were deleted.
 const PROJECT_BOOKKEEPING: &[&str] = &[
     "model_version",
     "parsed_label_config",
@@ -41,10 +44,11 @@ const PROJECT_IMPORT: &[&str] = &["model_version", "updated_at"];
 /// Turns one unit of work into events, in order, with at most `batch_size` objects each.
 /// Transactions that are `pause` apart are taken for two actions.
 pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
-    let organizations = organizations_of_users(unit);
+    let transactions = after_migrations(unit);
+    let organizations = organizations_of_users(&transactions);
     let mut events = Events::new(unit.single_action, pause);
-    let in_unit = Cascades::of(&unit.transactions);
-    for transaction in &unit.transactions {
+    let in_unit = Cascades::of(transactions.iter());
+    for transaction in transactions.iter() {
         let in_transaction = Cascades::of([transaction]);
         // What Label Studio deletes along with something it deletes in the same transaction; on
         // a connection that lives on, what follows may be somebody else's.
@@ -59,9 +63,23 @@ pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
     events.cut(batch_size).map(watched::of_one_or_several).collect()
 }
 
-/// Where users were put that signed up: the organization comes after the user.
-fn organizations_of_users(unit: &Unit) -> HashMap<i64, i64> {
+/// What the connection did after the last of its migrations: they are no action.
+fn after_migrations(unit: &Unit) -> Cow<'_, [Transaction]> {
     let changes = unit.transactions.iter().flat_map(|transaction| &transaction.changes);
+    let last = changes.filter(|change| change.relation == Relation::Migration).map(|change| change.seq).max();
+    let Some(last) = last else {
+        return Cow::Borrowed(&unit.transactions);
+    };
+    let later = |transaction: &Transaction| Transaction {
+        changes: transaction.changes.iter().filter(|change| change.seq > last).cloned().collect(),
+    };
+    let later = unit.transactions.iter().map(later).filter(|transaction| !transaction.changes.is_empty());
+    Cow::Owned(later.collect())
+}
+
+/// Where users were put that signed up: the organization comes after the user.
+fn organizations_of_users(transactions: &[Transaction]) -> HashMap<i64, i64> {
+    let changes = transactions.iter().flat_map(|transaction| &transaction.changes);
     let of_users = changes.filter(|change| change.relation == Relation::Watched(Kind::User));
     of_users
         .flat_map(|change| change.ids.iter().zip(&change.parents))
@@ -84,7 +102,7 @@ impl Cascades {
             match change.relation {
                 Relation::Project => cascades.projects.extend(&change.ids),
                 Relation::Task => cascades.tasks.extend(&change.ids),
-                Relation::Annotation | Relation::LabelLink | Relation::Watched(_) => {}
+                Relation::Annotation | Relation::LabelLink | Relation::Migration | Relation::Watched(_) => {}
             }
         }
         cascades
@@ -218,7 +236,8 @@ fn in_passing(change: &Change, net: &Net) -> bool {
     let only = |allowed: &[&str]| change.columns.iter().all(|column| allowed.contains(&column.as_str()));
     let imports =
         net.inserted.iter().any(|(relation, project, _)| *relation == Relation::Task && *project == change.project);
-    only(PROJECT_BOOKKEEPING) || (imports && only(PROJECT_IMPORT))
+    let is_saved = change.columns.is_empty() || change.columns.iter().any(|column| column == "updated_at");
+    (change.by_label_studio && !is_saved) || only(PROJECT_BOOKKEEPING) || (imports && only(PROJECT_IMPORT))
 }
 
 fn announce(change: &Change, project: i64, objects: Vec<i64>, end: End, events: &mut Events) {
@@ -244,7 +263,7 @@ fn announce(change: &Change, project: i64, objects: Vec<i64>, end: End, events: 
         (Relation::Task, Operation::Insert) => events.merge(change, event(Action::TasksCreated, objects)),
         (Relation::Task, Operation::Delete) => events.merge(change, event(Action::TasksDeleted, objects)),
         // Label Studio has no action for it: see `watched`.
-        (Relation::Task, Operation::Update) | (Relation::Watched(_), _) => {}
+        (Relation::Task, Operation::Update) | (Relation::Migration | Relation::Watched(_), _) => {}
         (Relation::Annotation, Operation::Insert) if change.bulk => {
             events.merge_within(event(Action::AnnotationsCreated, objects));
         }
@@ -466,6 +485,20 @@ mod tests {
     }
 
     #[test]
+    fn a_migration_is_no_action_and_what_follows_it_is_one() {
+        let migrated = (Relation::Migration, Insert, &[] as &[i64]);
+        let transactions: [&[Step<'_>]; 4] = [
+            &[(Project, Update, &[1]), (Annotation, Update, &[1]), migrated],
+            &[(Task, Delete, &[1])],
+            &[migrated],
+            &[(Project, Update, &[1])],
+        ];
+        let mut unit = unit(&transactions);
+        unit.transactions[3].changes[0].columns = vec!["title".to_owned()];
+        assert_eq!(summary(&plan(&unit, 5000, PAUSE)), [(ProjectUpdated, vec![1])]);
+    }
+
+    #[test]
     fn annotations_of_tasks_that_went_before_are_no_event() {
         let mut unit = unit(&[&[(Annotation, Delete, &[1, 2])]]);
         unit.transactions[0].changes[0].departed = vec![1001];
@@ -525,6 +558,11 @@ mod tests {
         assert_eq!(with_columns(save, &["updated_at", "model_version"]), [(ProjectUpdated, vec![1])]);
         assert_eq!(with_columns(save, &["model_version"]), []);
         assert_eq!(with_columns(save, &["parsed_label_config"]), []);
+        assert_eq!(with_columns(save, &["label_config_hash"]), [(ProjectUpdated, vec![1])], "by SQL");
+        let mut own = unit(&[save]);
+        own.transactions[0].changes[0].by_label_studio = true;
+        own.transactions[0].changes[0].columns = vec!["label_config_hash".to_owned()];
+        assert_eq!(summary(&plan(&own, 5000, PAUSE)), [], "by Label Studio, as a migration does");
         let import: &[Step<'_>] = &[(Task, Insert, &[1]), (Project, Update, &[1])];
         assert_eq!(with_columns(import, &["updated_at", "model_version"]), [(TasksCreated, vec![1])]);
         assert_eq!(

@@ -84,9 +84,9 @@ pub fn unknown_project(project: i64) -> String {
 }
 
 /// Renders events, batch by batch.
-#[derive(Default)]
 pub struct Renderer {
     catalog: Option<(Instant, Catalog)>,
+    extra_fields: Vec<String>,
 }
 
 /// The rendering of the events of one transaction: what they have in common.
@@ -107,6 +107,11 @@ struct Objects {
 }
 
 impl Renderer {
+    /// A renderer that shows these fields, beside Label Studio's own; each as table.field.
+    pub fn new(extra_fields: &[String]) -> Renderer {
+        Renderer { catalog: None, extra_fields: extra_fields.to_vec() }
+    }
+
     /// Reads the projects of the events, each once for all of them.
     ///
     /// # Errors
@@ -118,7 +123,7 @@ impl Renderer {
     ) -> Result<Rendering<'a, C>> {
         let (read_at, catalog) = self.catalog.get_or_insert_with(|| (Instant::now(), Catalog::default()));
         if *catalog == Catalog::default() || read_at.elapsed() >= CATALOG_AGE {
-            let fresh = Catalog::read(client).await?;
+            let fresh = Catalog::read(client, &self.extra_fields).await?;
             if fresh != *catalog {
                 report_unsupported(client).await?;
             }

@@ -8,6 +8,8 @@
 mod admin;
 mod certificate;
 mod connection;
+mod environment_file;
+mod passfile;
 mod sources;
 mod value;
 
@@ -87,14 +89,39 @@ impl Setting {
         matches!(self.key, "postgre_password" | "database_url" | "admin_password")
     }
 
-    /// Its variables, the first that is set winning.
-    fn variables(&self) -> Vec<String> {
-        let name = self.key.to_uppercase();
+    /// The variable by which it is known.
+    fn variable_name(&self) -> String {
         match self.variable {
-            Variable::Plain(variable) => vec![variable.to_owned()],
-            Variable::Own => vec![format!("LSHOOKD_{name}")],
-            Variable::LabelStudio => vec![format!("LABEL_STUDIO_{name}"), format!("HEARTEX_{name}"), name],
+            Variable::Plain(variable) => variable.to_owned(),
+            Variable::Own => format!("LSHOOKD_{}", self.key.to_uppercase()),
+            Variable::LabelStudio => self.key.to_uppercase(),
         }
+    }
+
+    /// Its variables, the first that is set winning; where nothing else is set, those of PostgreSQL's own library
+    /// (<https://www.postgresql.org/docs/current/libpq-envars.html>), which Label Studio's Helm chart sets, too.
+    fn variables(&self) -> Vec<String> {
+        let label_studio = |name: &str| ["LABEL_STUDIO_", "HEARTEX_", ""].map(|prefix| format!("{prefix}{name}"));
+        let mut variables = match self.variable {
+            Variable::LabelStudio => label_studio(&self.key.to_uppercase()).to_vec(),
+            Variable::Plain(_) | Variable::Own => vec![self.variable_name()],
+        };
+        let (studio, libpq) = match self.key {
+            "postgre_host" => (None, Some("PGHOST")),
+            "postgre_port" => (None, Some("PGPORT")),
+            "postgre_name" => (None, Some("PGDATABASE")),
+            "postgre_user" => (None, Some("PGUSER")),
+            "postgre_password" => (None, Some("PGPASSWORD")),
+            "sslmode" => (Some("POSTGRE_SSL_MODE"), Some("PGSSLMODE")),
+            "sslrootcert" => (Some("POSTGRE_SSLROOTCERT"), Some("PGSSLROOTCERT")),
+            "sslcert" => (Some("POSTGRE_SSLCERT"), Some("PGSSLCERT")),
+            "sslkey" => (Some("POSTGRE_SSLKEY"), Some("PGSSLKEY")),
+            "passfile" => (None, Some("PGPASSFILE")),
+            _ => (None, None),
+        };
+        variables.extend(studio.iter().flat_map(|name| label_studio(name)));
+        variables.extend(libpq.map(str::to_owned));
+        variables
     }
 }
 
@@ -114,12 +141,16 @@ pub const SETTINGS: &[Setting] = &[
     setting("postgre_password_file", Variable::LabelStudio, None, "File that holds the PostgreSQL password, in place of postgre_password"),
     setting("sslmode", Variable::Own, Some("prefer"), "TLS to PostgreSQL: disable, prefer, require, verify-ca or verify-full"),
     setting("sslrootcert", Variable::Own, None, "PEM file of the authority that signed PostgreSQL's certificate"),
+    setting("sslcert", Variable::Own, None, "PEM file of the certificate to show to PostgreSQL"),
+    setting("sslkey", Variable::Own, None, "PEM file of the private key of sslcert"),
+    setting("passfile", Variable::Own, None, "File of PostgreSQL passwords in the format of libpq, read if no password is set; ~/.pgpass if not set"),
     setting("label_studio_schema", Variable::Own, None, "PostgreSQL schema of Label Studio's tables; detected if unique"),
     setting("organization_webhooks", Variable::Own, Some("true"), "Whether webhooks without a project are delivered; false leaves them to Label Studio"),
     setting("webhook_timeout", Variable::LabelStudio, None, "Timeout of a request in seconds, to connect and to answer each; 1 and 15 if not set"),
     setting("webhook_batch_size", Variable::LabelStudio, Some("5000"), "Maximum objects per event"),
     setting("redirect_to_get", Variable::Own, Some("false"), "Whether a redirect by 301, 302 or 303 is followed by a GET without the event whose answer counts, as in Label Studio; otherwise the attempt fails"),
     setting("batch_bytes", Variable::Own, Some("8000000"), "Maximum bytes in the body of one event of several objects; more go into further events"),
+    setting("extra_fields", Variable::Own, Some(""), "Columns that were added to Label Studio's tables and that payloads show, as table.column separated by commas"),
     setting("ssrf_protection_enabled", Variable::LabelStudio, Some("true"), "Whether endpoints on private and reserved addresses are refused"),
     setting("use_default_banned_subnets", Variable::LabelStudio, Some("true"), "Whether Label Studio's list of reserved networks is refused"),
     setting("user_additional_banned_subnets", Variable::LabelStudio, Some(""), "Networks to refuse in addition, separated by commas"),
@@ -161,6 +192,8 @@ pub struct Settings {
     pub batch_size: usize,
     /// Most bytes in the body of one event, unless a single object has more.
     pub batch_bytes: usize,
+    /// Fields that are shown beside Label Studio's own, as table.column.
+    pub extra_fields: Vec<String>,
     /// Which addresses may be reached.
     pub egress: Egress,
     /// Whom to trust, and who we are.
@@ -271,6 +304,12 @@ impl Settings {
             redirect_to_get: sources.parse("redirect_to_get", boolean)?,
             batch_size: sources.parse("webhook_batch_size", positive)?,
             batch_bytes: sources.parse("batch_bytes", positive)?,
+            extra_fields: sources.parse("extra_fields", |text| {
+                list(text, |field| match field.split_once('.') {
+                    Some((table, column)) if !table.is_empty() && !column.is_empty() => Ok(field.to_owned()),
+                    _ => Err(format!("{field:?} is not of the form table.column")),
+                })
+            })?,
             egress: Egress {
                 protection: sources.parse("ssrf_protection_enabled", boolean)?,
                 default_banned: sources.parse("use_default_banned_subnets", boolean)?,
@@ -373,7 +412,7 @@ mod tests {
     #[test]
     fn the_document_lists_every_setting() {
         let row = |setting: &Setting| {
-            let variable = setting.variables().pop().unwrap_or_default();
+            let variable = setting.variable_name();
             let default = setting.default.filter(|text| !text.is_empty());
             let default = default.map(|text| format!("`{text}`")).unwrap_or_default();
             format!("| `{}` | `{variable}` | {default} | {} |", setting.key, setting.help)

@@ -13,7 +13,7 @@ with waiting as (
            -- An import, a storage's synchronization, a deletion in bulk, each with its annotations. What is watched
            -- beside it does not tell.
            relation = 'task' or (relation = 'annotation' and operation <> 'update') or relation like 'watched\_%'
-               as goes_with_tasks,
+               or relation = 'migration' as goes_with_tasks,
            relation like 'watched\_%' as watched,
            relation = 'watched_storage' and status = 'in_progress' as urgent,
            case when relation = 'task' and operation = 'insert' and cardinality(ids) = 1 then ids[1] end as single_task

@@ -38,7 +38,8 @@ where relnamespace = to_regnamespace(quote_ident(:'label_studio_schema'))
   and relkind = 'r'
   and (
       relname in ('project', 'task', 'task_completion', 'prediction', 'tasks_annotationdraft', 'labels_manager_label',
-                  'labels_manager_labellink', 'webhook', 'htx_user', 'comment', 'comments_comment')
+                  'labels_manager_labellink', 'webhook', 'htx_user', 'django_migrations', 'comment',
+                  'comments_comment')
       or relname like 'io\_storages\_%storage'
   )
 \gexec

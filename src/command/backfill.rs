@@ -74,7 +74,7 @@ pub async fn run(client: &mut Client, settings: &Settings, wanted: &Backfill, ou
     }
     let left = client.query_one(include_str!("../../sql/ops/count_objects.sql"), &[count, &[&after]].concat()).await?;
     let bar = output.progress(left.get::<_, i64>("count").unsigned_abs());
-    let mut renderer = Renderer::default();
+    let mut renderer = Renderer::new(&settings.extra_fields);
     let most = BATCH.min(i64::from(wanted.rate));
     loop {
         let started = std::time::Instant::now();

@@ -11,6 +11,7 @@ use super::Output;
 use super::adopt::listed;
 use super::output::{plain, table};
 use super::status;
+use crate::catalog::Catalog;
 use crate::install::{self, Fitness};
 use crate::rule::Rule;
 use crate::settings::{Settings, Sources};
@@ -115,6 +116,15 @@ async fn look(settings: &Settings, findings: &mut Findings) -> Result<()> {
     }
     for (missing, consequence) in label_studio::unsupported_elements(client).await? {
         findings.warn("label-studio-version", format!("no {missing}: {consequence}"), "see docs/compatibility.md");
+    }
+    let catalog = Catalog::read(&session.statements.on(client), &settings.extra_fields).await?;
+    let left_out = catalog.left_out();
+    if !left_out.is_empty() {
+        findings.warn(
+            "left-out-fields",
+            format!("payloads leave out what no version of Label Studio has: {}", left_out.join(", ")),
+            "name it in the setting extra_fields where endpoints shall see it",
+        );
     }
     privileges(client, findings).await?;
     daemon(client, findings).await?;

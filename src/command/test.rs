@@ -52,7 +52,7 @@ pub async fn send(client: &Client, settings: &Settings, webhook: i64, action: Ac
     client.execute(include_str!("../../sql/queue/ensure_secrets.sql"), &[&vec![webhook]]).await?;
     let row = client.query_one(include_str!("../../sql/ops/webhook.sql"), &[&webhook]).await?;
     let body = match row.get("send_payload") {
-        true => sample(client, webhook, action).await?,
+        true => sample(client, webhook, action, &settings.extra_fields).await?,
         false => None,
     };
     // Without an object to show, the action's name alone is what there is to say.
@@ -77,7 +77,7 @@ pub async fn send(client: &Client, settings: &Settings, webhook: i64, action: Ac
 }
 
 /// The action as it would be announced of the newest object that the webhook concerns.
-async fn sample(client: &Client, webhook: i64, action: Action) -> Result<Option<String>> {
+async fn sample(client: &Client, webhook: i64, action: Action, extra_fields: &[String]) -> Result<Option<String>> {
     let (any_project, after, one, newest_first): (Option<i64>, i64, i64, bool) = (None, 0, 1, true);
     let row = client
         .query_opt(
@@ -99,7 +99,7 @@ async fn sample(client: &Client, webhook: i64, action: Action) -> Result<Option<
         end: End::None,
         changed: Vec::new(),
     };
-    Ok(Renderer::default()
+    Ok(Renderer::new(extra_fields)
         .render(&Statements::default().on(client), &[Shown { event: &event, form: Form::default() }])
         .await?
         .pop())

@@ -71,7 +71,7 @@ pub async fn run(
     listen::start(&session).await?;
     session.keep_plans().await?;
     session.client.batch_execute(include_str!("../../sql/pg/short_transactions.sql")).await?;
-    let mut renderer = Renderer::default();
+    let mut renderer = Renderer::new(&settings.extra_fields);
     let mut sleeper = listen::Sleeper::default();
     let mut errors_seen = 0;
     let mut kept_up: Option<Instant> = None;

@@ -8,6 +8,9 @@ use sd_notify::NotifyState;
 
 use crate::heartbeat::Role;
 
+/// The service manager waits so much longer for the service to be ready.
+const EXTENSION: Duration = Duration::from_secs(90);
+
 /// The service manager.
 pub struct Service {
     ready: [AtomicBool; 2],
@@ -26,6 +29,16 @@ impl Service {
         let watchdog =
             sd_notify::watchdog_enabled().map(|limit| Watchdog { every: limit / 4, last: std::sync::Mutex::new(None) });
         Service { ready: Default::default(), watchdog }
+    }
+
+    /// Whether a service manager waits for the service to be ready; it is told to wait on.
+    pub fn waits(&self) -> bool {
+        let waits = std::env::var_os("NOTIFY_SOCKET").is_some();
+        if waits {
+            let longer = NotifyState::ExtendTimeoutUsec(EXTENSION.as_micros().try_into().unwrap_or(u32::MAX));
+            tell(&[longer, NotifyState::Status("waiting for the database")]);
+        }
+        waits
     }
 
     /// A role has its session; with the planner's and the deliverer's the service is ready, be it

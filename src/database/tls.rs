@@ -11,10 +11,12 @@ use anyhow::{Context, Result, anyhow};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::Tls;
 use crate::settings::certificates;
 
 /// libpq's `sslmode`.
@@ -51,8 +53,9 @@ impl FromStr for SslMode {
 }
 
 /// The connector for a mode, or `None` where the mode forbids TLS.
-pub fn connector(mode: SslMode, root_cert: Option<&str>) -> Result<Option<MakeRustlsConnect>> {
-    let scrutiny = match (mode, root_cert) {
+pub fn connector(tls: &Tls) -> Result<Option<MakeRustlsConnect>> {
+    let root_cert = tls.root_cert.as_deref();
+    let scrutiny = match (tls.mode, root_cert) {
         (SslMode::Disable, _) => return Ok(None),
         (SslMode::VerifyFull, _) => Scrutiny::ChainAndName,
         (SslMode::VerifyCa, _) | (SslMode::Require, Some(_)) => Scrutiny::Chain,
@@ -68,15 +71,20 @@ pub fn connector(mode: SslMode, root_cert: Option<&str>) -> Result<Option<MakeRu
         ),
     };
     let verifier = PostgresVerifier { chain, scrutiny, algorithms: provider.signature_verification_algorithms };
-    Ok(Some(MakeRustlsConnect::new(config(provider, verifier)?)))
+    Ok(Some(MakeRustlsConnect::new(config(provider, verifier, tls)?)))
 }
 
-fn config(provider: Arc<CryptoProvider>, verifier: PostgresVerifier) -> Result<ClientConfig> {
-    Ok(ClientConfig::builder_with_provider(provider)
+fn config(provider: Arc<CryptoProvider>, verifier: PostgresVerifier, tls: &Tls) -> Result<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let (Some(cert), Some(key)) = (&tls.cert, &tls.key) else {
+        return Ok(config.with_no_client_auth());
+    };
+    let chain = certificates(cert).map_err(|reason| anyhow!("setting sslcert: {reason}"))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| anyhow!("setting sslkey: {key}: {error}"))?;
+    config.with_client_auth_cert(chain, key).map_err(|error| anyhow!("settings sslcert and sslkey: {error}"))
 }
 
 fn roots(root_cert: Option<&str>) -> Result<RootCertStore> {

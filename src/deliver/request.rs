@@ -224,9 +224,11 @@ fn secrets(message: &Message) -> Vec<String> {
     }
     if let Ok(url) = Url::parse(&message.url) {
         let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let parts = [url.path(), url.query().unwrap_or_default(), url.password().unwrap_or_default(), url.username()];
+        // Of NATS it is a subject, which its errors name.
+        let path = if is_published(&message.url) { "" } else { url.path() };
+        let parts = [path, url.query().unwrap_or_default(), url.password().unwrap_or_default(), url.username()];
         secrets.extend(parts.iter().flat_map(|part| [(*part).to_owned(), decoded(part)]));
-        secrets.extend(url.path_segments().into_iter().flatten().filter(|part| part.len() >= 16).map(str::to_owned));
+        secrets.extend(path.split('/').filter(|part| part.len() >= 16).map(str::to_owned));
     }
     secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
     // The longest first: one may hold another.

@@ -54,6 +54,9 @@ impl<'a> Fields<'a> {
 
     /// Gives moments and references the form of a Django REST Framework serializer.
     pub fn serialize_as(&mut self, shape: &Shape) {
+        if !shape.foreign.is_empty() {
+            self.0.retain(|(name, _)| !shape.foreign.contains(&**name));
+        }
         for (name, value) in &mut self.0 {
             if shape.moments.contains(&**name) {
                 if let Some(moment) = moment(value) {

@@ -1,73 +1,130 @@
 //! Where Label Studio's database is: a URL, or Label Studio's own five variables.
 
 use tokio_postgres::Config;
-use url::Url;
 
 use super::value::read_password;
-use super::{SettingError, Sources};
-use crate::database::{Server, SslMode};
+use super::{SettingError, Sources, passfile};
+use crate::database::{Server, SslMode, Tls};
 
 /// The database, from its URL or from Label Studio's five variables.
 pub fn server(sources: &Sources) -> Result<Server, SettingError> {
-    let mut ssl_mode = sources.parse("sslmode", str::parse)?;
-    let mut ssl_root_cert = sources.parse_optional("sslrootcert", |text| Ok(text.to_owned()))?;
-    let config = match sources.parse_optional("database_url", database_url)? {
+    let text = |text: &str| Ok(text.to_owned());
+    let mut tls = Tls {
+        mode: sources.parse("sslmode", str::parse)?,
+        root_cert: sources.parse_optional("sslrootcert", text)?,
+        cert: sources.parse_optional("sslcert", text)?,
+        key: sources.parse_optional("sslkey", text)?,
+    };
+    let mut config = match sources.parse_optional("database_url", database_url)? {
         Some(url) => {
-            ssl_mode = url.ssl_mode.unwrap_or(ssl_mode);
-            ssl_root_cert = url.ssl_root_cert.or(ssl_root_cert);
+            tls = Tls {
+                mode: url.ssl_mode.unwrap_or(tls.mode),
+                root_cert: url.root_cert.or(tls.root_cert),
+                cert: url.cert.or(tls.cert),
+                key: url.key.or(tls.key),
+            };
             url.config
         }
         None => {
             let mut config = Config::new();
             let password = match sources.parse_optional("postgre_password_file", read_password)? {
-                Some(password) => password,
-                None => sources.parse("postgre_password", |text| Ok(text.to_owned()))?,
+                Some(password) => Some(password),
+                None => sources
+                    .parse_optional("postgre_password", text)?
+                    .filter(|_| !sources.is_default("postgre_password")),
             };
             config
-                .host(sources.parse("postgre_host", |text| Ok(text.to_owned()))?)
+                .host(sources.parse("postgre_host", text)?)
                 .port(sources.parse("postgre_port", |text| {
                     text.parse::<u16>().map_err(|_| "expected a port number".to_owned())
                 })?)
-                .dbname(sources.parse("postgre_name", |text| Ok(text.to_owned()))?)
-                .user(sources.parse("postgre_user", |text| Ok(text.to_owned()))?)
-                .password(password);
+                .dbname(sources.parse("postgre_name", text)?)
+                .user(sources.parse("postgre_user", text)?);
+            if let Some(password) = password {
+                config.password(password);
+            }
             config
         }
     };
-    Ok(Server { config, ssl_mode, ssl_root_cert })
+    if config.get_password().is_none() {
+        let found = passfile::find(sources.parse_optional("passfile", text)?.as_deref(), &config);
+        let found = found.map_err(|reason| SettingError::File { path: "passfile".to_owned(), reason })?;
+        let default = || match sources.is_default("database_url") {
+            true => sources.parse("postgre_password", text).map(Some),
+            false => Ok(None),
+        };
+        if let Some(password) = found.map_or_else(default, |found| Ok(Some(found)))? {
+            config.password(password);
+        }
+    }
+    let names = ["database_url", "postgre_host", "postgre_name", "postgre_user"];
+    let unnamed = names.iter().all(|key| sources.is_default(key));
+    let hint =
+        unnamed.then(|| format!("no setting names the database: looked at the environment, {}", sources.looked_at()));
+    Ok(Server { config, tls, hint })
 }
 
 struct DatabaseUrl {
     config: Config,
     ssl_mode: Option<SslMode>,
-    ssl_root_cert: Option<String>,
+    root_cert: Option<String>,
+    cert: Option<String>,
+    key: Option<String>,
 }
 
-/// A connection URL; what tokio-postgres does not know of libpq's TLS is taken out first.
+/// What tokio-postgres understands in a URL.
+const PARAMETERS: &[&str] = &[
+    "user",
+    "password",
+    "dbname",
+    "options",
+    "application_name",
+    "host",
+    "hostaddr",
+    "port",
+    "connect_timeout",
+    "tcp_user_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "target_session_attrs",
+    "channel_binding",
+    "load_balance_hosts",
+];
+
+/// A connection URL as libpq has it
+/// (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>): with several hosts, a folder in
+/// place of one, and parameters; those of TLS are taken out, which tokio-postgres does not know.
 fn database_url(text: &str) -> Result<DatabaseUrl, String> {
-    let mut url = Url::parse(text).map_err(|error| format!("not a URL: {error}"))?;
-    if !matches!(url.scheme(), "postgres" | "postgresql") {
+    if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
         return Err("expected postgres://user:password@host:port/name".to_owned());
     }
-    let mut ssl_mode = None;
-    let mut ssl_root_cert = None;
+    let (base, query) = text.split_once('?').unwrap_or((text, ""));
+    let (mut ssl_mode, mut root_cert, mut cert, mut key) = (None, None, None, None);
     let mut others = Vec::new();
-    for pair in url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let value = || url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned());
-        match pair.split('=').next() {
-            Some("sslmode") => {
-                let mode = value().unwrap_or_default().parse().map_err(|reason| format!("sslmode: {reason}"))?;
-                ssl_mode = Some(mode);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value =
+            percent_encoding::percent_decode_str(value).decode_utf8().map_err(|_| format!("{name}: no UTF-8"))?;
+        match name {
+            "sslmode" => ssl_mode = Some(value.parse().map_err(|reason| format!("sslmode: {reason}"))?),
+            "sslrootcert" => root_cert = Some(value.into_owned()),
+            "sslcert" => cert = Some(value.into_owned()),
+            "sslkey" => key = Some(value.into_owned()),
+            known if PARAMETERS.contains(&known) => others.push(pair),
+            unknown => {
+                return Err(format!(
+                    "there is no parameter {unknown:?} of a connection; known are sslmode, sslrootcert, sslcert, sslkey, {}",
+                    PARAMETERS.join(", ")
+                ));
             }
-            Some("sslrootcert") => ssl_root_cert = value(),
-            _ => others.push(pair),
         }
     }
-    let others = others.join("&");
-    url.set_query((!others.is_empty()).then_some(&others));
+    let rest = if others.is_empty() { base.to_owned() } else { format!("{base}?{}", others.join("&")) };
     // The parser's own message could quote the URL, and with it the password.
-    let config = url.as_str().parse().map_err(|_| "PostgreSQL's client library does not understand it".to_owned())?;
-    Ok(DatabaseUrl { config, ssl_mode, ssl_root_cert })
+    let config = rest.parse().map_err(|_| "PostgreSQL's client library does not understand it".to_owned())?;
+    Ok(DatabaseUrl { config, ssl_mode, root_cert, cert, key })
 }
 
 #[cfg(test)]
@@ -92,9 +149,38 @@ mod tests {
     fn a_database_url_may_carry_the_tls_settings_of_libpq() {
         let url = "postgres://me:pw@db.example/ls?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20jit%3Doff";
         let server = at(url).unwrap();
-        assert_eq!(server.ssl_mode, SslMode::VerifyFull);
-        assert_eq!(server.ssl_root_cert.as_deref(), Some("/ca.pem"));
+        assert_eq!(server.tls.mode, SslMode::VerifyFull);
+        assert_eq!(server.tls.root_cert.as_deref(), Some("/ca.pem"));
         assert_eq!(server.config.get_options(), Some("-c jit=off"));
         assert!(!server.display().contains("pw"));
+    }
+
+    #[test]
+    fn a_database_url_is_what_libpq_makes_of_it() {
+        let socket = at("postgresql:///ls?host=/run/postgresql&user=me").unwrap().config;
+        assert_eq!(socket.get_hosts(), [tokio_postgres::config::Host::Unix("/run/postgresql".into())]);
+        assert_eq!((socket.get_dbname(), socket.get_user()), (Some("ls"), Some("me")));
+        let several = at("postgres://me@one:5432,two:5433/ls?target_session_attrs=read-write").unwrap().config;
+        assert_eq!((several.get_hosts().len(), several.get_ports()), (2, &[5432, 5433][..]));
+        let encoded = at("postgres://me:p%40ss%2Fw%3Frd%26@db/ls").unwrap().config;
+        assert_eq!(encoded.get_password(), Some(&b"p@ss/w?rd&"[..]));
+        let error = at("postgres://me@db/ls?sslmod=require").err().expect("an error").to_string();
+        assert!(error.contains("sslmod"), "{error}");
+    }
+
+    #[test]
+    fn label_studios_and_libpqs_names_of_tls_are_heeded() {
+        let with = |name, value| server(&Sources::for_test(&[], &[(name, value)], "").unwrap()).unwrap();
+        for name in ["LSHOOKD_SSLMODE", "POSTGRE_SSL_MODE", "LABEL_STUDIO_POSTGRE_SSL_MODE", "PGSSLMODE"] {
+            assert_eq!(with(name, "verify-full").tls.mode, SslMode::VerifyFull, "{name}");
+        }
+        for name in ["POSTGRE_SSLROOTCERT", "PGSSLROOTCERT"] {
+            assert_eq!(with(name, "/ca.pem").tls.root_cert.as_deref(), Some("/ca.pem"), "{name}");
+        }
+        assert_eq!(with("PGSSLCERT", "/me.pem").tls.cert.as_deref(), Some("/me.pem"));
+        assert_eq!(with("PGHOST", "db.example").config.get_hosts().len(), 1);
+        assert!(with("PGHOST", "db.example").display().contains("db.example"));
+        assert!(with("DATABASE_URL", "").hint.is_some_and(|hint| hint.contains("environment file")));
+        assert!(with("POSTGRE_NAME", "ls").hint.is_none());
     }
 }

@@ -1,13 +1,15 @@
 //! Where settings come from: the command line, the environment, the configuration file.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use super::{SETTINGS, Setting, SettingError};
+use super::{SETTINGS, Setting, SettingError, environment_file};
 
 const DEFAULT_FILE: &str = "/etc/lshookd/lshookd.toml";
+const DEFAULT_ENVIRONMENT_FILE: &str = "/etc/lshookd/environment";
 
 /// Settings given on the command line; one flag for each row of [`SETTINGS`].
 #[derive(Debug, Clone, Default)]
@@ -35,7 +37,7 @@ impl Args for Flags {
         command.next_help_heading("Settings").args(SETTINGS.iter().map(|setting| {
             let default = setting.default.filter(|text| !text.is_empty() && !setting.is_secret());
             let default = default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
-            let variable = setting.variables().pop().unwrap_or_default();
+            let variable = setting.variable_name();
             Arg::new(setting.key)
                 .long(setting.key.replace('_', "-"))
                 .value_name("VALUE")
@@ -54,50 +56,64 @@ impl Args for Flags {
 #[derive(Debug)]
 pub struct Sources {
     values: HashMap<&'static str, (String, Option<String>)>,
+    warnings: Vec<String>,
+    looked_at: String,
+}
+
+/// A file of settings, and whether it was there.
+struct File {
+    name: String,
+    state: &'static str,
+    text: String,
+}
+
+impl File {
+    /// The file that is named, which must be there, or the default one.
+    fn read(path: Option<&Path>, default: &str) -> Result<File, SettingError> {
+        let name = path.map_or_else(|| default.to_owned(), |path| path.display().to_string());
+        match std::fs::read_to_string(&name) {
+            Ok(text) => Ok(File { name, state: "read", text }),
+            Err(error) if path.is_none() && error.kind() == ErrorKind::NotFound => {
+                Ok(File { name, state: "not there", text: String::new() })
+            }
+            Err(error) => Err(SettingError::File { path: name, reason: error.to_string() }),
+        }
+    }
 }
 
 impl Sources {
-    /// Reads the environment, and the file: `path`, or the default one where it exists.
+    /// Reads the environment, the environment file and the configuration file: those that are named, or the default
+    /// ones where they are there.
     ///
     /// # Errors
-    /// When the file cannot be read, or a key in it or an `LSHOOKD_` variable is no setting.
-    pub fn read(flags: &Flags, path: Option<&Path>) -> Result<Sources, SettingError> {
-        let file = match path {
-            Some(path) => Some((path, std::fs::read_to_string(path))),
-            None => {
-                let path = Path::new(DEFAULT_FILE);
-                path.exists().then(|| (path, std::fs::read_to_string(path)))
+    /// When a file that is named, or the default configuration file, is there and cannot be read, or a key in it or an
+    /// `LSHOOKD_` variable is no setting.
+    pub fn read(flags: &Flags, path: Option<&Path>, environment_file: Option<&Path>) -> Result<Sources, SettingError> {
+        let file = File::read(path, DEFAULT_FILE)?;
+        let variables = match File::read(environment_file, DEFAULT_ENVIRONMENT_FILE) {
+            // The service manager reads it as root and hands its variables over; others may not have to.
+            Err(_) if environment_file.is_none() => {
+                File { name: DEFAULT_ENVIRONMENT_FILE.to_owned(), state: "not readable", text: String::new() }
             }
-        };
-        let (name, text) = match file {
-            Some((path, text)) => {
-                let name = path.display().to_string();
-                let text =
-                    text.map_err(|error| SettingError::File { path: name.clone(), reason: error.to_string() })?;
-                (name, text)
-            }
-            None => (DEFAULT_FILE.to_owned(), String::new()),
+            read => read?,
         };
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Sources::merge(flags, &environment, &name, &text)
+        Sources::merge(flags, &environment, &variables, &file)
     }
 
     fn merge(
         flags: &Flags,
         environment: &BTreeMap<String, String>,
-        file_name: &str,
-        file: &str,
+        variables: &File,
+        file: &File,
     ) -> Result<Sources, SettingError> {
-        let file_table = parse_file(file_name, file)?;
-        let own: Vec<String> =
-            SETTINGS.iter().flat_map(Setting::variables).filter(|name| name.starts_with("LSHOOKD_")).collect();
-        for name in environment.keys().filter(|name| name.starts_with("LSHOOKD_")) {
-            // LSHOOKD_TEST_ variables belong to the test suite.
-            if !own.contains(name) && !name.starts_with("LSHOOKD_TEST_") {
-                return Err(unknown(name, "environment", own.iter().map(String::as_str)));
-            }
+        let file_table = parse_file(&file.name, &file.text)?;
+        let from_variables = environment_file::parse(&variables.text);
+        let mut warnings = Vec::new();
+        for (names, origin) in [(environment, "environment"), (&from_variables, variables.name.as_str())] {
+            warnings.extend(unknown_variables(names, origin)?);
         }
         let mut values = HashMap::new();
         for setting in SETTINGS {
@@ -105,20 +121,35 @@ impl Sources {
                 let text = flags.0.get(setting.key)?.clone();
                 Some((text, Some(format!("flag --{}", setting.key.replace('_', "-")))))
             };
-            let from_environment = || {
+            // An empty variable of these stands for none, as in a template that was not filled.
+            let is_set = |text: &&String| !(setting.default.is_none() && text.is_empty());
+            let from = |names: &BTreeMap<String, String>, origin: &str| {
                 setting.variables().into_iter().find_map(|name| {
-                    let text = environment.get(&name)?.clone();
-                    Some((text, Some(format!("environment {name}"))))
+                    let text = names.get(&name).filter(is_set)?.clone();
+                    Some((text, Some(format!("{origin} {name}"))))
                 })
             };
-            let from_file = || Some((file_table.get(setting.key)?.clone(), Some(file_name.to_owned())));
+            let from_environment =
+                || from(environment, "environment").or_else(|| from(&from_variables, &variables.name));
+            let from_file = || Some((file_table.get(setting.key)?.clone(), Some(file.name.clone())));
             let from_default = || Some((setting.default?.to_owned(), None));
             let value = from_flag().or_else(from_environment).or_else(from_file).or_else(from_default);
             if let Some(value) = value {
                 values.insert(setting.key, value);
             }
         }
-        Ok(Sources { values })
+        let looked_at = [variables, file].map(|file| format!("{} ({})", file.name, file.state)).join(" and ");
+        Ok(Sources { values, warnings, looked_at })
+    }
+
+    /// What is worth a word about the environment.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The files, each with whether it was there.
+    pub fn looked_at(&self) -> &str {
+        &self.looked_at
     }
 
     /// Every setting that has a value, as people may see it, and where it came from.
@@ -162,7 +193,9 @@ impl Sources {
     ) -> Result<Sources, SettingError> {
         let flags = Flags(flags.iter().map(|(key, text)| (*key, (*text).to_owned())).collect());
         let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        Sources::merge(&flags, &environment, "lshookd.toml", file)
+        let none = File { name: "environment file".to_owned(), state: "not there", text: String::new() };
+        let file = File { name: "lshookd.toml".to_owned(), state: "read", text: file.to_owned() };
+        Sources::merge(&flags, &environment, &none, &file)
     }
 }
 
@@ -195,6 +228,29 @@ fn parse_file(name: &str, text: &str) -> Result<HashMap<String, String>, Setting
         values.insert(key, text);
     }
     Ok(values)
+}
+
+/// Refuses `LSHOOKD_` variables that resemble a setting's; the others may be somebody else's, as those that Kubernetes
+/// sets for a service by the name of lshookd: what to say of these.
+fn unknown_variables(names: &BTreeMap<String, String>, origin: &str) -> Result<Vec<String>, SettingError> {
+    const PREFIX: &str = "LSHOOKD_";
+    let own: Vec<String> =
+        SETTINGS.iter().flat_map(Setting::variables).filter(|name| name.starts_with(PREFIX)).collect();
+    let mut warnings = Vec::new();
+    for (name, value) in names.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
+        // LSHOOKD_TEST_ variables belong to the test suite.
+        if own.contains(name) || name.starts_with("LSHOOKD_TEST_") {
+            continue;
+        }
+        let rest = name.trim_start_matches(PREFIX);
+        let is_kubernetes = rest.starts_with("PORT") || rest.starts_with("SERVICE_") || value.contains("://");
+        let is_near = |known: &&String| strsim::jaro_winkler(known.trim_start_matches(PREFIX), rest) > 0.85;
+        match own.iter().find(is_near).filter(|_| !is_kubernetes) {
+            Some(_) => return Err(unknown(name, origin, own.iter().map(String::as_str))),
+            None => warnings.push(format!("{origin}: {name} is no setting and is ignored")),
+        }
+    }
+    Ok(warnings)
 }
 
 /// An unknown key, with the known one that it resembles.

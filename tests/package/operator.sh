@@ -19,13 +19,13 @@ eventually() {
     die "$what"
 }
 received() { [ "$(grep --count "$1" /opt/test/received)" -ge "$2" ]; }
-lshookd() { (set -a; . /etc/lshookd/environment; exec /usr/bin/lshookd "$@"); }
+lshookd() { /usr/bin/lshookd "$@"; }
 
 say "an existing Label Studio, with a webhook"
 ip link set lo up
 systemctl start postgresql
 eventually "PostgreSQL is up" runuser -u postgres -- psql --command "select 1"
-runuser -u postgres -- psql --quiet --command "create role labelstudio login superuser password 'studio'"
+runuser -u postgres -- psql --quiet --command "create role labelstudio login superuser password 'st\$u;d&i|o'"
 runuser -u postgres -- createdb --owner labelstudio labelstudio
 cat >/opt/test/studio.environment <<'end'
 DJANGO_DB=default
@@ -33,7 +33,7 @@ POSTGRE_HOST=127.0.0.1
 POSTGRE_PORT=5432
 POSTGRE_NAME=labelstudio
 POSTGRE_USER=labelstudio
-POSTGRE_PASSWORD=studio
+POSTGRE_PASSWORD=st$u;d&i|o
 SSRF_PROTECTION_ENABLED=false
 LABEL_STUDIO_BASE_DATA_DIR=/opt/test/data
 LATEST_VERSION_CHECK=false
@@ -66,9 +66,11 @@ say "the package is installed and told where the database is"
 apt-get install -y -qq /opt/test/lshookd.deb >/dev/null 2>&1 || dpkg -i /opt/test/lshookd.deb >/dev/null
 [ "$(systemctl is-active lshookd || true)" = inactive ] || die "it runs before it is told where the database is"
 systemctl is-enabled --quiet lshookd || die "the unit is not enabled"
-[ "$(stat --format %a /etc/lshookd/environment)" = 600 ] || die "the environment can be read by others"
+[ "$(stat --format %a%G /etc/lshookd/environment)" = 640lshookd ] || die "the environment can be read by others"
 grep -v "^POSTGRE_PASSWORD\|^LABEL_STUDIO\|^DJANGO" /opt/test/studio.environment >/etc/lshookd/environment
-echo 'POSTGRE_PASSWORD=studio' >>/etc/lshookd/environment
+echo 'POSTGRE_PASSWORD=st$u;d&i|o' >>/etc/lshookd/environment
+# The daemon reads it as its own user.
+echo 'webhook_batch_size = 4321' >>/etc/lshookd/lshookd.toml
 for page in lshookd lshookd-adopt; do [ -e "/usr/share/man/man1/$page.1.gz" ] || die "no man page $page"; done
 [ -e /usr/share/bash-completion/completions/lshookd ] || die "no completions"
 lshookd install >/dev/null
@@ -76,7 +78,7 @@ lshookd install >/dev/null
 say "the password as a credential of systemd's"
 sed -i /POSTGRE_PASSWORD/d /etc/lshookd/environment
 install -m 600 /dev/null /etc/lshookd/postgre_password
-echo studio >/etc/lshookd/postgre_password
+echo 'st$u;d&i|o' >/etc/lshookd/postgre_password
 mkdir -p /etc/systemd/system/lshookd.service.d
 cat >/etc/systemd/system/lshookd.service.d/password.conf <<'end'
 [Service]
@@ -85,7 +87,8 @@ Environment=POSTGRE_PASSWORD_FILE=%d/postgre_password
 end
 systemctl daemon-reload
 systemctl start lshookd || die "it does not start"
-lshookd() { (set -a; . /etc/lshookd/environment; POSTGRE_PASSWORD_FILE=/etc/lshookd/postgre_password exec /usr/bin/lshookd "$@"); }
+lshookd() { POSTGRE_PASSWORD_FILE=/etc/lshookd/postgre_password /usr/bin/lshookd "$@"; }
+runuser -u lshookd -- /usr/bin/lshookd run --postgre-port 1 2>&1 | grep -q "cannot connect" || die "the daemon's user cannot read its settings"
 [ "$(systemctl show lshookd --property=StatusText --value)" != "" ] || die "systemd is not told how it goes"
 exposure=$(systemd-analyze security lshookd --no-pager | sed -n 's/.*Overall exposure level for .*: \([0-9.]*\) .*/\1/p')
 say "exposure by systemd-analyze security: $exposure"

@@ -102,7 +102,7 @@ async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
 
     // SIGHUP: the settings again, the counters as they were, ready once more.
     daemon.signal("HUP")?;
-    let again = async || Ok(daemon.log().contains("the settings were read again").then_some(()));
+    let again = async || Ok(daemon.log().contains("configuration reloaded").then_some(()));
     eventually("the settings are read again", Duration::from_secs(10), again).await?;
     let ready =
         async || Ok(get(&base, "/readyz").await.is_ok_and(|(status, _)| status == StatusCode::OK).then_some(()));

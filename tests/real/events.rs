@@ -219,7 +219,7 @@ async fn organization_webhooks_can_be_left_out() -> Result<()> {
     let bed = Bed::lay("left_out").await?;
     bed.webhook("/organization", r#"{"project_id": null}"#).await?;
     bed.webhook("/project", "{}").await?;
-    let bed = bed.with("LABEL_STUDIO_ALLOW_ORGANIZATION_WEBHOOKS", "false");
+    let bed = bed.with("LSHOOKD_ORGANIZATION_WEBHOOKS", "false");
     let _daemon = bed.lshookd.run().await?;
     bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
     let events = bed.receiver.expect(1).await?;

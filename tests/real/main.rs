@@ -14,6 +14,7 @@ mod gone;
 mod hostile;
 mod label_studio;
 mod ledger;
+mod neighbors;
 mod operator;
 mod payloads;
 mod published;

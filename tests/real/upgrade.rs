@@ -4,10 +4,11 @@
 use anyhow::Result;
 use lshookd_scenarios::scenario::Table;
 use lshookd_scenarios::scenarios::tables;
-use lshookd_scenarios::stage::Stage;
+use lshookd_scenarios::stage::{Stage, choice};
 use lshookd_testbed::label_studio::Installation;
 use lshookd_testbed::postgres::Server;
 use lshookd_testbed::receiver::Receiver;
+use serde_json::json;
 
 use crate::bed::{Bed, installed, lshookd, server};
 
@@ -49,6 +50,46 @@ async fn label_studio_is_upgraded_while_lshookd_runs() -> Result<()> {
     let errors: i64 = stage.sql.query_one("select count(*) from lshookd.capture_error", &[]).await?.get(0);
     assert_eq!(errors, 0);
     assert!(lshookd.succeed(&["install"]).await?.contains("nothing to do"));
+    Ok(())
+}
+
+/// A migration is no action: no event comes of an upgrade from version to version with data of each. `make test-matrix`
+/// names every version that installs.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_upgrade_announces_anything() -> Result<()> {
+    let versions = std::env::var("LSHOOKD_TEST_UPGRADES").unwrap_or_else(|_| format!("{OLD} {NEW}"));
+    let versions: Vec<&str> = versions.split_whitespace().collect();
+    let (server, _) = server().await?;
+    let first = Installation::find(versions[0])?;
+    let template = first.template(server).await?;
+    let database = server.create("chain", Some(&template.name)).await?;
+    let lshookd = installed(&database).await?;
+    let daemon = lshookd.run().await?;
+    let mut stage = Stage::set(first.start(&database).await?, &database, Receiver::start().await?).await?;
+    stage.furnish().await?;
+    stage
+        .import(
+            json!([{"data": {"text": "owl"}, "annotations": [{"result": choice("owl")}]}, {"data": {"text": "wren"}}]),
+        )
+        .await?;
+    stage.note_tasks().await?;
+    stage.annotate(0, json!({"result": choice("wren")})).await?;
+    for title in ["Fish", "Frogs", "Newts"] {
+        let project = json!({"title": title, "label_config": lshookd_scenarios::stage::CHOICES});
+        stage.studio.post("/api/projects/", project).await?;
+    }
+    stage.settle().await?;
+    for version in &versions[1..] {
+        stage.receiver.clear();
+        Installation::find(version)?.migrate(&database).await?;
+        stage.settle().await?;
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let announced: Vec<String> =
+            stage.receiver.received().iter().map(|request| format!("{} {}", request.path, request.summary())).collect();
+        assert!(announced.is_empty(), "to {version}: {announced:#?}\n{}", daemon.log());
+        let errors: i64 = stage.sql.query_one("select count(*) from lshookd.capture_error", &[]).await?.get(0);
+        assert_eq!(errors, 0, "to {version}");
+    }
     Ok(())
 }
 
@@ -104,14 +145,31 @@ async fn what_a_version_lacks_is_said_and_the_rest_is_delivered() -> Result<()> 
     let received = bed.receiver.expect(2).await?;
     assert_eq!([received[0].action(), received[1].action()], ["TASKS_CREATED", "ANNOTATION_CREATED"]);
     let project = &received[1].body["project"];
-    assert_eq!((&project["mood"], &project["skipped_annotations_number"]), (&0.into(), &1.into()));
+    assert_eq!((project.get("mood"), &project["skipped_annotations_number"]), (None, &1.into()));
+    let check = bed.lshookd.command(&["check", "--json"]).await?;
+    assert!(String::from_utf8(check.stdout)?.contains("project.mood"));
     for missing in ["labels_manager_labellink", "task_completion.parent_annotation_id", "task.is_labeled"] {
         assert!(daemon.log().contains(missing), "{}", daemon.log());
     }
 
+    // A foreign key that somebody dropped is one still, and what the operator names is shown.
+    daemon.stop().await?;
+    let bed = bed.with("LSHOOKD_EXTRA_FIELDS", "project.weather");
+    bed.run(
+        "do $$ begin
+             execute (
+                 select format('alter table project drop constraint %I', conname)
+                 from pg_constraint
+                 where conrelid = 'project'::regclass and conname like 'project_created_by_id%'
+             );
+         end $$",
+    )
+    .await?;
+    let _daemon = bed.lshookd.run().await?;
     bed.run("alter table project rename column mood to weather; update project set title = 'Changed'").await?;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await; // The shape is looked at once a second.
     bed.run("update project set title = 'Once more'").await?;
-    assert_eq!(bed.receiver.expect(4).await?[3].body["project"]["weather"], 0);
+    let project = bed.receiver.expect(4).await?[3].body["project"].clone();
+    assert_eq!((&project["weather"], &project["created_by"]), (&0.into(), &1.into()));
     Ok(())
 }

@@ -6,8 +6,8 @@ create or replace function lshookd.capture_project_update() returns trigger
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    insert into lshookd.change (relation, operation, project_id, ids, columns)
-    select 'project', 'update', added.id, array[added.id], changed.columns
+    insert into lshookd.change (relation, operation, project_id, ids, columns, by_label_studio)
+    select 'project', 'update', added.id, array[added.id], changed.columns, lshookd.is_label_studios()
     from removed
     join added on added.id = removed.id
     cross join lateral (

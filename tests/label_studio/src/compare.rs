@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// Where two JSON values differ, as `path: left != right`. Lists of nothing but `{"id": N}` are
+/// Where two JSON values differ, a float from a whole number included,, as `path: left != right`. Lists of nothing but `{"id": N}` are
 /// sets: Label Studio writes the ids of what it deleted in no order.
 pub fn differences(left: &Value, right: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -34,8 +34,6 @@ fn compare(path: &str, left: &Value, right: &Value, found: &mut Vec<String>) {
                 compare(&format!("{path}[{index}]"), a, b, found);
             }
         }
-        (Value::Number(a), Value::Number(b))
-            if a.as_f64() == b.as_f64() && (a.as_i64() == b.as_i64() || a.is_f64() || b.is_f64()) => {}
         _ if left == right => {}
         _ => found.push(format!("{path}: {left} != {right}")),
     }

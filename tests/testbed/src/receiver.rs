@@ -82,12 +82,14 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// How long to wait first.
     pub delay: Duration,
+    /// Body of the answer.
+    pub body: &'static str,
 }
 
 impl Reply {
     /// An answer at once.
     pub fn status(status: u16) -> Reply {
-        Reply { status, headers: Vec::new(), delay: Duration::ZERO }
+        Reply { status, headers: Vec::new(), delay: Duration::ZERO, body: "" }
     }
 }
 
@@ -255,7 +257,8 @@ async fn receive(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap
         tokio::time::sleep(reply.delay).await;
     }
     lock(&shared.received).push(received);
-    let mut response = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK).into_response();
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    let mut response = (status, reply.body).into_response();
     for (name, value) in reply.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(HeaderName::from_static(name), value);

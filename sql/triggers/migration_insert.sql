@@ -1,0 +1,3 @@
+create trigger lshookd_migration_insert
+    after insert on label_studio.django_migrations
+    for each statement execute function lshookd.capture_migration_insert();
