@@ -42,7 +42,10 @@ begin
         ) as annotation
         group by project_id;
     end if;
-    perform lshookd.wake();
+    -- Seldom does anybody sleep who has to be woken; see lshookd.wake.
+    if not pg_try_advisory_xact_lock_shared(1819503723, 0) then
+        perform lshookd.wake();
+    end if;
     return null;
 exception when others then
     perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
