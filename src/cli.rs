@@ -237,7 +237,7 @@ fn execute(cli: Cli) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
-            Command::Check { strict } => return check::run(&settings, &sources, strict, output).await,
+            Command::Check { strict } => return check::run(&settings, strict, output).await,
             Command::Run => {
                 let reread = || -> Result<Settings, SettingError> { Settings::from(&read()?) };
                 daemon::run(settings, reread).await?;

@@ -15,6 +15,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinError;
 use tokio::time::sleep;
+use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ use crate::failure::Code;
 use crate::heartbeat::{self, Heartbeat, Role};
 use crate::install::{self, Fitness};
 use crate::metrics::Metrics;
-use crate::settings::{SettingError, Settings};
+use crate::settings::{Listed, SettingError, Settings};
 use crate::{admin, deliver, label_studio, retention};
 pub use service::Service;
 
@@ -234,8 +235,21 @@ async fn begin(role: Role, parts: &Parts) -> Result<Option<(Session, Heartbeat)>
     let Some(heartbeat) = take_role(&session, role, parts).await? else {
         return Ok(None);
     };
+    if role == Role::Planner {
+        publish(&session, &parts.settings.listed, parts.name).await?;
+    }
     tracing::debug!(?role, "at work");
     Ok(Some((session, heartbeat)))
+}
+
+/// Lets commands see what settings this daemon runs by.
+async fn publish(session: &Session, settings: &[Listed], name: Uuid) -> Result<()> {
+    let of = |part: fn(&Listed) -> &String| settings.iter().map(part).collect::<Vec<_>>();
+    let parameters: [&(dyn ToSql + Sync); 4] =
+        [&name, &of(|setting| &setting.key), &of(|setting| &setting.value), &of(|setting| &setting.origin)];
+    let query = include_str!("../sql/daemon/publish_settings.sql");
+    session.client.execute(query, &parameters).await.context("writing lshookd.daemon_setting")?;
+    Ok(())
 }
 
 /// Waits for a role; `None` when the daemon stops first. Its lock is asked for again and

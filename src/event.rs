@@ -258,7 +258,7 @@ impl Event {
     }
 }
 
-/// How a subscription wants its events, beyond what Label Studio shows (`lshookd.preference`).
+/// How a subscription wants its events, beyond what Label Studio shows (`lshookd.payload_option`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Form {
     /// Deletions with the objects as they last were.

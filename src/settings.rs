@@ -175,9 +175,34 @@ pub const SETTINGS: &[Setting] = &[
     setting("log_level", Variable::Own, Some("info"), "Filter of the log, in the syntax of RUST_LOG, which is read if log_level is not set"),
 ];
 
+/// A setting as people may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Its value, unless that is a secret.
+    pub value: String,
+    /// Where the value came from.
+    pub origin: String,
+}
+
+impl Listed {
+    /// The origin of what nobody set.
+    pub const DEFAULT: &str = "default";
+
+    /// Whether a daemon and a command may differ in it: each has a role of its own, and its own log.
+    pub fn is_each_ones_own(&self) -> bool {
+        self.key.starts_with("postgre_")
+            || self.key.starts_with("log_")
+            || ["database_url", "passfile"].contains(&self.key.as_str())
+    }
+}
+
 /// What the daemon runs by.
 #[derive(Clone)]
 pub struct Settings {
+    /// All of them that have a value, as people may see them.
+    pub listed: Vec<Listed>,
     /// Label Studio's database.
     pub server: Server,
     /// `label_studio_schema`
@@ -297,6 +322,7 @@ impl Settings {
         };
         let (allowed_networks, allowed_hosts) = sources.parse("allow", allow_list)?;
         Ok(Settings {
+            listed: sources.listed().collect(),
             server: connection::server(sources)?,
             label_studio_schema: sources.parse_optional("label_studio_schema", |text| Ok(text.to_owned()))?,
             organization_webhooks: sources.parse("organization_webhooks", boolean)?,

@@ -1,7 +1,7 @@
 //! Subscriptions: who receives an event, by the rows of Label Studio's `webhook` table as they
 //! are at this moment (`get_active_webhooks` in Label Studio's `webhooks/utils.py`), and by what
-//! lshookd has adopted of them; and how each wants it, by `lshookd.wanted_action` and
-//! `lshookd.preference`.
+//! lshookd has adopted of them; and how each wants it, by `lshookd.chosen_action` and
+//! `lshookd.payload_option`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

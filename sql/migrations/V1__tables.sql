@@ -395,6 +395,18 @@ create table lshookd.active_role (
 comment on table lshookd.active_role is
     'Which daemon is active in which role, and its latest heartbeat.';
 
+-- The settings that a daemon runs by, secrets masked, and where each came from: those of a command may be others.
+create table lshookd.daemon_setting (
+    holder  uuid  not null,  -- as in lshookd.active_role
+    key     text  not null,
+    value   text  not null,
+    origin  text  not null,
+    primary key (holder, key)
+);
+
+comment on table lshookd.daemon_setting is
+    'The settings that running daemons use, and where each came from.';
+
 -- Until when somebody taps all events, also those that no webhook wants.
 create table lshookd.tap (
     id          uuid        not null primary key default gen_random_uuid(),

@@ -14,7 +14,7 @@ use super::status;
 use crate::catalog::Catalog;
 use crate::install::{self, Fitness};
 use crate::rule::Rule;
-use crate::settings::{Settings, Sources};
+use crate::settings::{Listed, Settings};
 use crate::{deliver, label_studio};
 
 /// A change that waits for longer than an import may be gathered is stuck.
@@ -64,17 +64,18 @@ impl Findings {
 ///
 /// # Errors
 /// Never for what it finds: that is in its answer.
-pub async fn run(settings: &Settings, sources: &Sources, strict: bool, output: Output) -> Result<bool> {
+pub async fn run(settings: &Settings, strict: bool, output: Output) -> Result<bool> {
     let mut findings = Findings::default();
-    if let Err(error) = look(settings, &mut findings).await {
+    let mut in_force = None;
+    if let Err(error) = look(settings, &mut findings, &mut in_force).await {
         findings.fail("check", format!("{error:#}"), "mend this first; what comes after it could not be looked at");
     }
     let worst = findings.0.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
-    print(&findings.0, sources, output);
+    print(&findings.0, in_force.as_deref().unwrap_or(&settings.listed), output);
     Ok(worst < if strict { Level::Warning } else { Level::Error })
 }
 
-async fn look(settings: &Settings, findings: &mut Findings) -> Result<()> {
+async fn look(settings: &Settings, findings: &mut Findings, in_force: &mut Option<Vec<Listed>>) -> Result<()> {
     let mut session = match settings.server.connect().await {
         Ok(session) => session,
         Err(error) => {
@@ -126,12 +127,39 @@ async fn look(settings: &Settings, findings: &mut Findings) -> Result<()> {
             "name it in the setting extra_fields where endpoints shall see it",
         );
     }
+    *in_force = settings_in_force(client, &settings.listed, findings).await?;
     privileges(client, findings).await?;
     daemon(client, findings).await?;
     hand_over(client, findings).await?;
     endpoints(client, settings, findings).await?;
     rules(client, findings).await?;
     Ok(())
+}
+
+/// The settings of the running daemon, if there is one, and where they are not those of this command.
+async fn settings_in_force(client: &Client, own: &[Listed], findings: &mut Findings) -> Result<Option<Vec<Listed>>> {
+    let rows = client.query(include_str!("../../sql/ops/settings_in_force.sql"), &[]).await?;
+    let listed =
+        |row: &tokio_postgres::Row| Listed { key: row.get("key"), value: row.get("value"), origin: row.get("origin") };
+    let daemons: Vec<Listed> = rows.iter().map(listed).collect();
+    if daemons.is_empty() {
+        return Ok(None);
+    }
+    let value = |list: &[Listed], key: &str| list.iter().find(|each| each.key == key).map(|each| each.value.clone());
+    let keys = daemons.iter().chain(own).filter(|each| !each.is_each_ones_own()).map(|each| each.key.as_str());
+    for key in keys.collect::<std::collections::BTreeSet<_>>() {
+        let (theirs, ours) = (value(&daemons, key), value(own, key));
+        if theirs != ours {
+            let said = |value: Option<String>| value.map_or_else(|| "nothing".to_owned(), |value| format!("{value:?}"));
+            findings.warn(
+                "settings",
+                format!("{key}: the running daemon uses {}, this command finds {}", said(theirs), said(ours)),
+                "the daemon's is in force; restart the daemon where it should be the other, or run this command with the \
+                 daemon's environment",
+            );
+        }
+    }
+    Ok(Some(daemons))
 }
 
 /// Rules that were written by SQL and cannot be used.
@@ -363,9 +391,11 @@ fn spaced(ids: &[i64]) -> String {
     ids.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn print(findings: &[Finding], sources: &Sources, output: Output) {
-    let settings: Vec<Value> =
-        sources.listed().map(|(key, value, origin)| json!({ "key": key, "value": value, "origin": origin })).collect();
+fn print(findings: &[Finding], settings: &[Listed], output: Output) {
+    let settings: Vec<Value> = settings
+        .iter()
+        .map(|Listed { key, value, origin }| json!({ "key": key, "value": value, "origin": origin }))
+        .collect();
     if output.json {
         let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
         say!("{}", json!({ "level": worst, "findings": findings, "settings": settings }));
@@ -379,7 +409,7 @@ fn print(findings: &[Finding], sources: &Sources, output: Output) {
         })
         .collect();
     say!("{}", table(&rows, &[("level", ""), ("code", "CHECK"), ("text", "FOUND")]));
-    let set: Vec<Value> = settings.into_iter().filter(|setting| setting["origin"] != "default").collect();
+    let set: Vec<Value> = settings.into_iter().filter(|setting| setting["origin"] != Listed::DEFAULT).collect();
     if !set.is_empty() {
         say!("\n{}", table(&set, &[("key", "SETTING"), ("value", "VALUE"), ("origin", "FROM")]));
     }

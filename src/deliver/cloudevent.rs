@@ -12,7 +12,7 @@ use uuid::Uuid;
 /// The media type of an envelope.
 pub const ENVELOPE: &str = "application/cloudevents+json; charset=utf-8";
 
-/// How a webhook wants CloudEvents (`lshookd.preference`).
+/// How a webhook wants CloudEvents (`lshookd.payload_option`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
 #[strum(serialize_all = "snake_case")]
 pub enum Mode {

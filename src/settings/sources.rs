@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use super::{SETTINGS, Setting, SettingError, environment_file};
+use super::{Listed, SETTINGS, Setting, SettingError, environment_file};
 
 const DEFAULT_FILE: &str = "/etc/lshookd/lshookd.toml";
 const DEFAULT_ENVIRONMENT_FILE: &str = "/etc/lshookd/environment";
@@ -153,11 +153,12 @@ impl Sources {
     }
 
     /// Every setting that has a value, as people may see it, and where it came from.
-    pub fn listed(&self) -> impl Iterator<Item = (&'static str, &str, &str)> {
+    pub fn listed(&self) -> impl Iterator<Item = Listed> {
         SETTINGS.iter().filter_map(|setting| {
             let (value, origin) = self.values.get(setting.key)?;
             let value = if setting.is_secret() { "(hidden)" } else { value.as_str() };
-            Some((setting.key, value, origin.as_deref().unwrap_or("default")))
+            let origin = origin.as_deref().unwrap_or(Listed::DEFAULT);
+            Some(Listed { key: setting.key.to_owned(), value: value.to_owned(), origin: origin.to_owned() })
         })
     }
 

@@ -32,6 +32,105 @@ async fn installing_twice_changes_nothing_and_uninstalling_leaves_no_trace() -> 
     Ok(())
 }
 
+/// Set `LSHOOKD_UPDATE_DOCS` to write the dump anew. What pg_dump writes differs from version to version: it is
+/// PostgreSQL 15's, as Debian 12 has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dump_of_the_schema_is_what_is_installed() -> Result<()> {
+    let (server, _) = server().await?;
+    let database = label_studio_database("dumped_schema").await?;
+    lshookd(&database).succeed(&["install"]).await?;
+    let dump = database.dump(&["--schema-only", "--schema=lshookd", "--no-owner", "--no-privileges"]).await?;
+    let is_noise =
+        |line: &&str| line.starts_with("--") || line.starts_with("SET ") || line.starts_with("SELECT pg_catalog.set");
+    let mut lines: Vec<&str> = dump.lines().filter(|line| !is_noise(line)).collect();
+    lines.dedup_by(|one, other| one.trim().is_empty() && other.trim().is_empty());
+    let text = format!(
+        "-- What is installed, as pg_dump writes it. Made by a test; see CONTRIBUTING.md.\n{}\n",
+        lines.join("\n")
+    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/schema.sql");
+    if std::env::var_os("LSHOOKD_UPDATE_DOCS").is_some() {
+        return Ok(std::fs::write(path, text)?);
+    }
+    if server.major().await? == 15 {
+        assert!(std::fs::read_to_string(path)? == text, "sql/schema.sql is not what is installed");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_settings_in_force_are_those_of_the_running_daemon() -> Result<()> {
+    let bed = Bed::lay("inforce").await?;
+    let daemon = bed.lshookd.clone().with("LSHOOKD_GATHER_LIMIT", "4s").with("LSHOOKD_ADMIN_PASSWORD", "open-sesame");
+    let _daemon = daemon.run().await?;
+    let check = bed.lshookd.command(&["check", "--json"]).await?;
+    let check: serde_json::Value = serde_json::from_slice(&check.stdout)?;
+    let of = |key: &str| check["settings"].as_array().unwrap().iter().find(|each| each["key"] == key).cloned();
+    let limit = of("gather_limit").unwrap();
+    assert_eq!((&limit["value"], &limit["origin"]), (&json!("4s"), &json!("environment LSHOOKD_GATHER_LIMIT")));
+    assert_eq!(of("admin_password").unwrap()["value"], "(hidden)");
+    let differ: Vec<&serde_json::Value> =
+        check["findings"].as_array().unwrap().iter().filter(|finding| finding["code"] == "settings").collect();
+    assert_eq!(differ.len(), 2, "{differ:#?}");
+    assert!(!check.to_string().contains("open-sesame"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_settings_are_read_and_what_cannot_be_read_is_said() -> Result<()> {
+    let bed = Bed::lay("files").await?;
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    // Characters that a shell would make something of.
+    std::fs::write(
+        path("environment"),
+        "LSHOOKD_ALLOW=10.1.0.0/16\nLSHOOKD_ADMIN_PASSWORD=a$b;c&d|e`f`\n# LSHOOKD_POLL=1h\n",
+    )?;
+    let listed = bed.lshookd.command(&["check", "--json", "--environment-file", &path("environment")]).await?;
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout)?;
+    assert!(listed["settings"].to_string().contains("10.1.0.0/16"), "{listed:#}");
+    let missing = bed.lshookd.command(&["status", "--config", &path("nothing.toml")]).await?;
+    assert_eq!(missing.status.code(), Some(2));
+    // Names that others set are ignored aloud, and a mistake in one of ours is found.
+    let kubernetes =
+        bed.lshookd.clone().with("LSHOOKD_PORT", "tcp://10.0.0.1:9187").with("LSHOOKD_SERVICE_HOST", "10.0.0.1");
+    let output = kubernetes.command(&["status"]).await?;
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("LSHOOKD_PORT"));
+    assert!(bed.lshookd.clone().with("DATABASE_URL", "").succeed(&["status"]).await.is_ok());
+    Ok(())
+}
+
+/// Every object is as this version has it after an installation, whatever it was before.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_repairs_every_object() -> Result<()> {
+    let bed = Bed::lay("repaired").await?;
+    bed.subscribe(&bed.receiver.url("/more"), &["--project", "1", "--actions", "DRAFT_CREATED,TASKS_COMPLETED"])
+        .await?;
+    let good = bed.database.dump(&["--schema-only"]).await?;
+    let functions = "select format('%s', oid::regprocedure) as name, pg_get_functiondef(oid) as text
+                     from pg_proc where pronamespace = 'lshookd'::regnamespace and prorettype = 'trigger'::regtype";
+    for row in bed.sql.query(functions, &[]).await? {
+        let broken = row.get::<_, String>("text").replacen("begin", "begin return null;", 1);
+        bed.run(&broken).await?;
+    }
+    bed.run(
+        "create or replace view lshookd.lag as
+             select 0::bigint as changes_waiting, 0::float8 as oldest_change_seconds, 0::bigint as deliveries_pending,
+                    0::float8 as oldest_delivery_seconds;
+         create function lshookd.left_over() returns integer language sql as 'select 1';
+         grant execute on function lshookd.rotate_secret(bigint) to public;
+         alter table task disable trigger lshookd_task_insert;
+         drop trigger lshookd_project_update on project;
+         create trigger lshookd_project_update after update on project
+             for each row when (false) execute function lshookd.capture_project_update()",
+    )
+    .await?;
+    bed.lshookd.succeed(&["install"]).await?;
+    assert_eq!(bed.database.dump(&["--schema-only"]).await?, good);
+    assert!(bed.lshookd.succeed(&["install"]).await?.contains("nothing to do"));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_installations_at_the_same_moment_do_no_harm() -> Result<()> {
     let database = label_studio_database("race").await?;
