@@ -197,7 +197,7 @@ impl Action {
 }
 
 impl Kind {
-    /// Its name, as in `lshookd.image`.
+    /// Its name, as in `lshookd.watched_row`.
     pub fn name(self) -> &'static str {
         self.into()
     }

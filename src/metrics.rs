@@ -10,6 +10,7 @@ use crate::event::End;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -63,6 +64,7 @@ pub struct Metrics {
     events: Counter,
     ends: Family<ByEnd, Counter>,
     set_aside: Counter,
+    triggers_missing: Gauge,
     interruptions: Family<ByRole, Counter>,
 }
 
@@ -76,6 +78,7 @@ impl Default for Metrics {
             events: Counter::default(),
             ends: Family::default(),
             set_aside: Counter::default(),
+            triggers_missing: Gauge::default(),
             interruptions: Family::default(),
         }
     }
@@ -107,6 +110,11 @@ impl Metrics {
         self.set_aside.inc_by(changes as u64);
     }
 
+    /// So many triggers are missing or disabled now.
+    pub fn triggers_missing(&self, triggers: usize) {
+        self.triggers_missing.set(i64::try_from(triggers).unwrap_or(i64::MAX));
+    }
+
     /// A role lost its session, or its work failed.
     pub fn interrupted(&self, role: &'static str) {
         self.interruptions.get_or_create(&ByRole { role }).inc();
@@ -136,6 +144,11 @@ impl Metrics {
             self.ends.clone(),
         );
         registry.register("set_aside", "Changes that could not be made into events", self.set_aside.clone());
+        registry.register(
+            "triggers_missing",
+            "Triggers on Label Studio's tables that are missing or disabled, as the daemon that plans sees it",
+            self.triggers_missing.clone(),
+        );
         registry.register(
             "interruptions",
             "Times that a part of the work was cut short and started over",

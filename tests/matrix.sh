@@ -2,12 +2,15 @@
 # Runs what is compared with the real Label Studio on several of its versions and of PostgreSQL's,
 # prints the grid, and holds docs/compatibility.md against it. The versions of Label Studio that
 # follow 1.18 need PostgreSQL 14. Dumps are restored into newer servers.
-# usage: matrix.sh; LABEL_STUDIO and POSTGRES list the versions, RESTORES the dumps as FROM:INTO
+# Label Studio is also upgraded from version to version, which must announce nothing.
+# usage: matrix.sh; LABEL_STUDIO and POSTGRES list the versions, RESTORES the dumps as FROM:INTO,
+#        UPGRADES the versions to go through
 set -euo pipefail
 cd "$(dirname "$0")/.."
 studios=${LABEL_STUDIO:-1.13.1 1.18.0 1.23.2}
 servers=${POSTGRES:-13 14 15 16 17 18}
 restores=${RESTORES-13:18 14:17 15:16 15:18}
+upgrades=${UPGRADES-1.10.0 1.12.1 1.13.1 1.15.0 1.18.0 1.20.0 1.23.2}
 tables=(tour imports annotations data_manager projects storages labels values_that_bite workers)
 others=(capture events delivery)
 logs=target/matrix
@@ -16,7 +19,7 @@ mkdir -p "$logs"
 : >"$grid"
 
 # shellcheck disable=SC2086
-tests/testbed/setup.sh --parts $studios
+tests/testbed/setup.sh --parts $studios $upgrades
 # shellcheck disable=SC2086
 tests/testbed/setup-postgres.sh $servers
 cargo test --test real --no-run --quiet
@@ -60,5 +63,9 @@ for restore in $restores; do
     printf '%-14sa dump of PostgreSQL %s restored into %s: %s\n' "$studio" "$from" "$into" "$cell"
     echo "$studio $from:$into $cell" >>"$grid"
 done
+if [ -n "$upgrades" ]; then
+    LSHOOKD_TEST_UPGRADES=$upgrades cargo test --quiet --test real -- --format=pretty upgrade::no_upgrade >"$logs/upgrades.log" 2>&1 || failed=1
+    echo "upgrades through $upgrades: $(says "$logs/upgrades.log" upgrade::no_upgrade)"
+fi
 LSHOOKD_TEST_GRID=$grid cargo test --quiet --test real -- the_documents || failed=1
 exit $failed

@@ -2,6 +2,8 @@
 //!
 //! Every finding has a stable code; `docs/troubleshooting.md` lists them.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,8 +19,8 @@ use crate::rule::Rule;
 use crate::settings::{Listed, Settings};
 use crate::{deliver, label_studio};
 
-/// A change that waits for longer than an import may be gathered is stuck.
-const LONGEST_PLANNING: f64 = 60.0;
+/// A change that waits for so many seconds longer than an import may be gathered is stuck.
+const PLANNING: f64 = 60.0;
 
 /// Queues that take more megabytes on disk than that are worth a word.
 const LARGE_QUEUE: f64 = 100.0;
@@ -129,7 +131,7 @@ async fn look(settings: &Settings, findings: &mut Findings, in_force: &mut Optio
     }
     *in_force = settings_in_force(client, &settings.listed, findings).await?;
     privileges(client, findings).await?;
-    daemon(client, findings).await?;
+    daemon(client, settings.gather.import_limit, findings).await?;
     hand_over(client, findings).await?;
     endpoints(client, settings, findings).await?;
     rules(client, findings).await?;
@@ -233,7 +235,7 @@ async fn privileges(client: &Client, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-async fn daemon(client: &Client, findings: &mut Findings) -> Result<()> {
+async fn daemon(client: &Client, import_limit: Duration, findings: &mut Findings) -> Result<()> {
     let status = status::read(client).await?;
     let at_work = status["at_work"].as_array().map(Vec::as_slice).unwrap_or_default();
     match at_work.iter().find(|daemon| daemon["role"] == "planner") {
@@ -250,7 +252,7 @@ async fn daemon(client: &Client, findings: &mut Findings) -> Result<()> {
     let number = |key: &str| status[key].as_i64().unwrap_or_default();
     let age = seconds("oldest_change_seconds");
     let planning = format!("{} changes wait to be planned, the oldest for {age:.0} s", number("changes_waiting"));
-    match age > LONGEST_PLANNING {
+    match age > PLANNING + import_limit.as_secs_f64() {
         true => {
             findings.warn("lag", planning, "a long import or storage sync may be under way; else see the daemon's log")
         }

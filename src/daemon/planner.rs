@@ -16,6 +16,7 @@ use crate::database::{Prepared, Session};
 use crate::event::{End, Event, Shown};
 use crate::gather::{self, Clients, Unit};
 use crate::heartbeat::{self, Heartbeat};
+use crate::install::{self, Fitness};
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::plan;
@@ -56,6 +57,9 @@ const EACH_WAITING: Duration = Duration::from_micros(20);
 /// How often it is seen to what is not urgent.
 const UPKEEP: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether the triggers are still there, and enabled.
+const TRIGGERS: Duration = Duration::from_secs(10);
+
 /// Plans until `stop`, and says so each time it comes round.
 ///
 /// # Errors
@@ -75,6 +79,7 @@ pub async fn run(
     let mut sleeper = listen::Sleeper::default();
     let mut errors_seen = 0;
     let mut kept_up: Option<Instant> = None;
+    let mut triggers = Triggers::default();
     let mut worked = false;
     let mut held_until: Option<Instant> = None;
     let mut rulebook = Rulebook::default();
@@ -85,6 +90,9 @@ pub async fn run(
         let keeps_up = kept_up.is_none_or(|kept_up| kept_up.elapsed() > UPKEEP);
         if keeps_up || rulebook.has_held() || held_until.is_some_and(|until| until <= looked) {
             held_until = let_held_through(&mut session).await?;
+        }
+        if keeps_up {
+            triggers.review(&mut session.client, metrics).await?;
         }
         let database = session.statements.on(&session.client);
         heartbeat.beat(&database).await?;
@@ -141,6 +149,38 @@ pub async fn run(
         }
     }
     heartbeat.stop(&session.client).await
+}
+
+/// Whether all of Label Studio's tables are captured, as it was seen last.
+#[derive(Default)]
+struct Triggers {
+    seen: Option<Instant>,
+    missing: Vec<String>,
+}
+
+impl Triggers {
+    /// Somebody may disable or drop them while we run: what they would capture is lost.
+    async fn review(&mut self, client: &mut Client, metrics: &Metrics) -> Result<()> {
+        if self.seen.is_some_and(|seen| seen.elapsed() < TRIGGERS) {
+            return Ok(());
+        }
+        self.seen = Some(Instant::now());
+        let missing = match install::fitness(client).await? {
+            Fitness::Triggers(missing) => missing,
+            _ => Vec::new(),
+        };
+        metrics.triggers_missing(missing.len());
+        if missing != self.missing && !missing.is_empty() {
+            tracing::error!(
+                missing = missing.join(", "),
+                "triggers are missing or disabled, and what they would capture is not announced; run `lshookd install`"
+            );
+        } else if missing != self.missing {
+            tracing::info!("all triggers are there again");
+        }
+        self.missing = missing;
+        Ok(())
+    }
 }
 
 /// A unit with its events: the least that can be planned.

@@ -424,6 +424,11 @@ async fn check_and_status_say_what_is_wrong() -> Result<()> {
 
     bed.run("alter table task disable trigger lshookd_task_insert").await?;
     expect_finding(&bed.lshookd, "triggers", "error", "lshookd_task_insert").await?;
+    let noticed = async || Ok(daemon.log().contains("triggers are missing or disabled").then_some(()));
+    eventually("the daemon notices by itself", Duration::from_secs(30), noticed).await?;
+    bed.lshookd.succeed(&["install"]).await?;
+    let mended = async || Ok(daemon.log().contains("all triggers are there again").then_some(()));
+    eventually("and that they are back", Duration::from_secs(30), mended).await?;
     bed.run("insert into lshookd.capture_error (relation, operation, message) values ('task', 'insert', 'oh')").await?;
     expect_finding(&bed.lshookd, "capture", "error", "oh").await?;
     daemon.stop().await?;
