@@ -8,14 +8,16 @@
 mod backoff;
 mod client;
 mod cloudevent;
+mod connection;
 mod egress;
 mod lane;
 mod publish;
 mod record;
 mod request;
+mod share;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
@@ -35,6 +37,7 @@ use lane::Lane;
 use record::Recorder;
 use request::Sender;
 pub use request::{Answer, Message};
+use share::Shares;
 
 /// Most lanes that are worked on at once; the others stay due, until half of them are done.
 const MOST_LANES: usize = 2048;
@@ -68,8 +71,7 @@ struct Shared {
     recorder: Recorder,
     retry_schedule: Vec<Duration>,
     hold: Duration,
-    overall: Arc<Semaphore>,
-    hosts: Hosts,
+    shares: Shares,
     large_bodies: Semaphore,
     metrics: Metrics,
     stop: CancellationToken,
@@ -78,20 +80,6 @@ struct Shared {
 impl Shared {
     fn database(&self) -> Prepared<'_, Client> {
         self.statements.on(&self.client)
-    }
-}
-
-/// Bounds the requests in flight to each host.
-struct Hosts {
-    each: usize,
-    permits: Mutex<HashMap<String, Arc<Semaphore>>>,
-}
-
-impl Hosts {
-    fn of(&self, url: &str) -> Arc<Semaphore> {
-        let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(permits.entry(host).or_insert_with(|| Arc::new(Semaphore::new(self.each))))
     }
 }
 
@@ -106,6 +94,10 @@ pub async fn run(
     mut heartbeat: Heartbeat,
     stop: &CancellationToken,
 ) -> Result<()> {
+    // A slow request goes on beside those that hold a place.
+    if let Err(error) = rlimit::increase_nofile_limit(2 * MOST_LANES as u64) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
     session.keep_plans().await?;
     let Session { client, statements, mut notifications } = session;
     client.batch_execute("listen lshookd_lane").await?;
@@ -118,8 +110,7 @@ pub async fn run(
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
         hold: settings.poll,
-        overall: Arc::new(Semaphore::new(settings.concurrency)),
-        hosts: Hosts { each: settings.concurrency_per_host, permits: Mutex::default() },
+        shares: Shares::new(settings.concurrency, settings.concurrency_per_webhook, MOST_LANES),
         large_bodies: Semaphore::new(LARGE_BODIES as usize),
         metrics: metrics.clone(),
         stop: stop.child_token(),
@@ -148,20 +139,26 @@ pub async fn run(
             // Notifications that came together are answered together, by a look after the last of them.
             while notifications.try_recv().is_ok() {}
             let room = MOST_LANES.saturating_sub(active.len());
-            let looking = timeout(LEASE, due_lanes(shared.database(), &active, room, settings.poll, &mut clock));
+            let looking = timeout(LEASE, due_lanes(&shared, &active, room, settings.poll, &mut clock));
             let looking = looking.await.context("PostgreSQL is silent; another daemon may be at work").flatten();
             let (due, next) = match looking {
                 Ok(due) => due,
                 Err(error) => break Err(error),
             };
             crowded = due.len() >= room;
-            for (lane, url) in due {
+            // Behind those of a webhook that has its share there may be lanes of others.
+            let mut hides_others = false;
+            for lane in due {
+                if !shared.shares.enter(lane.webhook) {
+                    hides_others = crowded;
+                    continue;
+                }
                 active.insert(lane);
                 let shared = Arc::clone(&shared);
-                let task = lanes.spawn(async move { lane.work(&shared, &url).await });
+                let task = lanes.spawn(async move { lane.work(&shared).await });
                 tasks.insert(task.id(), lane);
             }
-            let next = next.min(heartbeat::INTERVAL);
+            let next = if hides_others { GATHERING } else { next.min(heartbeat::INTERVAL) };
             look_at = Instant::now() + if active.is_empty() { next } else { next.min(RENEWAL) };
         }
         tokio::select! {
@@ -170,6 +167,7 @@ pub async fn run(
             Some(ended) = lanes.join_next_with_id() => match end_of(ended, &mut tasks, &shared).await {
                 Ok(lane) => {
                     active.remove(&lane);
+                    shared.shares.leave(lane.webhook);
                     // It may be due again, and others may wait for its place.
                     if !crowded || active.len() <= MOST_LANES / 2 {
                         look_at = look_at.min(Instant::now() + GATHERING);
@@ -276,19 +274,19 @@ async fn refused(gate: &Gate, endpoints: Vec<(i64, String)>) -> Vec<(i64, String
     refused
 }
 
-/// The lanes that are due and not being worked on, each with its URL; and how long until the
-/// next look.
+/// The lanes that are due and may be worked on; and how long until the next look.
 async fn due_lanes(
-    client: Prepared<'_, Client>,
+    shared: &Shared,
     active: &HashSet<Lane>,
     room: usize,
     poll: Duration,
     clock: &mut ServerClock,
-) -> Result<(Vec<(Lane, String)>, Duration)> {
+) -> Result<(Vec<Lane>, Duration)> {
+    let client = shared.database();
     let (webhooks, projects): (Vec<i64>, Vec<i64>) = active.iter().map(|lane| (lane.webhook, lane.project)).unzip();
     let room = i64::try_from(room).unwrap_or(i64::MAX);
     let rows = client
-        .query(include_str!("../sql/deliver/due_lanes.sql"), &[&webhooks, &projects, &room])
+        .query(include_str!("../sql/deliver/due_lanes.sql"), &[&webhooks, &projects, &room, &shared.shares.full()])
         .await
         .context("reading lshookd.lane")?;
     if rows.first().is_some_and(|row| clock.stepped_back(row.get("now"), Instant::now())) {
@@ -301,7 +299,7 @@ async fn due_lanes(
     for row in rows {
         match row.get::<_, Option<f64>>("wait") {
             Some(wait) => next = next.min(Duration::try_from_secs_f64(wait).unwrap_or(poll)),
-            None => due.push((Lane { webhook: row.get("webhook_id"), project: row.get("project_id") }, row.get("url"))),
+            None => due.push(Lane { webhook: row.get("webhook_id"), project: row.get("project_id") }),
         }
     }
     Ok((due, next))

@@ -163,8 +163,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("poll", Variable::Own, Some("5s"), "Polling interval when no notification arrives"),
     setting("retry_schedule", Variable::Own, Some("5s,30s,2m,10m,1h,3h,6h,12h"), "Pauses before the second and each later attempt; after the last attempt the delivery is dead"),
     setting("retention", Variable::Own, Some("30d"), "How long delivered and cancelled deliveries are kept; 0 keeps them without limit, as dead ones are"),
-    setting("concurrency", Variable::Own, Some("128"), "Maximum requests in flight"),
-    setting("concurrency_per_host", Variable::Own, Some("32"), "Maximum requests in flight to one host"),
+    setting("concurrency", Variable::Own, Some("128"), "Maximum requests in flight, beside those that take more than a second"),
+    setting("concurrency_per_webhook", Variable::Own, Some("32"), "Maximum requests in flight of one webhook"),
     setting("admin_listen", Variable::Own, Some("127.0.0.1:9187"), "Where metrics, health and the page are served: an address, unix: and the path of a socket, or off"),
     setting("admin_write", Variable::Own, Some("false"), "Whether the page may replay, pause and send tests"),
     setting("admin_password", Variable::Own, None, "Password of the page and the metrics, for any user name; required if admin_listen is no loopback address and admin_header is not set"),
@@ -233,8 +233,8 @@ pub struct Settings {
     pub retention: Duration,
     /// Requests in flight at once.
     pub concurrency: usize,
-    /// Requests in flight at once to one host.
-    pub concurrency_per_host: usize,
+    /// Requests in flight at once of one webhook.
+    pub concurrency_per_webhook: usize,
     /// Metrics, health and the page.
     pub admin: Admin,
 }
@@ -361,7 +361,7 @@ impl Settings {
             retry_schedule: sources.parse("retry_schedule", |text| list(text, duration))?,
             retention: sources.parse("retention", duration)?,
             concurrency: sources.parse("concurrency", positive)?,
-            concurrency_per_host: sources.parse("concurrency_per_host", positive)?,
+            concurrency_per_webhook: sources.parse("concurrency_per_webhook", positive)?,
             admin: admin(sources)?,
         })
     }

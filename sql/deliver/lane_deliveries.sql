@@ -2,8 +2,23 @@
 -- megabyte, and at least one; a body that is larger than that alone is left out and fetched by
 -- itself. Each comes with whether these are all that waited, with the webhook as it is now
 -- and the secrets that sign for it, the newest first, and whether it is delivered now: active, or
--- adopted, and not paused; what is still owed of a webhook that was released is delivered as well.
-with waiting as (
+-- adopted, and not paused; what is still owed of a webhook that was released is delivered as well. No body is read
+-- of what is not delivered now.
+with webhook as materialized (
+    select webhook_row.id,
+           webhook_row.url,
+           webhook_row.headers,
+           webhook_row.send_payload,
+           (
+               coalesce(webhook_row.is_active, false)
+               or exists (select from lshookd.adoption where adoption.webhook_id = $1 and adoption.released_at is null)
+           )
+           and not exists (
+               select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = $1
+           ) as is_served
+    from lshookd.webhook_rows(array[$1::bigint]) as webhook_row
+),
+waiting as (
     select delivery.id,
            delivery.message_id,
            delivery.attempts,
@@ -34,16 +49,12 @@ select waiting.id,
        event.project_id,
        payload_option.cloudevents,
        case when webhook.send_payload and octet_length(event.body) > 1000000 then octet_length(event.body) end as large,
-       case when webhook.send_payload and octet_length(event.body) <= 1000000 then event.body end as body,
+       case
+           when webhook.is_served and webhook.send_payload and octet_length(event.body) <= 1000000 then event.body
+       end as body,
        webhook.url,
        webhook.headers,
-       case
-           when webhook.id is null then null
-           when exists (select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = $1) then false
-           else webhook.is_active or exists (
-               select from lshookd.adoption where adoption.webhook_id = $1 and adoption.released_at is null
-           )
-       end as is_served,
+       webhook.is_served,
        array(
            select secret.secret
            from lshookd.secret
@@ -53,7 +64,7 @@ select waiting.id,
        ) as secrets
 from waiting
 join lshookd.event on event.id = waiting.event_id
-left join lshookd.webhook_rows(array[$1::bigint]) as webhook on true
+left join webhook on true
 left join lshookd.payload_option on payload_option.webhook_id = $1
 where waiting.bytes <= 1000000
    or waiting.place = 1

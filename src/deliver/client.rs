@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use reqwest::Client;
@@ -12,8 +13,12 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
+use super::connection::Openings;
 use super::egress::{Gate, GatedResolver};
 use crate::settings::{Identity, Timeout, Trust};
+
+/// While a request waits, an HTTP/2 connection is asked so often whether it lives, and has as long to say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// The clients.
 pub struct Clients {
@@ -35,6 +40,10 @@ impl Clients {
                 // A proxy of the environment's would connect to what egress has not looked at.
                 .no_proxy()
                 .connect_timeout(timeout.connect)
+                .connector_layer(Openings)
+                // A connection that has gone silent is not used for the next request.
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .http2_keep_alive_timeout(KEEP_ALIVE)
                 .tcp_nodelay(true)
                 // As python-requests writes them, for receivers that look for `User-Agent` to the letter.
                 .http1_title_case_headers()

@@ -14,6 +14,7 @@ use super::backoff;
 use super::cloudevent::CloudEvent;
 use super::record::{Attempt, Verdict};
 use super::request::{Answer, Message};
+use super::share::Place;
 use super::{LARGE_BODIES, Shared};
 
 /// A lane that has held its place among the requests in flight for this long lets others in.
@@ -64,8 +65,7 @@ impl Lane {
     ///
     /// # Errors
     /// When the database is gone.
-    pub async fn work(self, shared: &Shared, url: &str) -> Result<()> {
-        let host = shared.hosts.of(url);
+    pub async fn work(self, shared: &Shared) -> Result<()> {
         let mut last_sent = 0;
         let mut was_all = false;
         while !shared.stop.is_cancelled() {
@@ -76,8 +76,10 @@ impl Lane {
                 }
                 last_sent = 0;
             }
-            let _host = host.acquire().await?;
-            let _overall = shared.overall.acquire().await?;
+            let mut place = tokio::select! {
+                place = shared.shares.place(self.webhook) => place?,
+                () = shared.stop.cancelled() => return Ok(()),
+            };
             let turn = Instant::now();
             let Waiting { standing, deliveries, is_all } = self.fetch(shared, last_sent).await?;
             was_all = is_all;
@@ -92,7 +94,7 @@ impl Lane {
                     break;
                 }
                 last_sent = delivery.id;
-                if !self.attempt(shared, delivery).await? {
+                if !self.attempt(shared, &mut place, delivery).await? {
                     return Ok(());
                 }
             }
@@ -101,14 +103,14 @@ impl Lane {
     }
 
     /// Sends one delivery; `false` if the lane must wait before the next attempt.
-    async fn attempt(self, shared: &Shared, mut delivery: Delivery) -> Result<bool> {
+    async fn attempt(self, shared: &Shared, place: &mut Place, mut delivery: Delivery) -> Result<bool> {
         // Held until the request has ended.
         let _room = match delivery.large {
             None => None,
             Some(kilobytes) => Some(delivery.fetch_body(shared, kilobytes).await?),
         };
         let answer = tokio::select! {
-            answer = shared.sender.send(&delivery.message) => answer,
+            answer = shared.shares.learn(self.webhook, place, shared.sender.send(&delivery.message)) => answer,
             // What is in flight gets its time to end; see `FAREWELL`.
             () = async { shared.stop.cancelled().await; tokio::time::sleep(super::FAREWELL).await } => return Ok(false),
         };

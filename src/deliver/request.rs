@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use standardwebhooks::{Webhook, WebhookError};
 use url::Url;
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::backoff;
 use super::client::Clients;
 use super::cloudevent::{self, CloudEvent, Mode};
+use super::connection;
 use super::egress::Gate;
 use super::publish::Publisher;
 use crate::settings::{Settings, Timeout};
@@ -176,7 +177,7 @@ impl Sender {
             if method == Method::POST {
                 request = request.body(message.body.clone());
             }
-            let response = request.send().await.map_err(|error| explain(&error.without_url()))?;
+            let response = send(request).await.map_err(|error| explain(&error.without_url()))?;
             let Some(next) = redirect(&response, &url)? else {
                 return Ok(response);
             };
@@ -195,6 +196,17 @@ impl Sender {
             url = next;
         }
         Err(format!("more than {MOST_REDIRECTS} redirects"))
+    }
+}
+
+/// Sends a request, and once more if the connection that it was sent on had rested and was closed just then.
+async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
+    let Some(again) = request.try_clone() else {
+        return request.send().await;
+    };
+    match connection::was_reused(request.send()).await {
+        (Err(error), true) if connection::has_ended(&error) => again.send().await,
+        (outcome, _) => outcome,
     }
 }
 

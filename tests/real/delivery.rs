@@ -236,6 +236,64 @@ async fn credentials_in_a_url_are_sent_as_basic_auth_and_shown_nowhere() -> Resu
     Ok(())
 }
 
+/// As servers do that close connections which rest: nothing says that the request was not read, and its id tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_closed_as_it_is_used_again_costs_no_attempt() -> Result<()> {
+    let bed = Bed::lay("closed").await?;
+    let leaving = Misbehaving::start(Misbehaviour::Leaves).await?;
+    bed.webhook("/", &json!({"url": leaving.url}).to_string()).await?;
+    let resetting = Misbehaving::start(Misbehaviour::Resets).await?;
+    let reset = bed.webhook("/", &json!({"url": resetting.url}).to_string()).await?;
+    let _daemon = bed.lshookd.run().await?;
+    for number in 0..6 {
+        bed.run(&format!("update project set title = '{number}'")).await?;
+    }
+    let left = format!("select count(*) from lshookd.delivery where webhook_id <> {reset} and state = 'delivered'");
+    let delivered = async || Ok((bed.number(&left).await? == 6).then_some(()));
+    eventually("all are delivered", SECONDS, delivered).await?;
+    let failed = format!(
+        "select count(*) from lshookd.attempt join lshookd.delivery on delivery.id = delivery_id
+         where webhook_id <> {reset} and error is not null"
+    );
+    assert_eq!(bed.number(&failed).await?, 0);
+    let other = format!("select attempts from lshookd.delivery where webhook_id = {reset} order by id limit 1");
+    let failed = async || Ok((bed.number(&format!("select ({other})::bigint")).await? > 0).then_some(()));
+    eventually("a connection that is closed at once is a failed attempt", SECONDS, failed).await
+}
+
+/// Two hundred webhooks whose endpoint hangs, on the same host, and one of them over thousands of projects: what
+/// answers does not notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_hang_hold_up_nobody_who_answers() -> Result<()> {
+    let bed = Bed::lay("isolated").await?;
+    bed.webhook("/sound", "{}").await?;
+    let hanging = Misbehaving::start(Misbehaviour::Hangs).await?;
+    for _ in 0..200 {
+        bed.webhook("/", &json!({"url": hanging.url}).to_string()).await?;
+    }
+    bed.webhook("/", &json!({"url": hanging.url, "project_id": null}).to_string()).await?;
+    bed.run("select fixture.rows('project', '{\"organization_id\": 1}', 2300)").await?;
+    let _daemon = bed.lshookd.run().await?;
+    bed.run("update project set title = 'to begin with'").await?;
+    bed.receiver.expect(1).await?;
+    for number in 0..40 {
+        bed.run(&format!("update project set title = '{number}' where id = 1")).await?;
+        bed.receiver.expect(2 + number).await?;
+    }
+    let slowest = "select (1000 * extract(epoch from max(attempt.started_at - event.occurred_at)))::bigint
+                   from lshookd.attempt
+                   join lshookd.delivery on delivery.id = delivery_id
+                   join lshookd.event on event.id = event_id
+                   where webhook_id = 1 and event.project_id = 1
+                     and event.id > (select min(id) from lshookd.event where project_id = 1)";
+    let milliseconds = bed.number(slowest).await?;
+    assert!(milliseconds < 1000, "what answers waited for {milliseconds} ms");
+    let lanes = "select count(distinct (webhook_id, project_id)) from lshookd.attempt
+                 join lshookd.delivery on delivery.id = delivery_id where status is null";
+    let tried = async || Ok((bed.number(lanes).await? > 200).then_some(()));
+    eventually("each of those that hang is tried", Duration::from_secs(60), tried).await
+}
+
 /// Each is tried again and again and recorded with its reason; those that behave do not wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_misbehave_hold_up_only_themselves() -> Result<()> {

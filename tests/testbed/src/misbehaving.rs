@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -12,6 +12,8 @@ use tokio::task::JoinHandle;
 pub enum Misbehaviour {
     /// Reads, and never answers.
     Hangs,
+    /// Answers one request of a connection, and closes it when the next one has come.
+    Leaves,
     /// Closes the connection with a reset before it answers.
     Resets,
     /// Sends its answer a byte a second.
@@ -51,9 +53,16 @@ impl Drop for Misbehaving {
 
 impl Misbehaviour {
     async fn treat(self, mut connection: TcpStream) {
-        let _ = connection.read(&mut [0; 1024]).await;
+        match self {
+            Misbehaviour::Leaves => drop(read_request(&mut connection).await),
+            _ => drop(connection.read(&mut [0; 1024]).await),
+        }
         match self {
             Misbehaviour::Hangs => tokio::time::sleep(Duration::from_secs(3600)).await,
+            Misbehaviour::Leaves => {
+                let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+                let _ = read_request(&mut connection).await;
+            }
             // Closing with something unread is a reset.
             Misbehaviour::Resets => {}
             Misbehaviour::Drips => {
@@ -75,5 +84,20 @@ impl Misbehaviour {
                 let _ = connection.write_all(b"\x00\xff what is this?\r\n\r\n").await;
             }
         }
+    }
+}
+
+/// Reads a request to its end.
+async fn read_request(connection: &mut TcpStream) -> Result<()> {
+    let mut request = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&request).to_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+            if body.len() >= length.context("no length")?.trim().parse()? {
+                return Ok(());
+            }
+        }
+        ensure!(connection.read_buf(&mut request).await? > 0, "the connection has ended");
     }
 }
