@@ -39,14 +39,20 @@ use request::Sender;
 pub use request::{Answer, Message};
 use share::Shares;
 
-/// Most lanes that are worked on at once; the others stay due, until half of them are done.
+/// Most lanes that are worked on at once; the others stay due.
 const MOST_LANES: usize = 2048;
+
+/// And most that are begun after one look: one webhook's share is worked on before the next look.
+const MOST_BEGUN: usize = 512;
 
 /// Lanes that end within this time are looked after together.
 const GATHERING: Duration = Duration::from_millis(10);
 
 /// Bodies of more than a megabyte that are held at once, in kilobytes; one alone may be larger.
 const LARGE_BODIES: u32 = 16 * 1024;
+
+/// And within this time, where others are awaited.
+const CROWDED: Duration = Duration::from_millis(100);
 
 /// How long PostgreSQL may leave a question unanswered, and how often it is asked at least while
 /// lanes are worked on. Together less than the 19 s after which it gives up on a client that has
@@ -123,7 +129,7 @@ pub async fn run(
     let mut clock = ServerClock::default();
     let mut planned_at = Instant::now();
     let mut look_at = Instant::now();
-    let mut crowded = false;
+    let mut awaited = 0_usize;
     let outcome = loop {
         if planned_at.elapsed() > PLANS_AGE && !active.is_empty() {
             planned_at = Instant::now();
@@ -138,14 +144,15 @@ pub async fn run(
         if look_at <= Instant::now() {
             // Notifications that came together are answered together, by a look after the last of them.
             while notifications.try_recv().is_ok() {}
-            let room = MOST_LANES.saturating_sub(active.len());
+            let room = MOST_LANES.saturating_sub(active.len()).min(MOST_BEGUN);
             let looking = timeout(LEASE, due_lanes(&shared, &active, room, settings.poll, &mut clock));
             let looking = looking.await.context("PostgreSQL is silent; another daemon may be at work").flatten();
             let (due, next) = match looking {
                 Ok(due) => due,
                 Err(error) => break Err(error),
             };
-            crowded = due.len() >= room;
+            let crowded = due.len() >= room;
+            let before = active.len();
             // Behind those of a webhook that has its share there may be lanes of others.
             let mut hides_others = false;
             for lane in due {
@@ -158,6 +165,8 @@ pub async fn run(
                 let task = lanes.spawn(async move { lane.work(&shared).await });
                 tasks.insert(task.id(), lane);
             }
+            // Where more wait than may begin, a look is worth its while when half of those that began have ended.
+            awaited = if crowded { (active.len() - before) / 2 } else { 0 };
             let next = if hides_others { GATHERING } else { next.min(heartbeat::INTERVAL) };
             look_at = Instant::now() + if active.is_empty() { next } else { next.min(RENEWAL) };
         }
@@ -169,9 +178,8 @@ pub async fn run(
                     active.remove(&lane);
                     shared.shares.leave(lane.webhook);
                     // It may be due again, and others may wait for its place.
-                    if !crowded || active.len() <= MOST_LANES / 2 {
-                        look_at = look_at.min(Instant::now() + GATHERING);
-                    }
+                    awaited = awaited.saturating_sub(1);
+                    look_at = look_at.min(Instant::now() + if awaited == 0 { GATHERING } else { CROWDED });
                 }
                 Err(error) => break Err(error),
             },

@@ -63,6 +63,24 @@ fn metric(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
+/// By Prometheus's own judgement; and each of them is tried.
+#[tokio::test]
+async fn the_alerts_fire_when_they_must_and_resolve() -> Result<()> {
+    let tried = include_str!("../alerts.yaml");
+    for alert in include_str!("../../docs/alerts.yaml").lines().filter_map(|line| line.trim().strip_prefix("- alert: "))
+    {
+        let fires = tried.split("alertname: ").any(|part| {
+            part.split_whitespace().next() == Some(alert)
+                && part.lines().nth(1).is_some_and(|line| line.ends_with("exp_alerts:"))
+        });
+        assert!(fires, "nothing shows when {alert} fires");
+    }
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/alerts.yaml");
+    let output = tokio::process::Command::new("promtool").args(["test", "rules", rules]).output().await?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
     let (bed, daemon, base) = watched("metrics", &[]).await?;

@@ -2,7 +2,7 @@
 # Installs what the tests and the demo need and this machine lacks: a C compiler, PostgreSQL and
 # Python's venv from Debian's packages, and the given versions of Label Studio from PyPI into
 # virtual environments in the cache; with --parts also what only tests put beside it, PgBouncer,
-# Redis, NATS, libfaketime, Go, and programs in Python and for Node. Says what it does; a second run does nothing.
+# Redis, NATS, Prometheus's promtool, libfaketime, Go, and programs in Python and for Node. Says what it does; a second run does nothing.
 # usage: setup.sh [--parts] VERSION ...
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -56,6 +56,10 @@ install_parts() {
     if ! command -v nats-server >/dev/null; then
         apt_install nats-server
         as_root service nats-server stop >/dev/null 2>&1 || true
+    fi
+    if ! command -v promtool >/dev/null; then
+        apt_install prometheus
+        as_root service prometheus stop >/dev/null 2>&1 || true
     fi
     command -v pgrep >/dev/null || apt_install procps
     command -v ip >/dev/null || apt_install iproute2

@@ -94,10 +94,17 @@ Objects deleted in bulk, and tasks that a storage brings: Label Studio lists the
 - 1.10 and older leave labelled duplicates where they are, so that there is nothing to send about them.
 - 1.8 does not announce what a storage brings; lshookd does.
 
+## Values
+
+- Columns that were added to Label Studio's tables, which none of its versions has, are left out, unless the setting `extra_fields` names them.
+- Moments and numbers that JSON does not have, such as infinity, are null.
+
 ## The request
 
 - `webhook-id`, `webhook-timestamp` and lshookd's own `User-Agent` are added, unless the webhook's headers set the last.
 - Where `WEBHOOK_TIMEOUT` is not set, lshookd waits 1 s for the connection and 15 s for the answer, since no annotator waits for it; Label Studio waits 1 s for each.
+- A redirect by 301, 302 or 303 is a failed attempt, unless the setting `redirect_to_get` is on: it leads to a GET without the event, whose answer Label Studio takes.
+- A connection that was closed just as it was used again is tried once more at once; the endpoint may see the request twice, with the same `webhook-id`.
 - On a redirect to another host the webhook's headers stay behind.
 - `HTTP_PROXY` and `HTTPS_PROXY` are not used.
 ";
