@@ -196,32 +196,13 @@ exception when others then
 end
 $$;
 
-CREATE FUNCTION lshookd.capture_label_link_insert() RETURNS trigger
+CREATE FUNCTION lshookd.capture_label_link_write() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
     insert into lshookd.change (relation, operation, project_id, ids, parents)
-    select 'label_link', 'insert', project_id, array_agg(id order by id), array_agg(label_id order by id)
-    from added
-    group by project_id;
-    if found then
-        perform lshookd.wake();
-    end if;
-    return null;
-exception when others then
-    perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
-    return null;
-end
-$$;
-
-CREATE FUNCTION lshookd.capture_label_link_update() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    insert into lshookd.change (relation, operation, project_id, ids, parents)
-    select 'label_link', 'update', project_id, array_agg(id order by id), array_agg(label_id order by id)
+    select 'label_link', lower(tg_op), project_id, array_agg(id order by id), array_agg(label_id order by id)
     from added
     group by project_id;
     if found then

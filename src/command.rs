@@ -23,7 +23,7 @@ pub mod test;
 
 use anyhow::Result;
 use clap::Args;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, GenericClient};
 
 use crate::failure::{Code, Failure};
 use crate::install::{self, Fitness};
@@ -80,6 +80,12 @@ pub async fn connect(settings: &Settings) -> Result<Client> {
         Fitness::Newer => fail!(Version, "the installation is newer than this lshookd; use the newer one"),
         Fitness::Complete | Fitness::Triggers(_) => Ok(session.client),
     }
+}
+
+/// Makes the lanes of some webhooks due at once, or with `None` those of all.
+async fn wake_lanes(client: &impl GenericClient, ids: Option<&[i64]>) -> Result<()> {
+    client.execute("select lshookd.wake_lanes($1::bigint[])", &[&ids]).await?;
+    Ok(())
 }
 
 /// Refuses ids that are no webhooks.

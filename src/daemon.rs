@@ -140,7 +140,8 @@ async fn look_around(settings: &Settings) -> Result<String> {
     label_studio::check_server_version(&session.client).await?;
     let schema = label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
     match install::fitness(&mut session.client).await? {
-        Fitness::Complete => {}
+        // The planner says which are missing.
+        Fitness::Complete | Fitness::Triggers(_) => {}
         Fitness::Missing => {
             fail!(NotInstalled, "lshookd is not installed in this database; run `lshookd install` first")
         }
@@ -148,10 +149,6 @@ async fn look_around(settings: &Settings) -> Result<String> {
             fail!(Version, "the installation is older than this lshookd; run `lshookd install` to upgrade it")
         }
         Fitness::Newer => fail!(Version, "the installation is newer than this lshookd; run the newer one"),
-        Fitness::Triggers(missing) => tracing::error!(
-            missing = missing.join(", "),
-            "triggers are missing or disabled, and what they would capture is not announced; run `lshookd install`"
-        ),
     }
     if let Some(warning) = label_studio::twice_warning(label_studio::active_webhooks(&session.client).await?) {
         tracing::warn!("{warning}");

@@ -16,7 +16,7 @@ mod record;
 mod request;
 mod share;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -48,11 +48,11 @@ const MOST_BEGUN: usize = 512;
 /// Lanes that end within this time are looked after together.
 const GATHERING: Duration = Duration::from_millis(10);
 
-/// Bodies of more than a megabyte that are held at once, in kilobytes; one alone may be larger.
-const LARGE_BODIES: u32 = 16 * 1024;
-
 /// And within this time, where others are awaited.
 const CROWDED: Duration = Duration::from_millis(100);
+
+/// Bodies of more than a megabyte that are held at once, in kilobytes; one alone may be larger.
+const LARGE_BODIES: u32 = 16 * 1024;
 
 /// How long PostgreSQL may leave a question unanswered, and how often it is asked at least while
 /// lanes are worked on. Together less than the 19 s after which it gives up on a client that has
@@ -122,8 +122,7 @@ pub async fn run(
         stop: stop.child_token(),
     });
     let mut lanes: JoinSet<Result<()>> = JoinSet::new();
-    let mut tasks: HashMap<Id, Lane> = HashMap::new();
-    let mut active: HashSet<Lane> = HashSet::new();
+    let mut active: HashMap<Id, Lane> = HashMap::new();
     let writing = records.write(shared.database());
     tokio::pin!(writing);
     let mut clock = ServerClock::default();
@@ -160,10 +159,9 @@ pub async fn run(
                     hides_others = crowded;
                     continue;
                 }
-                active.insert(lane);
                 let shared = Arc::clone(&shared);
                 let task = lanes.spawn(async move { lane.work(&shared).await });
-                tasks.insert(task.id(), lane);
+                active.insert(task.id(), lane);
             }
             // Where more wait than may begin, a look is worth its while when half of those that began have ended.
             awaited = if crowded { (active.len() - before) / 2 } else { 0 };
@@ -173,9 +171,8 @@ pub async fn run(
         tokio::select! {
             () = stop.cancelled() => break Ok(()),
             result = &mut writing => break result.and_then(|()| bail!("recording ended by itself")),
-            Some(ended) = lanes.join_next_with_id() => match end_of(ended, &mut tasks, &shared).await {
+            Some(ended) = lanes.join_next_with_id() => match end_of(ended, &mut active, &shared).await {
                 Ok(lane) => {
-                    active.remove(&lane);
                     shared.shares.leave(lane.webhook);
                     // It may be due again, and others may wait for its place.
                     awaited = awaited.saturating_sub(1);
@@ -214,13 +211,13 @@ pub async fn run(
 /// Which lane has ended. One that panicked ends alone: it is held back for a while, and the others go on.
 async fn end_of(
     ended: Result<(Id, Result<()>), JoinError>,
-    tasks: &mut HashMap<Id, Lane>,
+    active: &mut HashMap<Id, Lane>,
     shared: &Shared,
 ) -> Result<Lane> {
     let (id, outcome) = match ended {
         Ok((id, outcome)) => (id, outcome),
         Err(error) => {
-            let lane = tasks.remove(&error.id()).context("a lane ended that nobody started")?;
+            let lane = active.remove(&error.id()).context("a lane ended that nobody started")?;
             tracing::error!(
                 webhook = lane.webhook,
                 project = lane.project,
@@ -232,7 +229,7 @@ async fn end_of(
             return Ok(lane);
         }
     };
-    let lane = tasks.remove(&id).context("a lane ended that nobody started")?;
+    let lane = active.remove(&id).context("a lane ended that nobody started")?;
     outcome.map(|()| lane)
 }
 
@@ -285,13 +282,13 @@ async fn refused(gate: &Gate, endpoints: Vec<(i64, String)>) -> Vec<(i64, String
 /// The lanes that are due and may be worked on; and how long until the next look.
 async fn due_lanes(
     shared: &Shared,
-    active: &HashSet<Lane>,
+    active: &HashMap<Id, Lane>,
     room: usize,
     poll: Duration,
     clock: &mut ServerClock,
 ) -> Result<(Vec<Lane>, Duration)> {
     let client = shared.database();
-    let (webhooks, projects): (Vec<i64>, Vec<i64>) = active.iter().map(|lane| (lane.webhook, lane.project)).unzip();
+    let (webhooks, projects): (Vec<i64>, Vec<i64>) = active.values().map(|lane| (lane.webhook, lane.project)).unzip();
     let room = i64::try_from(room).unwrap_or(i64::MAX);
     let rows = client
         .query(include_str!("../sql/deliver/due_lanes.sql"), &[&webhooks, &projects, &room, &shared.shares.full()])

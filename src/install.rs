@@ -133,12 +133,19 @@ pub async fn fitness(client: &mut Client) -> Result<Fitness> {
         Fitness::Complete => {}
         other => return Ok(other),
     }
-    let Some(schema) = label_studio::installed_schema(client).await? else {
-        return Ok(Fitness::Triggers(vec!["lshookd_task_insert".to_owned()]));
-    };
-    let missing: Vec<String> =
-        missing_triggers(client, &schema).await?.into_iter().map(|trigger| trigger.name).collect();
+    let missing = missing_triggers(client).await?;
     Ok(if missing.is_empty() { Fitness::Complete } else { Fitness::Triggers(missing) })
+}
+
+/// The names of the triggers that are missing or disabled.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn missing_triggers(client: &Client) -> Result<Vec<String>> {
+    let Some(schema) = label_studio::installed_schema(client).await? else {
+        return Ok(vec!["lshookd_task_insert".to_owned()]);
+    };
+    Ok(to_attach(client, &schema).await?.into_iter().map(|trigger| trigger.name).collect())
 }
 
 /// The same of our tables alone.
@@ -269,7 +276,7 @@ async fn room(client: &impl GenericClient) -> Result<i64> {
 
 /// The triggers that are not there as this version has them, but for those of tables that this version of Label
 /// Studio does not have.
-async fn missing_triggers(client: &Client, schema: &str) -> Result<Vec<Trigger>> {
+async fn to_attach(client: &Client, schema: &str) -> Result<Vec<Trigger>> {
     let mut triggers = objects::triggers(schema);
     let wanted: Vec<&str> = triggers.iter().map(|trigger| trigger.table).collect();
     let query = include_str!("../sql/install/installed_triggers.sql");
@@ -285,7 +292,7 @@ async fn missing_triggers(client: &Client, schema: &str) -> Result<Vec<Trigger>>
 /// Creates the triggers that are missing, disabled or other than they should be, each with a short wait for its lock.
 /// A trigger of that name goes with its function, which the role that installs may drop though the table is not its.
 async fn attach(client: &mut Client, schema: &str) -> Result<Vec<String>> {
-    let missing = missing_triggers(client, schema).await?;
+    let missing = to_attach(client, schema).await?;
     let functions = objects::functions();
     for trigger in &missing {
         let name = trigger.function.trim_start_matches("lshookd.");
@@ -352,7 +359,7 @@ async fn print_plan(client: &mut Client, schema: &str) -> Result<()> {
         say!("-- {line}");
     }
     say!("\n-- The triggers, each in a transaction with a short lock_timeout.");
-    for trigger in missing_triggers(client, schema).await? {
+    for trigger in to_attach(client, schema).await? {
         say!("{}", trigger.create.trim());
     }
     say!("\n{WATCH}");

@@ -57,10 +57,11 @@ pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
             within.explain(change, task)
         };
         let net = Net::of(transaction);
-        plan_transaction(transaction, &net, comes_along, unit.end, &mut events);
-        watched::announce(transaction, &net, comes_along, (&organizations, unit.end), &mut events);
+        plan_transaction(transaction, &net, comes_along, &mut events);
+        watched::announce(transaction, &net, comes_along, &organizations, &mut events);
     }
-    events.cut(batch_size).map(watched::of_one_or_several).collect()
+    let ended = |event| Event { end: unit.end, ..event };
+    events.cut(batch_size).map(watched::of_one_or_several).map(ended).collect()
 }
 
 /// What the connection did after the last of its migrations: they are no action.
@@ -194,7 +195,6 @@ fn plan_transaction(
     transaction: &Transaction,
     net: &Net,
     comes_along: impl Fn(&Change, Option<i64>) -> bool,
-    end: End,
     events: &mut Events,
 ) {
     let mut shown = HashSet::new();
@@ -224,7 +224,7 @@ fn plan_transaction(
             });
             continue;
         }
-        announce(change, project, objects, end, events);
+        announce(change, project, objects, events);
     }
 }
 
@@ -240,7 +240,7 @@ fn in_passing(change: &Change, net: &Net) -> bool {
     (change.by_label_studio && !is_saved) || only(PROJECT_BOOKKEEPING) || (imports && only(PROJECT_IMPORT))
 }
 
-fn announce(change: &Change, project: i64, objects: Vec<i64>, end: End, events: &mut Events) {
+fn announce(change: &Change, project: i64, objects: Vec<i64>, events: &mut Events) {
     let organization = match (change.relation, change.operation) {
         (Relation::Project, Operation::Delete) => change.parents.first().copied().flatten(),
         _ => None,
@@ -252,7 +252,8 @@ fn announce(change: &Change, project: i64, objects: Vec<i64>, end: End, events: 
         organization,
         occurred_at: change.captured_at,
         transaction: change.transaction,
-        end,
+        // The unit says.
+        end: End::None,
         changed: Vec::new(),
     };
     let one_each = |action| objects.iter().map(|id| event(action, vec![*id])).collect::<Vec<_>>();

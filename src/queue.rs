@@ -39,7 +39,7 @@ impl Addressed {
 
 const STORE_EVENTS: &str = include_str!("../sql/queue/store_events.sql");
 const ENSURE_SECRETS: &str = include_str!("../sql/queue/ensure_secrets.sql");
-const WAKE_LANES: &str = include_str!("../sql/queue/wake_lanes.sql");
+const OPEN_LANES: &str = include_str!("../sql/queue/open_lanes.sql");
 
 /// PostgreSQL holds a gigabyte in one value, and so much in one message; this leaves room.
 const LARGEST_BODY: usize = 500_000_000;
@@ -101,12 +101,12 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
     let event: [&(dyn ToSql + Sync); 9] =
         [&actions, &projects, &counts, &moments, &bodies, &tap_only, &ends, &places, &webhooks];
     let lane: [&(dyn ToSql + Sync); 2] = [&webhooks, &lane_projects];
-    client.prepare(&[STORE_EVENTS, ENSURE_SECRETS, WAKE_LANES]).await?;
+    client.prepare(&[STORE_EVENTS, ENSURE_SECRETS, OPEN_LANES]).await?;
     let stored = try_join!(
         biased;
         client.execute(STORE_EVENTS, &event),
         client.execute(ENSURE_SECRETS, &lane[..1]),
-        client.execute(WAKE_LANES, &lane),
+        client.execute(OPEN_LANES, &lane),
     );
     stored.context("storing events, deliveries, secrets and lanes")?;
     Ok(())

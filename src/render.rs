@@ -78,9 +78,9 @@ impl Unrenderable {
     }
 }
 
-/// Why an event of a project cannot be shown of which nothing is known.
-pub fn unknown_project(project: i64) -> String {
-    format!("project {project} is not there any more, and no row of it was kept")
+/// Why an event cannot be shown of which nothing is known any more.
+pub fn gone(what: &str, id: i64) -> String {
+    format!("{what} {id} is not there any more, and no row of it was kept")
 }
 
 /// Renders events, batch by batch.
@@ -178,7 +178,7 @@ impl<C: GenericClient> Rendering<'_, C> {
             }
             match self.enclose(*shown, part, objects.project(*shown)) {
                 Some(body) => bodies.push(body),
-                None => unrenderable.add_all(shown.event, || unknown_project(shown.event.project)),
+                None => unrenderable.add_all(shown.event, || gone("project", shown.event.project)),
             }
         }
         unrenderable.check()?;
@@ -236,7 +236,7 @@ impl<C: GenericClient> Rendering<'_, C> {
             Some(body) => hand_over(event, body).await,
             None => {
                 let mut unrenderable = Unrenderable::default();
-                unrenderable.add_all(&event, || unknown_project(event.project));
+                unrenderable.add_all(&event, || gone("project", event.project));
                 unrenderable.check()
             }
         }
@@ -294,6 +294,17 @@ fn push_field(body: &mut String, name: &str, value: [&str; 3]) {
     for piece in [&["\"", name, "\":"], value.as_slice(), &[","]].concat() {
         body.push_str(piece);
     }
+}
+
+/// What an object belongs to, where it belongs to something.
+///
+/// # Errors
+/// That it is gone.
+fn parent<'a>(what: &str, child: Option<&Child>, rows: &'a HashMap<i64, String>) -> Result<Option<&'a str>, String> {
+    let Some(id) = child.and_then(|child| child.parent) else {
+        return Ok(None);
+    };
+    rows.get(&id).map(|row| Some(row.as_str())).ok_or_else(|| gone(what, id))
 }
 
 /// An object of an event, and what is shown beside it, as JSON.
@@ -407,12 +418,6 @@ impl Objects {
         if !event.in_full() {
             return Ok(Entry { shown: only_id(id).into(), beside: None, previous });
         }
-        let gone = |what: &str, id: i64| format!("{what} {id} is not there any more, and no row of it was kept");
-        let beside = |what: &str, parent: Option<i64>, rows: &'_ HashMap<i64, String>| match parent {
-            None => Ok(None),
-            Some(parent) if rows.contains_key(&parent) => Ok(Some(parent)),
-            Some(parent) => Err(gone(what, parent)),
-        };
         let seen =
             || images.and_then(|images| images.after.get(&(id, *transaction)).or_else(|| images.latest.get(&id)));
         let own = match kind {
@@ -424,18 +429,12 @@ impl Objects {
             Kind::Prediction | Kind::Draft | Kind::Storage | Kind::Comment | Kind::User => seen().map(String::as_str),
         };
         let shown = own.ok_or_else(|| gone(kind.name(), id))?;
-        let beside = match (action.beside(), kind) {
-            (Some("task"), _) => {
-                let parent = self.annotations.get(&id).and_then(|child| child.parent);
-                beside("task", parent, &self.tasks)?.and_then(|parent| self.tasks.get(&parent))
-            }
-            (Some("label"), _) => {
-                let parent = self.label_links.get(&id).and_then(|child| child.parent);
-                beside("label", parent, &self.labels)?.and_then(|parent| self.labels.get(&parent))
-            }
+        let beside = match action.beside() {
+            Some("task") => parent("task", self.annotations.get(&id), &self.tasks)?,
+            Some("label") => parent("label", self.label_links.get(&id), &self.labels)?,
             _ => None,
         };
-        Ok(Entry { shown: shown.into(), beside: beside.map(String::as_str), previous })
+        Ok(Entry { shown: shown.into(), beside, previous })
     }
 
     /// A deleted project as it last was, where that is wanted.

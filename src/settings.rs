@@ -176,7 +176,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// A setting as people may see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Listed {
     /// Its key.
     pub key: String,

@@ -1,4 +1,4 @@
 create trigger lshookd_label_link_insert
     after insert on label_studio.labels_manager_labellink
     referencing new table as added
-    for each statement execute function lshookd.capture_label_link_insert();
+    for each statement execute function lshookd.capture_label_link_write();

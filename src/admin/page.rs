@@ -20,9 +20,6 @@ use crate::event::Action;
 /// Deliveries on one page.
 const PAGE: i64 = 50;
 
-/// What a delivery may be.
-const STATES: &[&str] = &["pending", "delivered", "dead", "cancelled"];
-
 /// Of a payload this much is shown.
 const SHOWN: usize = 200_000;
 
@@ -214,7 +211,9 @@ impl Wanted {
             project: number(&self.project)?,
             action: chosen(&self.action).map(|action| action.parse()).transpose()?,
             state: match chosen(&self.state) {
-                Some(state) if !STATES.contains(&state.as_str()) => return Err("there is no such state".to_owned()),
+                Some(state) if !listing::STATES.contains(&state.as_str()) => {
+                    return Err("there is no such state".to_owned());
+                }
                 state => state,
             },
             since: None,
@@ -250,7 +249,7 @@ pub async fn deliveries(State(admin): State<Arc<Admin>>, Query(wanted): Query<Wa
             label { "subscription " input name="subscription" inputmode="numeric" value=(wanted.subscription); }
             label { "project " input name="project" inputmode="numeric" value=(wanted.project); }
             label { "action " (choice("action", &Action::ALL.iter().map(|action| action.name()).collect::<Vec<_>>(), &wanted.action)) }
-            label { "state " (choice("state", STATES, &wanted.state)) }
+            label { "state " (choice("state", &listing::STATES, &wanted.state)) }
             label { "number or webhook-id " input name="search" type="search"; }
             button { "Show" }
         }

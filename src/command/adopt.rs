@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::json;
 use tokio_postgres::Client;
 
-use super::{Chosen, Output, explain_write};
+use super::{Chosen, Output, explain_write, wake_lanes};
 use crate::event::Action;
 
 /// Takes webhooks over from Label Studio, in one transaction; those adopted.
@@ -28,7 +28,7 @@ pub async fn adopt(client: &mut Client, chosen: &Chosen, force: bool, output: Ou
     let transaction = client.transaction().await?;
     let rows = transaction.query(include_str!("../../sql/ops/adopt.sql"), &[&ids]).await.map_err(explain_write)?;
     let mut adopted: Vec<i64> = rows.iter().map(|row| row.get("webhook_id")).collect();
-    transaction.execute("select lshookd.wake_lanes($1::bigint[])", &[&adopted]).await?;
+    wake_lanes(&transaction, Some(&adopted)).await?;
     transaction.commit().await?;
     adopted.sort_unstable();
     let sentence = match adopted.as_slice() {

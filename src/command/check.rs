@@ -248,9 +248,9 @@ async fn daemon(client: &Client, import_limit: Duration, findings: &mut Findings
     if !at_work.iter().any(|daemon| daemon["role"] == "deliverer") {
         findings.fail("deliverer", "no daemon delivers", "start it: systemctl start lshookd, and see its log");
     }
-    let seconds = |key: &str| status[key].as_f64().unwrap_or_default();
+    let figure = |key: &str| status[key].as_f64().unwrap_or_default();
     let number = |key: &str| status[key].as_i64().unwrap_or_default();
-    let age = seconds("oldest_change_seconds");
+    let age = figure("oldest_change_seconds");
     let planning = format!("{} changes wait to be planned, the oldest for {age:.0} s", number("changes_waiting"));
     match age > PLANNING + import_limit.as_secs_f64() {
         true => {
@@ -258,7 +258,7 @@ async fn daemon(client: &Client, import_limit: Duration, findings: &mut Findings
         }
         false => findings.ok("lag", planning),
     }
-    let megabytes = |key: &str| status[key].as_f64().unwrap_or_default() / 1_000_000.0;
+    let megabytes = |key: &str| figure(key) / 1_000_000.0;
     let grown = format!(
         "unplanned changes take {:.0} MB on disk, rows kept for them {:.0} MB",
         megabytes("changes_bytes"),
@@ -273,10 +273,10 @@ async fn daemon(client: &Client, import_limit: Duration, findings: &mut Findings
         ),
         false => findings.ok("growth", grown),
     }
-    if seconds("notification_queue_usage") >= 0.5 {
+    if figure("notification_queue_usage") >= 0.5 {
         findings.warn(
             "notifications",
-            format!("PostgreSQL's queue of notifications is {:.0} % full", seconds("notification_queue_usage") * 100.0),
+            format!("PostgreSQL's queue of notifications is {:.0} % full", figure("notification_queue_usage") * 100.0),
             "some session listens and stays in a transaction, in any database of the cluster: find it in \
              pg_stat_activity and end it; until then lshookd looks for changes by itself, and Label Studio is not affected",
         );
@@ -292,7 +292,7 @@ async fn daemon(client: &Client, import_limit: Duration, findings: &mut Findings
         format!(
             "{} deliveries wait, the oldest for {:.0} s",
             number("deliveries_pending"),
-            seconds("oldest_delivery_seconds")
+            figure("oldest_delivery_seconds")
         ),
     );
     if number("dead") > 0 {
@@ -394,10 +394,6 @@ fn spaced(ids: &[i64]) -> String {
 }
 
 fn print(findings: &[Finding], settings: &[Listed], output: Output) {
-    let settings: Vec<Value> = settings
-        .iter()
-        .map(|Listed { key, value, origin }| json!({ "key": key, "value": value, "origin": origin }))
-        .collect();
     if output.json {
         let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
         say!("{}", json!({ "level": worst, "findings": findings, "settings": settings }));
@@ -411,7 +407,8 @@ fn print(findings: &[Finding], settings: &[Listed], output: Output) {
         })
         .collect();
     say!("{}", table(&rows, &[("level", ""), ("code", "CHECK"), ("text", "FOUND")]));
-    let set: Vec<Value> = settings.into_iter().filter(|setting| setting["origin"] != Listed::DEFAULT).collect();
+    let set = settings.iter().filter(|setting| setting.origin != Listed::DEFAULT);
+    let set: Vec<Value> = set.map(|setting| json!(setting)).collect();
     if !set.is_empty() {
         say!("\n{}", table(&set, &[("key", "SETTING"), ("value", "VALUE"), ("origin", "FROM")]));
     }

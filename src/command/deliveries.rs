@@ -10,6 +10,9 @@ use super::output::{plain, rows, table};
 use super::{Output, shown_url};
 use crate::event::Action;
 
+/// What a delivery may be.
+pub const STATES: [&str; 4] = ["pending", "delivered", "dead", "cancelled"];
+
 /// Which deliveries.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Filter {
@@ -23,7 +26,7 @@ pub struct Filter {
     #[arg(long, short, value_name = "ID")]
     pub project: Option<i64>,
     /// In this state
-    #[arg(long, value_parser = ["pending", "delivered", "dead", "cancelled"])]
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(STATES))]
     pub state: Option<String>,
     /// Whose event occurred since: a time such as 2026-11-24T15:00:00Z, or how long ago, such as 2h
     #[arg(long, value_name = "TIME", value_parser = moment)]

@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio_postgres::Client;
 
 use super::adopt::listed;
-use super::{Chosen, Output};
+use super::{Chosen, Output, wake_lanes};
 
 /// Holds the deliveries of webhooks; requests in flight end.
 ///
@@ -48,7 +48,7 @@ pub async fn hold(client: &Client, ids: Option<&[i64]>) -> Result<()> {
 /// When the database refuses.
 pub async fn let_go(client: &Client, ids: Option<&[i64]>) -> Result<()> {
     client.execute(include_str!("../../sql/ops/resume.sql"), &[&ids]).await?;
-    client.execute("select lshookd.wake_lanes($1::bigint[])", &[&ids]).await?;
+    wake_lanes(client, ids).await?;
     Ok(())
 }
 

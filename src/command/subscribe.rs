@@ -10,7 +10,7 @@ use url::Url;
 
 use super::adopt::listed;
 use super::extend::{Extras, extend};
-use super::{Output, check_known, explain_write};
+use super::{Output, check_known, explain_write, wake_lanes};
 use crate::event::Action;
 use crate::retention;
 
@@ -152,7 +152,7 @@ pub async fn unsubscribe(client: &mut Client, ids: &[i64], confirmed: bool, outp
     let transaction = client.transaction().await?;
     transaction.query(include_str!("../../sql/ops/unsubscribe.sql"), &[&ids]).await.map_err(explain_write)?;
     retention::forget_webhooks(&transaction).await?;
-    transaction.execute("select lshookd.wake_lanes($1::bigint[])", &[&ids]).await?;
+    wake_lanes(&transaction, Some(ids)).await?;
     transaction.commit().await?;
     output.say(
         &format!("Webhook {} is deleted; {pending} deliveries that waited are cancelled.", listed(ids)),

@@ -16,12 +16,12 @@ use crate::database::{Prepared, Session};
 use crate::event::{End, Event, Shown};
 use crate::gather::{self, Clients, Unit};
 use crate::heartbeat::{self, Heartbeat};
-use crate::install::{self, Fitness};
+use crate::install;
 use crate::listen;
 use crate::metrics::Metrics;
 use crate::plan;
 use crate::queue::{self, Addressed, BodyTooLarge};
-use crate::render::{PORTION, Renderer, Unrenderable, unknown_project};
+use crate::render::{PORTION, Renderer, Unrenderable, gone};
 use crate::rule::{self, Passed, Rule, Rulebook};
 use crate::settings::Settings;
 use crate::subscription::{self, Notice, Subscriptions};
@@ -92,7 +92,7 @@ pub async fn run(
             held_until = let_held_through(&mut session).await?;
         }
         if keeps_up {
-            triggers.review(&mut session.client, metrics).await?;
+            triggers.review(&session.client, metrics).await?;
         }
         let database = session.statements.on(&session.client);
         heartbeat.beat(&database).await?;
@@ -160,15 +160,12 @@ struct Triggers {
 
 impl Triggers {
     /// Somebody may disable or drop them while we run: what they would capture is lost.
-    async fn review(&mut self, client: &mut Client, metrics: &Metrics) -> Result<()> {
+    async fn review(&mut self, client: &Client, metrics: &Metrics) -> Result<()> {
         if self.seen.is_some_and(|seen| seen.elapsed() < TRIGGERS) {
             return Ok(());
         }
         self.seen = Some(Instant::now());
-        let missing = match install::fitness(client).await? {
-            Fitness::Triggers(missing) => missing,
-            _ => Vec::new(),
-        };
+        let missing = install::missing_triggers(client).await?;
         metrics.triggers_missing(missing.len());
         if missing != self.missing && !missing.is_empty() {
             tracing::error!(
@@ -454,7 +451,7 @@ async fn store(
     )?;
     let mut unrenderable = Unrenderable::default();
     for event in events.iter().filter(|event| subscriptions.is_unknown(event.project)) {
-        unrenderable.add_all(event, || unknown_project(event.project));
+        unrenderable.add_all(event, || gone("project", event.project));
     }
     unrenderable.check()?;
     let completions = completion::announced(database, &subscriptions, &events).await?;

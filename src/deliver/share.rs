@@ -145,7 +145,7 @@ impl Shares {
         full.map(|(id, _)| *id).collect()
     }
 
-    /// Slow webhooks have a quarter of the lanes, and half with those that may turn out to be slow.
+    /// Slow webhooks have a quarter of the lanes, and three quarters with those that may turn out to be slow.
     fn has_room(&self, state: &State, pace: Pace, lanes: usize) -> bool {
         let [untried, _, slow] = state.lanes;
         match pace {

@@ -28,12 +28,12 @@ struct Sight<'a> {
 }
 
 /// Adds the events of a transaction. `comes_along` tells of a deletion whether a greater one explains it,
-/// `organizations` where users were put whose rows name none, `end` how the end of the action was known.
+/// `organizations` where users were put whose rows name none.
 pub fn announce(
     transaction: &Transaction,
     net: &Net,
     comes_along: impl Fn(&Change, Option<i64>) -> bool,
-    (organizations, end): (&HashMap<i64, i64>, End),
+    organizations: &HashMap<i64, i64>,
     events: &mut Events,
 ) {
     for sight in sights(transaction) {
@@ -62,7 +62,8 @@ pub fn announce(
                 },
                 occurred_at: sight.latest.captured_at,
                 transaction: sight.latest.transaction,
-                end,
+                // The unit says.
+                end: End::None,
                 changed,
             };
             match action.is_about_several() {
