@@ -53,10 +53,13 @@ async fn large_tasks(bed: &Bed, project: i64, megabytes: usize, webhooks: usize)
 async fn payloads_are_larger_than_the_memory() -> Result<()> {
     let bed = Bed::lay("memory").await?;
     bed.webhook("/project", "{}").await?;
-    let mut daemon = Some(bed.lshookd.run().await?);
+    let idle = bed.lshookd.run().await?;
+    // Enough to start with, whatever the binary and its threads take, and not enough for one payload.
+    let limit = format!("--as={}", (idle.address_space_kilobytes()? + 30_000) * 1024);
+    let mut daemon = Some(idle);
     ledger::balance("payloads are larger than the memory", &bed, NOT_AT_ALL, async || {
         large_tasks(&bed, 2, if_long(100, 40), 8).await?;
-        let confined = bed.lshookd.clone().under(&["prlimit", "--as=250000000"]);
+        let confined = bed.lshookd.clone().under(&["prlimit", &limit]);
         for _ in 0..if_long(10, 3) {
             if let Some(daemon) = daemon.take() {
                 daemon.kill().await?;
@@ -158,6 +161,8 @@ async fn packets_to_postgresql_get_lost_and_another_daemon_takes_over() -> Resul
         machine.pass_packets()
     })
     .await?;
-    assert!(account.duplicated <= 4, "{account:?}");
+    // What two lanes take in their turn of a second, at some 200 annotations/s; in the seconds that the first daemon
+    // takes to give up it would be thousands.
+    assert!(account.duplicated <= 400, "{account:?}");
     Ok(())
 }

@@ -157,6 +157,11 @@ impl Daemon {
         self.memory("VmHWM:")
     }
 
+    /// How much address space it holds, which is far more than memory: each thread reserves some.
+    pub fn address_space_kilobytes(&self) -> Result<u64> {
+        self.memory("VmSize:")
+    }
+
     fn memory(&self, which: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.leash.pid))?;
         let line = status.lines().find_map(|line| line.strip_prefix(which)).with_context(|| format!("no {which}"))?;
