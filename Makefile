@@ -17,7 +17,7 @@ demo:
 ## Unit and property tests, the specification of capture, and end-to-end tests on real parts.
 test:
 	@tests/testbed/setup.sh --parts 1.13.1 $(LABEL_STUDIO)
-	cargo test --bins --test real
+	cargo test --lib --test real
 
 ## The table of faults, each under a load of 10,000 annotations at least and injected often.
 test-faults:

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use lshookd_scenarios::scenario::{Claim, Scenario};
+use lshookd_scenarios::scenario_run::{ORGANIZATION, PROJECT, ScenarioRun};
 use lshookd_scenarios::scenarios::tables;
-use lshookd_scenarios::stage::{ORGANIZATION, PROJECT, Stage};
 use lshookd_testbed::daemon::Lshookd;
 use lshookd_testbed::label_studio::{EMAIL, Installation, PASSWORD};
 use lshookd_testbed::postgres::Server;
@@ -52,19 +52,19 @@ async fn demonstrate() -> Result<bool> {
     let daemon = lshookd.run().await?;
     step("lshookd is installed and runs");
 
-    let mut stage = Stage::set(studio, &database, Receiver::start().await?).await?;
+    let mut run = ScenarioRun::start(studio, &database, Receiver::start().await?).await?;
     let mut honest = true;
     println!("\n{:<46}{:<24}{:<24}as claimed", "what happened", "Label Studio sent", "lshookd sent");
     let all = tables().into_iter().next().context("no tour")?.scenarios;
     let (last, before) = all.split_last().context("no scenarios")?;
     for scenario in before {
-        honest &= play(&mut stage, scenario).await?;
+        honest &= play(&mut run, scenario).await?;
     }
-    let (outage, labelled, lost) = endure_an_outage(&mut stage).await?;
+    let (outage, labelled, lost) = endure_an_outage(&mut run).await?;
     honest &= lost == 0;
-    honest &= play(&mut stage, last).await?;
+    honest &= play(&mut run, last).await?;
 
-    let counts = stage
+    let counts = run
         .sql
         .query_one("select count(*), count(*) filter (where state = 'delivered'), (select count(*) from lshookd.attempt) from lshookd.delivery", &[])
         .await?;
@@ -76,13 +76,13 @@ async fn demonstrate() -> Result<bool> {
     println!("time           {:.0} s", start.elapsed().as_secs_f64());
 
     if std::env::var("KEEP").is_ok_and(|keep| keep == "1") {
-        println!("\nLabel Studio  {}  (user {EMAIL}, password {PASSWORD})", stage.studio.base);
+        println!("\nLabel Studio  {}  (user {EMAIL}, password {PASSWORD})", run.studio.base);
         for (name, value) in database.environment() {
             println!("export {name}={value}");
         }
         println!(
             "receiver      {}\nlog           {}\nPress Ctrl-C to end it all.",
-            stage.receiver.url("/"),
+            run.receiver.url("/"),
             daemon.log_file().display()
         );
         tokio::signal::ctrl_c().await?;
@@ -92,8 +92,8 @@ async fn demonstrate() -> Result<bool> {
 }
 
 /// Plays one scenario and prints its row.
-async fn play(stage: &mut Stage, scenario: &Scenario) -> Result<bool> {
-    let outcome = stage.play(scenario).await?;
+async fn play(run: &mut ScenarioRun, scenario: &Scenario) -> Result<bool> {
+    let outcome = run.play(scenario).await?;
     let holds = outcome.faults.is_empty();
     let claim = match scenario.claim {
         Claim::Same => "equal".to_owned(),
@@ -127,26 +127,24 @@ fn sent(requests: &[String]) -> String {
 }
 
 /// Takes the receiver down, labels on, brings it up: how long, how many, and how many are lost.
-async fn endure_an_outage(stage: &mut Stage) -> Result<(Duration, usize, usize)> {
-    stage.receiver.clear();
+async fn endure_an_outage(run: &mut ScenarioRun) -> Result<(Duration, usize, usize)> {
+    run.receiver.clear();
     let start = Instant::now();
-    stage.receiver.take_down().await;
+    run.receiver.take_down().await;
     println!("{:<46}–", "the endpoint goes away");
-    let task =
-        stage.studio.post("/api/tasks/", json!({"project": stage.project, "data": {"text": "in the dark"}})).await?;
+    let task = run.studio.post("/api/tasks/", json!({"project": run.project, "data": {"text": "in the dark"}})).await?;
     let mut expected = BTreeSet::new();
     while start.elapsed() < OUTAGE {
         let path = format!("/api/tasks/{}/annotations/", task["id"]);
-        let annotation = stage.studio.post(&path, json!({"result": [], "lead_time": 1})).await?;
+        let annotation = run.studio.post(&path, json!({"result": [], "lead_time": 1})).await?;
         expected.insert(annotation["id"].as_i64().context("no id")?);
     }
     let outage = start.elapsed();
-    stage.receiver.bring_up().await?;
+    run.receiver.bring_up().await?;
     // To the project's webhook and to the organization's: the task, and every annotation.
-    stage.receiver.expect(2 * (expected.len() + 1)).await?;
+    run.receiver.expect(2 * (expected.len() + 1)).await?;
     let arrived = |path: &str| -> BTreeSet<i64> {
-        stage
-            .receiver
+        run.receiver
             .accepted()
             .iter()
             .filter(|event| event.path == path)
@@ -154,7 +152,7 @@ async fn endure_an_outage(stage: &mut Stage) -> Result<(Duration, usize, usize)>
             .collect()
     };
     let lost = expected.difference(&arrived(PROJECT)).count();
-    let theirs = stage.receiver.received().iter().filter(|event| !event.is_ours()).count();
+    let theirs = run.receiver.received().iter().filter(|event| !event.is_ours()).count();
     println!(
         "{:<46}{:<24}{:<24}{}",
         "the endpoint comes back",

@@ -859,6 +859,32 @@ CREATE FUNCTION lshookd.requeue_set_aside() RETURNS bigint
     select count(*) from requeued
 $$;
 
+CREATE FUNCTION lshookd.retry(deliveries bigint[]) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    with retried as (
+        select webhook_id, project_id
+        from lshookd.delivery
+        where id = any (deliveries)
+          and state = 'pending'
+    ),
+    due as (
+        insert into lshookd.lane as lane (webhook_id, project_id, due_at)
+        select distinct webhook_id, project_id, now()
+        from retried
+        order by webhook_id, project_id
+        on conflict (webhook_id, project_id) do update
+            set due_at = excluded.due_at
+        returning 1
+    ),
+    announced as (
+        select lshookd.announce_lanes()
+        where exists (select from due)
+    )
+    select count(*) from retried left join announced on true
+$$;
+
 CREATE FUNCTION lshookd.rotate_secret(webhook_id bigint) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -933,6 +959,43 @@ begin
     where webhook.id = any (ids)
     returning webhook.id::bigint;
 end
+$$;
+
+CREATE FUNCTION lshookd.skip(deliveries bigint[]) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    with skippable as (
+        select id, state
+        from lshookd.delivery
+        where id = any (deliveries)
+          and state in ('pending', 'dead')
+        order by id
+        for update
+    ),
+    skipped as (
+        update lshookd.delivery
+        set state = 'skipped',
+            ended_at = clock_timestamp()
+        from skippable
+        where delivery.id = skippable.id
+        returning delivery.webhook_id, delivery.project_id, skippable.state
+    ),
+    due as (
+        insert into lshookd.lane as lane (webhook_id, project_id, due_at)
+        select distinct webhook_id, project_id, now()
+        from skipped
+        where state = 'pending'
+        order by webhook_id, project_id
+        on conflict (webhook_id, project_id) do update
+            set due_at = excluded.due_at
+        returning 1
+    ),
+    announced as (
+        select lshookd.announce_lanes()
+        where exists (select from due)
+    )
+    select count(*) from skipped left join announced on true
 $$;
 
 CREATE FUNCTION lshookd.storage_in_progress(task bigint) RETURNS boolean
@@ -1060,6 +1123,34 @@ begin
         keep_all := true;
     end if;
     ids_alone := newest is not null and pg_relation_size('lshookd.deleted_row') > 1000000000;
+end
+$$;
+
+CREATE FUNCTION lshookd.update_webhook(webhook bigint, url text, headers jsonb, send_payload boolean, every_action boolean, chosen text[], active boolean) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS $$
+begin
+    update public.webhook as changed
+    set url = coalesce(update_webhook.url, changed.url),
+        headers = coalesce(update_webhook.headers, changed.headers::jsonb),
+        send_payload = coalesce(update_webhook.send_payload, changed.send_payload),
+        send_for_all_actions = coalesce(every_action, chosen is null and changed.send_for_all_actions),
+        is_active = coalesce(active, changed.is_active),
+        updated_at = clock_timestamp()
+    where changed.id = update_webhook.webhook;
+    if not found then
+        return false;
+    end if;
+    if every_action or chosen is not null then
+        delete from public.webhook_action as webhook_action
+        where webhook_action.webhook_id = update_webhook.webhook;
+        insert into public.webhook_action (webhook_id, action)
+        select update_webhook.webhook, given.action
+        from unnest(chosen) as given (action);
+    end if;
+    return true;
 end
 $$;
 
@@ -1475,7 +1566,7 @@ CREATE TABLE lshookd.backfill (
     finished_at timestamp with time zone
 );
 
-COMMENT ON TABLE lshookd.backfill IS 'Runs of "lshookd backfill", and how far each has come.';
+COMMENT ON TABLE lshookd.backfill IS 'Runs of "lshookd event backfill", and how far each has come.';
 
 ALTER TABLE lshookd.backfill ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME lshookd.backfill_id_seq
@@ -1607,11 +1698,11 @@ CREATE TABLE lshookd.delivery (
     attempts integer DEFAULT 0 NOT NULL,
     schedule_from integer DEFAULT 0 NOT NULL,
     ended_at timestamp with time zone,
-    CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'dead'::text, 'cancelled'::text])))
+    CONSTRAINT delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'dead'::text, 'cancelled'::text, 'skipped'::text])))
 )
 WITH (fillfactor='85');
 
-COMMENT ON TABLE lshookd.delivery IS 'What each webhook is owed: pending, delivered, dead (no further attempts, kept for a person to see) or cancelled (the webhook is deleted).';
+COMMENT ON TABLE lshookd.delivery IS 'What each webhook is owed: pending, delivered, dead (no further attempts, kept for a person to see), cancelled (the webhook is deleted) or skipped (by an operator).';
 
 CREATE TABLE lshookd.event (
     id bigint NOT NULL,
@@ -1629,7 +1720,7 @@ ALTER TABLE ONLY lshookd.event ALTER COLUMN body SET COMPRESSION lz4;
 
 COMMENT ON TABLE lshookd.event IS 'Label Studio''s webhook events, with the JSON body that endpoints receive.';
 
-COMMENT ON COLUMN lshookd.event.tap_only IS 'Stored for "lshookd listen" alone; deleted after an hour.';
+COMMENT ON COLUMN lshookd.event.tap_only IS 'Stored for "lshookd event listen" alone; deleted after an hour.';
 
 CREATE VIEW lshookd.dead_letter AS
  SELECT delivery.id,
@@ -1676,6 +1767,7 @@ CREATE VIEW lshookd.delivery_status AS
     count(*) FILTER (WHERE (delivery.state = 'delivered'::text)) AS delivered,
     count(*) FILTER (WHERE (delivery.state = 'dead'::text)) AS dead,
     count(*) FILTER (WHERE (delivery.state = 'cancelled'::text)) AS cancelled,
+    count(*) FILTER (WHERE (delivery.state = 'skipped'::text)) AS skipped,
     min(event.occurred_at) FILTER (WHERE (delivery.state = 'pending'::text)) AS oldest_pending_at,
     max(delivery.ended_at) FILTER (WHERE (delivery.state = 'delivered'::text)) AS last_delivered_at
    FROM (lshookd.delivery
@@ -1737,7 +1829,7 @@ COMMENT ON VIEW lshookd.label_studio IS 'The schema of Label Studio''s tables.';
 
 CREATE VIEW lshookd.lag AS
  SELECT ( SELECT count(*) AS count
-           FROM lshookd.change) AS changes_waiting,
+           FROM lshookd.change) AS changes_unplanned,
     (COALESCE(( SELECT EXTRACT(epoch FROM (clock_timestamp() - min(change.captured_at))) AS "extract"
            FROM lshookd.change), (0)::numeric))::double precision AS oldest_change_seconds,
     ( SELECT count(*) AS count
@@ -1785,19 +1877,19 @@ COMMENT ON TABLE lshookd.payload_option IS 'How a webhook wants its events: dele
 
 CREATE TABLE lshookd.rule (
     name text NOT NULL,
-    webhook bigint NOT NULL,
+    webhook_id bigint NOT NULL,
     actions text[] DEFAULT '{}'::text[] NOT NULL,
     condition text,
-    once boolean DEFAULT false NOT NULL,
-    after integer,
-    at_most_every interval,
-    announce_as text,
+    on_transition boolean DEFAULT false NOT NULL,
+    threshold integer,
+    throttle interval,
+    rename_action text,
     template text,
     parameters jsonb DEFAULT '{}'::jsonb NOT NULL,
-    CONSTRAINT rule_after_check CHECK ((after > 0)),
-    CONSTRAINT rule_announce_as_check CHECK ((announce_as ~ '^[A-Z][A-Z0-9_]{0,99}$'::text)),
-    CONSTRAINT rule_at_most_every_check CHECK ((at_most_every > '00:00:00'::interval)),
-    CONSTRAINT rule_parameters_check CHECK ((jsonb_typeof(parameters) = 'object'::text))
+    CONSTRAINT rule_parameters_check CHECK ((jsonb_typeof(parameters) = 'object'::text)),
+    CONSTRAINT rule_rename_action_check CHECK ((rename_action ~ '^[A-Z][A-Z0-9_]{0,99}$'::text)),
+    CONSTRAINT rule_threshold_check CHECK ((threshold > 0)),
+    CONSTRAINT rule_throttle_check CHECK ((throttle > '00:00:00'::interval))
 );
 
 COMMENT ON TABLE lshookd.rule IS 'Filters, conditions, thresholds and templates, by webhook. See docs/rules.md.';
@@ -1807,14 +1899,14 @@ CREATE TABLE lshookd.rule_state (
     project_id bigint NOT NULL,
     was_true boolean DEFAULT false NOT NULL,
     counted bigint DEFAULT 0 NOT NULL,
-    let_through_at timestamp with time zone,
-    held_action text,
-    held_body text,
-    held_at timestamp with time zone,
-    held_objects integer
+    passed_at timestamp with time zone,
+    throttled_action text,
+    throttled_body text,
+    throttled_at timestamp with time zone,
+    throttled_objects integer
 );
 
-COMMENT ON TABLE lshookd.rule_state IS 'What rules have counted, and the events that they hold back for the time being.';
+COMMENT ON TABLE lshookd.rule_state IS 'What rules have counted, and the events that they throttle.';
 
 CREATE TABLE lshookd.secret (
     webhook_id bigint NOT NULL,
@@ -1830,7 +1922,7 @@ CREATE TABLE lshookd.tap (
     taps_until timestamp with time zone NOT NULL
 );
 
-COMMENT ON TABLE lshookd.tap IS 'Who runs "lshookd listen" now: events are then stored even if no webhook wants them.';
+COMMENT ON TABLE lshookd.tap IS 'Who runs "lshookd event listen" now: events are then stored even if no webhook wants them.';
 
 CREATE TABLE lshookd.watch_need (
     purpose text NOT NULL,
@@ -1894,8 +1986,8 @@ COMMENT ON VIEW lshookd.watcher IS 'The watching triggers that there are.';
 
 CREATE VIEW lshookd.written_rule AS
  SELECT rule.name,
-    rule.webhook,
-    json_build_object('name', rule.name, 'webhook', rule.webhook, 'actions', rule.actions, 'condition', rule.condition, 'once', rule.once, 'after', rule.after, 'at_most_every', (('PT'::text || EXTRACT(epoch FROM rule.at_most_every)) || 'S'::text), 'announce_as', rule.announce_as, 'template', rule.template, 'parameters', rule.parameters) AS rule
+    rule.webhook_id,
+    json_build_object('name', rule.name, 'webhook', rule.webhook_id, 'actions', rule.actions, 'condition', rule.condition, 'on_transition', rule.on_transition, 'threshold', rule.threshold, 'throttle', (('PT'::text || EXTRACT(epoch FROM rule.throttle)) || 'S'::text), 'rename_action', rule.rename_action, 'template', rule.template, 'parameters', rule.parameters) AS rule
    FROM lshookd.rule;
 
 COMMENT ON VIEW lshookd.written_rule IS 'Rules as JSON, in the form of a file.';
@@ -1972,7 +2064,7 @@ CREATE INDEX deleted_row_id ON lshookd.deleted_row USING btree (relation, id);
 
 CREATE INDEX delivery_dead ON lshookd.delivery USING btree (webhook_id, id) WHERE (state = 'dead'::text);
 
-CREATE INDEX delivery_ended ON lshookd.delivery USING btree (ended_at) WHERE (state = ANY (ARRAY['delivered'::text, 'cancelled'::text]));
+CREATE INDEX delivery_ended ON lshookd.delivery USING btree (ended_at) WHERE (state = ANY (ARRAY['delivered'::text, 'cancelled'::text, 'skipped'::text]));
 
 CREATE INDEX delivery_event ON lshookd.delivery USING btree (event_id);
 
@@ -1984,9 +2076,9 @@ CREATE INDEX lane_due ON lshookd.lane USING btree (due_at) WHERE (due_at < 'infi
 
 CREATE UNIQUE INDEX pause_webhook ON lshookd.pause USING btree (COALESCE(webhook_id, (0)::bigint));
 
-CREATE INDEX rule_state_held ON lshookd.rule_state USING btree (rule) WHERE (held_body IS NOT NULL);
+CREATE INDEX rule_state_throttled ON lshookd.rule_state USING btree (rule) WHERE (throttled_body IS NOT NULL);
 
-CREATE INDEX rule_webhook ON lshookd.rule USING btree (webhook);
+CREATE INDEX rule_webhook ON lshookd.rule USING btree (webhook_id);
 
 CREATE INDEX watched_row_id ON lshookd.watched_row USING btree (relation, id);
 

@@ -12,8 +12,6 @@ mod metrics;
 mod page;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,41 +22,23 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::command::{connect, status};
-use crate::daemon::Service;
+use crate::config::{Listen, Settings};
+use crate::health::Service;
 use crate::metrics::Metrics;
-use crate::settings::Settings;
+use crate::ops::connect;
+use crate::ops::status::{self, Status};
 use access::{Guesses, Token};
 
 /// How long a question to the database may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often the backlog is noted, and how often it was at most.
-const NOTE: Duration = Duration::from_secs(60);
-const NOTES: usize = 24 * 60;
-
-/// Where to listen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
-    /// Nowhere.
-    Off,
-    /// On an address.
-    Tcp(SocketAddr),
-    /// On a Unix socket, which belongs to the daemon's user alone.
-    Unix(PathBuf),
-}
-
-impl Listen {
-    /// Whether others than this machine's users can reach it.
-    pub fn is_public(&self) -> bool {
-        matches!(self, Listen::Tcp(address) if !address.ip().is_loopback())
-    }
-}
+/// How often the backlog is noted, and how many notes are kept.
+const NOTE_INTERVAL: Duration = Duration::from_secs(60);
+const MAXIMUM_NOTES: usize = 24 * 60;
 
 /// What every request can look at.
 struct Admin {
@@ -79,7 +59,7 @@ impl Admin {
             return Ok(Arc::clone(client));
         }
         let client =
-            Arc::new(timeout(PATIENCE, connect(&self.settings)).await.context("PostgreSQL is silent").flatten()?);
+            Arc::new(timeout(QUERY_TIMEOUT, connect(&self.settings)).await.context("PostgreSQL is silent").flatten()?);
         *session = Some(Arc::clone(&client));
         Ok(client)
     }
@@ -87,18 +67,18 @@ impl Admin {
     /// Asks the database something.
     async fn ask<T>(&self, question: impl AsyncFnOnce(&Client) -> Result<T>) -> Result<T> {
         let client = self.client().await?;
-        timeout(PATIENCE, question(&client)).await.context("PostgreSQL is silent").flatten()
+        timeout(QUERY_TIMEOUT, question(&client)).await.context("PostgreSQL is silent").flatten()
     }
 
-    /// What `status` shows; and the backlog is noted, for the chart.
-    async fn status(&self) -> Result<Value> {
+    /// What `lshookd status` shows.
+    async fn status(&self) -> Result<Status> {
         self.ask(async |client| status::read(client).await).await
     }
 
-    fn note_backlog(&self, status: &Value) {
+    fn note_backlog(&self, status: &Status) {
         let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        backlog.push_back((Timestamp::now(), status["deliveries_pending"].as_i64().unwrap_or_default()));
-        if backlog.len() > NOTES {
+        backlog.push_back((Timestamp::now(), status.deliveries_pending));
+        if backlog.len() > MAXIMUM_NOTES {
             backlog.pop_front();
         }
     }
@@ -159,7 +139,7 @@ async fn listen_on(listen: &Listen, routes: Router, stop: &CancellationToken) ->
         Listen::Tcp(address) => {
             let listener =
                 tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
-            tracing::info!(address = %listener.local_addr()?, "metrics and page");
+            tracing::info!(address = %listener.local_addr()?, "admin listener started");
             connections::serve(listener, routes, stopped).await;
         }
         Listen::Unix(path) => {
@@ -167,7 +147,7 @@ async fn listen_on(listen: &Listen, routes: Router, stop: &CancellationToken) ->
             let _ = std::fs::remove_file(path);
             let listener =
                 tokio::net::UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))?;
-            tracing::info!(socket = %path.display(), "metrics and page");
+            tracing::info!(socket = %path.display(), "admin listener started");
             connections::serve(listener, routes, stopped).await;
         }
     }
@@ -181,7 +161,7 @@ async fn note(admin: &Admin) {
             Ok(status) => admin.note_backlog(&status),
             Err(error) => tracing::debug!(error = format!("{error:#}"), "the backlog could not be noted"),
         }
-        sleep(NOTE).await;
+        sleep(NOTE_INTERVAL).await;
     }
 }
 
@@ -193,8 +173,8 @@ fn routes(admin: Arc<Admin>) -> Router {
         .route("/deliveries/{id}", get(page::delivery))
         .route("/style.css", get(page::style))
         .route("/page.js", get(page::script))
-        .route("/deliveries/{id}/replay", post(page::replay))
-        .route("/subscriptions/{id}/{action}", post(page::act))
+        .route("/deliveries/{id}/{transition}", post(page::transition))
+        .route("/webhooks/{id}/{action}", post(page::act))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&admin), access::guard));
     Router::new()
         .route("/healthz", get(async || "alive\n"))
@@ -203,7 +183,7 @@ fn routes(admin: Arc<Admin>) -> Router {
         .with_state(admin)
 }
 
-/// Whether it is at work or stands by, with sessions in the database.
+/// Whether it is active or standby, with sessions in the database.
 async fn readiness(State(admin): State<Arc<Admin>>) -> Response {
     match admin.service.is_ready_now() {
         true => "ready\n".into_response(),

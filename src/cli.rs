@@ -1,22 +1,43 @@
-//! The command line.
+//! The command line: what is asked, and what is printed. The work itself is in [`ops`](crate::ops).
+//!
+//! Promises: a command prints tables or sentences for people and, with `--json`, JSON for programs, errors included.
 
-use std::io::IsTerminal;
+#[macro_use]
+mod terminal;
+mod delivery;
+mod event;
+mod log;
+mod output;
+mod rule;
+mod status;
+mod webhook;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, Parser, Subcommand};
-use tracing_subscriber::fmt::format::{Format, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio_postgres::Client;
 
-use crate::command::{
-    Chosen, Output, adopt, backfill, check, connect, deliveries, extend, listen, pause, replay, rules, secret, status,
-    subscribe, subscriptions, tail, test,
-};
-use crate::event::Action;
-use crate::failure::Code;
-use crate::settings::{Flags, Logging, SettingError, Settings, Sources};
-use crate::{daemon, install, uninstall};
+use crate::config::{Flags, Logging, SettingError, Settings, Sources};
+use crate::daemon;
+use crate::error::{Code, Failure};
+use crate::model::Action;
+use crate::ops::uninstall::uninstall;
+use crate::ops::{self, connect};
+use crate::schema::install;
+use delivery::DeliveryCommand;
+use event::EventCommand;
+use output::Output;
+use rule::RuleCommand;
+use webhook::WebhookCommand;
+
+/// Pause between attempts to reach PostgreSQL again.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Delivers Label Studio's webhooks out of PostgreSQL: every event, durably, in order.
 ///
@@ -51,24 +72,24 @@ enum Command {
         /// Print the SQL that would be run, and change nothing
         #[arg(long)]
         dry_run: bool,
-        /// Print the SQL, for psql, that makes a role to install as and one to run as
+        /// Print the SQL, for psql, that creates a role to install as and one to run as
         #[arg(long, conflicts_with = "dry_run")]
         print_roles: bool,
-        /// Take every active webhook over from Label Studio
+        /// Adopt every active webhook from Label Studio
         #[arg(long, conflicts_with_all = ["dry_run", "print_roles"])]
         adopt_all: bool,
     },
-    /// Give adopted webhooks back, and remove everything of lshookd's from the database
+    /// Release adopted webhooks, and remove everything of lshookd's from the database
     #[command(after_help = "Example: lshookd uninstall --yes")]
     Uninstall {
-        /// Really do it; without, only say what would be lost
+        /// Confirm; without, only say what would be lost
         #[arg(long)]
         yes: bool,
     },
-    /// Run the daemon: capture, plan and deliver until SIGTERM; SIGHUP reads the settings again
+    /// Run the daemon: capture, plan and deliver until SIGTERM; SIGHUP reloads the configuration
     #[command(after_help = "Example: lshookd run --allow 10.1.0.0/16,trainer.internal")]
     Run,
-    /// Look for everything that can be wrong, and say what to do about it
+    /// Check everything that can be wrong, and say what to do about it
     ///
     /// Ends with 0 if there is no error, with 1 if there is.
     #[command(after_help = "Example: lshookd check --strict --json")]
@@ -77,111 +98,25 @@ enum Command {
         #[arg(long)]
         strict: bool,
     },
-    /// Show what waits, what fails and who is at work
+    /// Show what is pending, what fails, and which daemons are active
     #[command(after_help = "Example: lshookd status --watch")]
     Status {
-        /// Again every two seconds
+        /// Repeat every two seconds
         #[arg(long, short)]
         watch: bool,
     },
-    /// List Label Studio's webhooks: who delivers each, and how it fares
-    #[command(after_help = "Example: lshookd subscriptions --json")]
-    Subscriptions,
-    /// Make a webhook, of a project or of the organization, that lshookd delivers
-    #[command(after_help = "Example: lshookd subscribe https://trainer.example.com/hook --project 7 \
-                            --actions ANNOTATION_CREATED,ANNOTATION_UPDATED")]
-    Subscribe(subscribe::Subscribe),
-    /// Give a webhook what Label Studio does not have: more actions, what was deleted, what was before
-    #[command(after_help = "Example: lshookd extend 12 --actions TASKS_COMPLETED,PROJECT_COMPLETED --enrich-deletions")]
-    Extend(extend::Extend),
-    /// Conditions, thresholds and bodies of one's own
-    #[command(subcommand, after_help = "Example: lshookd rules apply rules.toml")]
-    Rules(rules::Rules),
-    /// Delete webhooks; what waits for them is cancelled
-    #[command(after_help = "Example: lshookd unsubscribe 12 --yes")]
-    Unsubscribe {
-        /// Webhooks, by their number in Label Studio
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<i64>,
-        /// Also when deliveries wait
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Deliver webhooks in Label Studio's place: it shows them as inactive
-    #[command(after_help = "Example: lshookd adopt --all")]
-    Adopt {
-        #[command(flatten)]
-        chosen: Chosen,
-        /// Also webhooks that ask for actions which lshookd cannot make, and which nobody delivers then
-        #[arg(long)]
-        force: bool,
-    },
-    /// Give adopted webhooks back to Label Studio
-    #[command(after_help = "Example: lshookd release 12")]
-    Release(Chosen),
-    /// List deliveries, or show one in full with its attempts
-    #[command(after_help = "Examples: lshookd deliveries --state dead --since 2h\n          lshookd deliveries 4711")]
-    Deliveries {
-        /// One, by its number or its webhook-id
-        #[arg(conflicts_with_all = ["subscription", "action", "project", "state", "since", "until", "limit"])]
-        delivery: Option<String>,
-        #[command(flatten)]
-        filter: deliveries::Filter,
-        /// List so many at most, the newest
-        #[arg(long, short = 'n', default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
-        limit: i64,
-    },
-    /// Send ended deliveries again, under the webhook-id that their receiver knows
-    #[command(after_help = "Examples: lshookd replay --state dead --dry-run\n          lshookd replay 4711 4712")]
-    Replay {
-        /// Deliveries, by their numbers
-        #[arg(value_name = "DELIVERY")]
-        ids: Vec<i64>,
-        #[command(flatten)]
-        filter: deliveries::Filter,
-        /// Only count
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Announce to a webhook what existed before it
-    #[command(after_help = "Example: lshookd backfill 12 --action ANNOTATION_CREATED --project 7 --rate 100")]
-    Backfill(backfill::Backfill),
-    /// Send a real, signed sample of an action to a webhook, and show the answer
-    #[command(after_help = "Example: lshookd test 12 --action TASKS_CREATED")]
-    Test {
-        /// The webhook, by its number in Label Studio
-        #[arg(value_name = "ID")]
-        subscription: i64,
-        /// What to send
-        #[arg(long, short, default_value = "ANNOTATION_CREATED")]
-        action: Action,
-    },
-    /// Print events as they come, without delivering them
-    #[command(after_help = "Example: lshookd listen --project 7 --forward http://localhost:8000/hook")]
-    Listen(listen::Listen),
-    /// Print attempts of deliveries as they are recorded
-    #[command(after_help = "Example: lshookd tail --subscription 12")]
-    Tail {
-        /// Of this webhook
-        #[arg(long, short, value_name = "ID")]
-        subscription: Option<i64>,
-    },
-    /// Show what a webhook's requests are signed with, or give it a new secret
-    #[command(after_help = "Example: lshookd secret 12 --rotate")]
-    Secret {
-        /// The webhook, by its number in Label Studio
-        #[arg(value_name = "ID")]
-        subscription: i64,
-        /// Make a new secret; for a day requests are signed by the old one, too
-        #[arg(long)]
-        rotate: bool,
-    },
-    /// Let the deliveries of webhooks wait
-    #[command(after_help = "Example: lshookd pause 12")]
-    Pause(Chosen),
-    /// Let the deliveries of paused webhooks go on
-    #[command(after_help = "Example: lshookd resume --all")]
-    Resume(Chosen),
+    /// List, create, update and delete webhooks, and say who delivers them
+    #[command(subcommand, after_help = "Example: lshookd webhook adopt --all")]
+    Webhook(WebhookCommand),
+    /// List deliveries, and retry, skip or replay them
+    #[command(subcommand, after_help = "Example: lshookd delivery list --state dead")]
+    Delivery(DeliveryCommand),
+    /// Filter, throttle and rewrite the events of webhooks
+    #[command(subcommand, after_help = "Example: lshookd rule apply rules.toml")]
+    Rule(RuleCommand),
+    /// List events, listen to them, and announce what existed before
+    #[command(subcommand, after_help = "Example: lshookd event listen --project 7")]
+    Event(EventCommand),
     /// Print the completions for a shell
     #[command(after_help = "Example: lshookd completions bash >/etc/bash_completion.d/lshookd")]
     Completions {
@@ -196,15 +131,23 @@ enum Command {
     },
 }
 
-/// Runs the program: 0 when all went well, 1 when it did not, 2 when it was asked wrongly.
+/// Runs the program: exit code 0 on success, 1 on failure, 2 on a usage error.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match execute(cli) {
+    let json = cli.json;
+    let outcome = execute(cli).and_then(|success| match terminal::failure() {
+        Some(reason) => Err(anyhow::anyhow!("standard output cannot be written: {reason}")),
+        None => Ok(success),
+    });
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             let code = Code::of(&error);
-            eprintln!("lshookd: {error:#} [{}]", code.name());
+            match json {
+                true => eprintln!("{}", json!({ "error": format!("{error:#}"), "code": code.name() })),
+                false => eprintln!("lshookd: {error:#} [{}]", code.name()),
+            }
             ExitCode::from(if code == Code::Setting { 2 } else { 1 })
         }
     }
@@ -227,9 +170,10 @@ fn execute(cli: Cli) -> Result<bool> {
         _ => {}
     }
     let read = || Sources::read(&cli.flags, cli.config.as_deref(), cli.environment_file.as_deref());
-    let sources = read()?;
-    let settings = Settings::from(&sources)?;
-    start_log(Logging::from(&sources)?);
+    let unusable = |error: SettingError| Failure::new(Code::Setting, error.to_string());
+    let sources = read().map_err(unusable)?;
+    let settings = Settings::from(&sources).map_err(unusable)?;
+    log::start(Logging::from(&sources).map_err(unusable)?);
     for warning in sources.warnings() {
         tracing::warn!("{warning}");
     }
@@ -237,7 +181,7 @@ fn execute(cli: Cli) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
-            Command::Check { strict } => return check::run(&settings, strict, output).await,
+            Command::Check { strict } => return Ok(status::run_check(&settings, strict, output).await),
             Command::Run => {
                 let reread = || -> Result<Settings, SettingError> { Settings::from(&read()?) };
                 daemon::run(settings, reread).await?;
@@ -251,90 +195,105 @@ fn execute(cli: Cli) -> Result<bool> {
 /// Runs one of the commands that do their work and end.
 async fn operate(command: Command, settings: &Settings, output: Output) -> Result<()> {
     let schema = settings.label_studio_schema.as_deref();
-    match command {
-        Command::Install { print_roles: true, .. } => return install::print_roles(&settings.server, schema).await,
-        Command::Install { dry_run, adopt_all, .. } => {
-            install::run(&settings.server, schema, dry_run).await?;
-            if adopt_all {
-                adopt::adopt(&mut connect(settings).await?, &Chosen::everything(), false, output).await?;
-            }
-            return Ok(());
-        }
-        Command::Uninstall { yes } => return uninstall::run(&settings.server, schema, yes).await,
-        _ => {}
-    }
-    let mut client = connect(settings).await?;
-    match command {
-        Command::Status { watch } => status::run(&client, watch, output).await,
-        Command::Subscriptions => subscriptions::run(&client, output).await,
-        Command::Subscribe(wanted) => subscribe::subscribe(&mut client, &wanted, output).await,
-        Command::Rules(wanted) => rules::run(&mut client, &wanted, output).await,
-        Command::Extend(wanted) => extend::run(&client, &wanted, output).await,
-        Command::Unsubscribe { ids, yes } => subscribe::unsubscribe(&mut client, &ids, yes, output).await,
-        Command::Adopt { chosen, force } => adopt::adopt(&mut client, &chosen, force, output).await,
-        Command::Release(chosen) => adopt::release(&mut client, &chosen, output).await,
-        Command::Deliveries { delivery: Some(id), .. } => deliveries::show(&client, &id, output).await,
-        Command::Deliveries { filter, limit, .. } => deliveries::list(&client, &filter, limit, output).await,
-        Command::Replay { ids, filter, dry_run } => replay::run(&client, &ids, &filter, dry_run, output).await,
-        Command::Backfill(wanted) => backfill::run(&mut client, settings, &wanted, output).await,
-        Command::Test { subscription, action } => test::run(&client, settings, subscription, action, output).await,
-        Command::Listen(wanted) => listen::run(&client, settings, &wanted, output).await,
-        Command::Tail { subscription } => tail::run(&client, subscription, output).await,
-        Command::Secret { subscription, rotate } => secret::run(&client, subscription, rotate, output).await,
-        Command::Pause(chosen) => pause::pause(&client, &chosen, output).await,
-        Command::Resume(chosen) => pause::resume(&client, &chosen, output).await,
-        // The others were run before.
-        _ => Ok(()),
-    }
-}
-
-fn start_log(logging: Logging) {
-    // The migration runner tells on standard output what it did; its log says it again.
-    let filter = format!("refinery_core=warn,{}", logging.filter);
-    let mut filter = tracing_subscriber::EnvFilter::new(filter);
-    // Below that it writes the parameters of statements, and with them bodies and secrets.
-    filter = match "tokio_postgres=info".parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
+    let tell = |text: &str| {
+        say!("{text}");
     };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    if logging.json {
-        builder.json().flatten_event(true).init();
-    } else if std::env::var_os("JOURNAL_STREAM").is_some() {
-        builder.event_format(JournalLines(Format::default().with_target(false).with_ansi(false).without_time())).init();
-    } else {
-        builder.with_target(false).init();
+    match command {
+        Command::Install { print_roles: true, .. } => {
+            say!("{}", install::roles(&settings.server, schema).await?);
+            Ok(())
+        }
+        Command::Install { dry_run, adopt_all, .. } => {
+            install::install(&settings.server, schema, dry_run, tell).await?;
+            match adopt_all {
+                true => webhook::adopt(&mut connect(settings).await?, None, false, output).await,
+                false => Ok(()),
+            }
+        }
+        Command::Uninstall { yes } => uninstall(&settings.server, schema, yes, tell).await,
+        Command::Status { watch } => status::show(connect(settings).await?, settings, watch, output).await,
+        Command::Webhook(command) => webhook::run(&mut connect(settings).await?, settings, command, output).await,
+        Command::Delivery(command) => delivery::run(connect(settings).await?, settings, command, output).await,
+        Command::Rule(command) => rule::run(&mut connect(settings).await?, &command, output).await,
+        Command::Event(command) => event::run(connect(settings).await?, settings, command, output).await,
+        // The others were run before.
+        Command::Run | Command::Check { .. } | Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }
 
-/// Lines for the journal, which knows the time itself and takes the priority from the beginning of a line
-/// (sd-daemon(3)).
-struct JournalLines<F>(F);
-
-impl<S, N, F> FormatEvent<S, N> for JournalLines<F>
-where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-    F: FormatEvent<S, N>,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &tracing::Event<'_>,
-    ) -> std::fmt::Result {
-        let priority = match *event.metadata().level() {
-            tracing::Level::ERROR => 3,
-            tracing::Level::WARN => 4,
-            tracing::Level::INFO => 6,
-            _ => 7,
-        };
-        write!(writer, "<{priority}>")?;
-        self.0.format_event(context, writer, event)
+/// Connects again where PostgreSQL went away, and waits until it is back.
+///
+/// # Errors
+/// When it is back and does not have this installation any more.
+async fn reconnect(settings: &Settings) -> Result<Client> {
+    eprintln!("lshookd: the connection to PostgreSQL was lost; reconnecting");
+    loop {
+        match ops::connect(settings).await {
+            Err(error) if Code::of(&error) == Code::Database => tokio::time::sleep(RECONNECT_INTERVAL).await,
+            connected => return connected,
+        }
     }
+}
+
+/// Whether output shall have no colors (<https://no-color.org>).
+fn is_plain() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// Numbers in a sentence.
+fn listed(ids: &[i64]) -> String {
+    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of an action, in capitals or not.
+fn action() -> impl TypedValueParser<Value = Action> {
+    names(None).try_map(|name| name.parse::<Action>())
+}
+
+/// The name of an action, or a word in place of all of them.
+fn action_or(word: &'static str) -> impl TypedValueParser<Value = String> {
+    names(Some(word))
+}
+
+fn names(word: Option<&'static str>) -> impl TypedValueParser<Value = String> {
+    ActionNames(PossibleValuesParser::new(word.into_iter().chain(Action::ALL.iter().map(|action| action.name()))))
+}
+
+/// Names that complete, and are known in capitals or not.
+#[derive(Clone)]
+struct ActionNames(PossibleValuesParser);
+
+impl TypedValueParser for ActionNames {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<String, clap::Error> {
+        let given = value.to_string_lossy();
+        let known = self.possible_values().into_iter().flatten();
+        let spelled = known.map(|name| name.get_name().to_owned()).find(|name| name.eq_ignore_ascii_case(&given));
+        self.0.parse_ref(command, argument, spelled.as_ref().map_or(value, |name| name.as_ref()))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = clap::builder::PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
+}
+
+/// A moment, or how long ago it was.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let text = text.trim();
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Timestamp::now().checked_sub(ago).map_err(|error| error.to_string());
+    }
+    text.parse::<Timestamp>()
+        .or_else(|_| format!("{text}T00:00:00Z").parse())
+        .or_else(|_| format!("{}Z", text.replace(' ', "T")).parse())
+        .map_err(|_| "expected a time such as 2026-11-24T15:00:00Z or 2026-11-24, or an age such as 2h".to_owned())
 }
 
 #[cfg(test)]
@@ -344,9 +303,23 @@ mod tests {
     #[test]
     fn the_command_line_is_sound_and_every_command_has_an_example() {
         Cli::command().debug_assert();
-        for command in Cli::command().get_subcommands() {
+        let mut commands: Vec<(String, clap::Command)> =
+            Cli::command().get_subcommands().map(|each| (String::new(), each.clone())).collect();
+        while let Some((group, command)) = commands.pop() {
+            let name = format!("{group}{}", command.get_name());
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(&format!("lshookd {}", command.get_name())), "{}", command.get_name());
+            assert!(help.contains(&format!("lshookd {name}")), "{name}");
+            commands.extend(command.get_subcommands().map(|each| (format!("{name} "), each.clone())));
         }
+    }
+
+    #[test]
+    fn a_time_is_a_moment_a_day_or_an_age() {
+        let day: Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
+        assert_eq!(time("2026-11-24"), Ok(day));
+        assert_eq!(time("2026-11-24T00:00:00Z"), Ok(day));
+        assert_eq!(time("2026-11-24 00:00:00"), Ok(day));
+        assert!(time("2h").unwrap() < Timestamp::now());
+        assert!(time("soon").is_err());
     }
 }

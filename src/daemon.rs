@@ -1,11 +1,8 @@
 //! The daemon: three sessions that each do their part of the work as long as they can.
 //!
 //! The planner turns changes into events, the deliverer sends them, retention deletes what was
-//! sent long ago. Of several daemons on one database one is active in each [role](heartbeat::Role); when it goes,
+//! sent long ago. Of several daemons on one database one is active in each [role](role::Role); when it goes,
 //! another takes over. A session that fails is opened anew.
-
-mod planner;
-mod service;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,16 +16,19 @@ use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::database::Session;
-use crate::failure::Code;
-use crate::heartbeat::{self, Heartbeat, Role};
-use crate::install::{self, Fitness};
+use crate::config::{Listed, SettingError, Settings};
+use crate::error::Code;
+use crate::health::Service;
 use crate::metrics::Metrics;
-use crate::settings::{Listed, SettingError, Settings};
+use crate::pg;
+use crate::pg::Session;
+use crate::pg::lock;
+use crate::pg::role::{self, Heartbeat, Role};
+use crate::pipeline::planner;
+use crate::schema::install;
 use crate::{admin, deliver, label_studio, retention};
-pub use service::Service;
 
-/// How often a daemon that stands by asks whether the lock is free.
+/// How often a standby daemon asks whether the lock is free.
 const STANDBY: Duration = Duration::from_secs(1);
 
 /// Pauses between attempts to open a session anew.
@@ -45,13 +45,10 @@ const LOCK_HOLDER: &str = include_str!("../sql/daemon/lock_holder.sql");
 /// The longest pause before the database is asked for again.
 const LONGEST_RECONNECT: Duration = Duration::from_secs(30);
 
-/// Of several daemons one plans and one delivers; the lock goes with the connection.
-const TAKE_LOCK: &str = "select pg_try_advisory_lock(1819503723, $1::integer) as taken";
-
 /// Runs until SIGTERM or SIGINT; on SIGHUP reads the settings again and starts over with them.
 ///
 /// # Errors
-/// When the first look at the database finds something that only the operator can mend. Later
+/// When the first look at the database finds something that only the operator can fix. Later
 /// errors are logged and waited out, and settings that cannot be used are not taken.
 pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, SettingError>) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
@@ -136,20 +133,10 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
 
 /// Checks that there is something to run on, and says what the operator should know.
 async fn look_around(settings: &Settings) -> Result<String> {
-    let mut session = settings.server.connect().await?;
+    let mut session = pg::connect(&settings.server).await?;
     label_studio::check_server_version(&session.client).await?;
     let schema = label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
-    match install::fitness(&mut session.client).await? {
-        // The planner says which are missing.
-        Fitness::Complete | Fitness::Triggers(_) => {}
-        Fitness::Missing => {
-            fail!(NotInstalled, "lshookd is not installed in this database; run `lshookd install` first")
-        }
-        Fitness::Outdated => {
-            fail!(Version, "the installation is older than this lshookd; run `lshookd install` to upgrade it")
-        }
-        Fitness::Newer => fail!(Version, "the installation is newer than this lshookd; run the newer one"),
-    }
+    install::state(&mut session.client).await?.check_usable()?;
     if let Some(warning) = label_studio::twice_warning(label_studio::active_webhooks(&session.client).await?) {
         tracing::warn!("{warning}");
     }
@@ -215,7 +202,7 @@ where
         metrics.interrupted(role.name());
         failures = if started.elapsed() > Duration::from_secs(30) { 0 } else { failures + 1 };
         let pause = RECONNECT[failures.min(RECONNECT.len() - 1)];
-        tracing::warn!(?role, error = format!("{error:#}"), pause = ?pause, "interrupted; starting over");
+        tracing::warn!(?role, error = format!("{error:#}"), pause = ?pause, "session lost, reconnecting");
         tokio::select! {
             () = sleep(pause) => {}
             () = stop.cancelled() => {}
@@ -226,7 +213,7 @@ where
 /// A session that is active in the role; `None` when the daemon stops first.
 async fn begin(role: Role, parts: &Parts) -> Result<Option<(Session, Heartbeat)>> {
     let Parts { settings, service, .. } = parts;
-    let session = settings.server.connect().await?;
+    let session = pg::connect(&settings.server).await?;
     label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
     service.is_ready(role);
     let Some(heartbeat) = take_role(&session, role, parts).await? else {
@@ -235,7 +222,7 @@ async fn begin(role: Role, parts: &Parts) -> Result<Option<(Session, Heartbeat)>
     if role == Role::Planner {
         publish(&session, &parts.settings.listed, parts.name).await?;
     }
-    tracing::debug!(?role, "at work");
+    tracing::debug!(?role, "active");
     Ok(Some((session, heartbeat)))
 }
 
@@ -254,16 +241,16 @@ async fn publish(session: &Session, settings: &[Listed], name: Uuid) -> Result<(
 async fn take_role(session: &Session, role: Role, parts: &Parts) -> Result<Option<Heartbeat>> {
     let Parts { service, stop, name, .. } = parts;
     let database = session.statements.on(&session.client);
-    let mut standing_by: Option<Instant> = None;
+    let mut standby_since: Option<Instant> = None;
     while !stop.is_cancelled() {
-        let taken = database.query_one(TAKE_LOCK, &[&(role as i32)]).await?.get::<_, bool>("taken");
+        let taken = lock::try_lock(&database, role.lock()).await?;
         // Whoever had the lock is gone with its connection, however lately its heart beat.
-        let since = if taken { Duration::ZERO } else { heartbeat::LOST };
+        let since = if taken { Duration::ZERO } else { role::LOST };
         // Without the lock there is nothing to look for every second.
-        let looks = taken || standing_by.is_none_or(|at| at.elapsed() >= heartbeat::INTERVAL);
+        let looks = taken || standby_since.is_none_or(|at| at.elapsed() >= role::INTERVAL);
         if looks && let Some(heartbeat) = Heartbeat::start(&database, role, *name, since).await? {
             if !taken {
-                let holder = session.client.query_opt(LOCK_HOLDER, &[&(role as i32)]).await?;
+                let holder = session.client.query_opt(LOCK_HOLDER, &[&lock::CLASS, &(role.lock() as i32)]).await?;
                 let of = |name| holder.as_ref().map(|row| row.get::<_, String>(name)).unwrap_or_default();
                 tracing::error!(
                     ?role,
@@ -278,10 +265,10 @@ async fn take_role(session: &Session, role: Role, parts: &Parts) -> Result<Optio
             return Ok(Some(heartbeat));
         }
         if looks {
-            if standing_by.is_none() {
-                tracing::info!(?role, "another daemon is at work; standing by");
+            if standby_since.is_none() {
+                tracing::info!(?role, "another daemon is active; standby");
             }
-            standing_by = Some(Instant::now());
+            standby_since = Some(Instant::now());
         }
         service.is_alive(role);
         tokio::select! {

@@ -1,6 +1,6 @@
 //! Delivering: pending deliveries → HTTP requests, lane by lane.
 //!
-//! Promises: within a lane (one subscription, one project) deliveries go out one after the
+//! Promises: within a lane (one webhook, one project) deliveries go out one after the
 //! other, in the order of their events; lanes do not wait for each other; a delivery is done
 //! when a 2xx answer is recorded, and until then it is sent again. Relies on being the only
 //! deliverer of this database, which the daemon's lock sees to.
@@ -27,12 +27,12 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::database::{Prepared, Session, Statements};
-use crate::heartbeat::{self, Heartbeat};
+use crate::config::{Egress, Settings};
 use crate::metrics::Metrics;
-use crate::settings::{Egress, Settings};
+use crate::pg::role::{self, Heartbeat};
+use crate::pg::{Prepared, Session, Statements};
 pub use cloudevent::CloudEvent;
-use egress::Gate;
+use egress::EgressPolicy;
 use lane::Lane;
 use record::Recorder;
 use request::Sender;
@@ -67,7 +67,7 @@ const PLANS_AGE: Duration = Duration::from_secs(5);
 const AFTER_PANIC: Duration = Duration::from_secs(60);
 
 /// How long requests in flight may take to end when the daemon stops.
-const FAREWELL: Duration = Duration::from_secs(7);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(7);
 
 /// What every lane needs.
 struct Shared {
@@ -107,12 +107,12 @@ pub async fn run(
     session.keep_plans().await?;
     let Session { client, statements, mut notifications } = session;
     client.batch_execute("listen lshookd_lane").await?;
-    let gate = Arc::new(Gate::new(&settings.egress));
+    let policy = Arc::new(EgressPolicy::new(&settings.egress));
     let (recorder, records) = record::recorder();
     let shared = Arc::new(Shared {
         client,
         statements,
-        sender: Sender::new(settings, gate)?,
+        sender: Sender::new(settings, policy)?,
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
         hold: settings.poll,
@@ -145,7 +145,7 @@ pub async fn run(
             while notifications.try_recv().is_ok() {}
             let room = MOST_LANES.saturating_sub(active.len()).min(MOST_BEGUN);
             let looking = timeout(LEASE, due_lanes(&shared, &active, room, settings.poll, &mut clock));
-            let looking = looking.await.context("PostgreSQL is silent; another daemon may be at work").flatten();
+            let looking = looking.await.context("PostgreSQL is silent; another daemon may be active").flatten();
             let (due, next) = match looking {
                 Ok(due) => due,
                 Err(error) => break Err(error),
@@ -165,7 +165,7 @@ pub async fn run(
             }
             // Where more wait than may begin, a look is worth its while when half of those that began have ended.
             awaited = if crowded { (active.len() - before) / 2 } else { 0 };
-            let next = if hides_others { GATHERING } else { next.min(heartbeat::INTERVAL) };
+            let next = if hides_others { GATHERING } else { next.min(role::INTERVAL) };
             look_at = Instant::now() + if active.is_empty() { next } else { next.min(RENEWAL) };
         }
         tokio::select! {
@@ -189,13 +189,13 @@ pub async fn run(
     };
     shared.stop.cancel();
     if outcome.is_ok() {
-        let farewell = async {
+        let draining = async {
             while lanes.join_next().await.is_some() {}
             shared.recorder.flush().await
         };
-        let recorded = timeout(FAREWELL, async {
+        let recorded = timeout(SHUTDOWN_TIMEOUT, async {
             tokio::select! {
-                result = farewell => result,
+                result = draining => result,
                 result = &mut writing => result,
             }
         });
@@ -238,8 +238,8 @@ async fn end_of(
 /// # Errors
 /// When a certificate of the settings cannot be used.
 pub async fn send_at_once(settings: &Settings, message: &Message) -> Result<Answer> {
-    let gate = Arc::new(Gate::new(&settings.egress));
-    Ok(Sender::new(settings, gate)?.send(message).await)
+    let policy = Arc::new(EgressPolicy::new(&settings.egress));
+    Ok(Sender::new(settings, policy)?.send(message).await)
 }
 
 /// Names the active webhooks that will get nothing, as names resolve now; does not wait for them.
@@ -248,9 +248,9 @@ pub async fn send_at_once(settings: &Settings, message: &Message) -> Result<Answ
 /// When the database cannot be asked.
 pub async fn report_refused(client: &Client, egress: &Egress) -> Result<()> {
     let endpoints = served_endpoints(client).await?;
-    let gate = Gate::new(egress);
+    let policy = EgressPolicy::new(egress);
     tokio::spawn(async move {
-        for (webhook, reason) in refused(&gate, endpoints).await {
+        for (webhook, reason) in refused(&policy, endpoints).await {
             tracing::warn!(webhook, reason, "the endpoint of this webhook is refused");
         }
     });
@@ -262,19 +262,19 @@ pub async fn report_refused(client: &Client, egress: &Egress) -> Result<()> {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn refused_webhooks(client: &Client, egress: &Egress) -> Result<Vec<(i64, String)>> {
-    Ok(refused(&Gate::new(egress), served_endpoints(client).await?).await)
+    Ok(refused(&EgressPolicy::new(egress), served_endpoints(client).await?).await)
 }
 
 async fn served_endpoints(client: &Client) -> Result<Vec<(i64, String)>> {
     let rows = client.query(include_str!("../sql/deliver/served_endpoints.sql"), &[]).await;
     let rows = rows.context("reading Label Studio's webhook table")?;
-    Ok(rows.iter().map(|row| (row.get("webhook"), row.get("url"))).collect())
+    Ok(rows.iter().map(|row| (row.get("webhook_id"), row.get("url"))).collect())
 }
 
-async fn refused(gate: &Gate, endpoints: Vec<(i64, String)>) -> Vec<(i64, String)> {
+async fn refused(policy: &EgressPolicy, endpoints: Vec<(i64, String)>) -> Vec<(i64, String)> {
     let mut refused = Vec::new();
     for (webhook, url) in endpoints {
-        refused.extend(gate.refusal(&url).await.map(|refusal| (webhook, refusal.to_string())));
+        refused.extend(policy.refusal(&url).await.map(|refusal| (webhook, refusal.to_string())));
     }
     refused
 }
@@ -295,7 +295,7 @@ async fn due_lanes(
         .await
         .context("reading lshookd.lane")?;
     if rows.first().is_some_and(|row| clock.stepped_back(row.get("now"), Instant::now())) {
-        tracing::warn!("PostgreSQL's clock was set back; what waits to be tried again is tried now");
+        tracing::warn!("PostgreSQL's clock was set back; what waits for a retry is attempted now");
         client.execute(include_str!("../sql/deliver/end_pauses.sql"), &[]).await.context("ending pauses")?;
         return Ok((Vec::new(), Duration::ZERO));
     }

@@ -4,6 +4,9 @@
 //! what a version does not have is said, and the rest works. All other columns are looked up in
 //! the catalog.
 
+pub mod catalog;
+mod fields;
+
 use anyhow::{Context, Result};
 use tokio_postgres::{Client, GenericClient};
 
@@ -137,7 +140,7 @@ pub async fn active_webhooks(client: &impl GenericClient) -> Result<i64> {
 pub fn twice_warning(active: i64) -> Option<String> {
     (active > 0).then(|| {
         format!(
-            "{active} active webhook{} in Label Studio's table: Label Studio goes on posting to {} itself, so \
+            "{active} active webhook{} in Label Studio's table: Label Studio itself posts to {}, too, so \
              {} endpoint{} receive{} every event from both. Tell them apart by User-Agent (lshookd/VERSION), or by \
              webhook-id, which Label Studio does not send",
             if active == 1 { "" } else { "s" },

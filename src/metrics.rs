@@ -1,11 +1,11 @@
 //! Metrics: what this daemon has counted since it started, for Prometheus.
 //!
 //! Labels are bounded: no webhook, project or host is ever one. What the database knows (backlog,
-//! dead letters) is asked when somebody looks; see [`admin`](crate::admin).
+//! dead deliveries) is asked when somebody looks.
 
 use std::time::Duration;
 
-use crate::event::End;
+use crate::model::End;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -22,9 +22,9 @@ const SECONDS: [f64; 14] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15
 pub enum Outcome {
     /// The endpoint took it.
     Delivered,
-    /// It will be tried again.
+    /// It will be retried.
     Retried,
-    /// It was given up.
+    /// It is dead.
     Dead,
 }
 
@@ -105,7 +105,7 @@ impl Metrics {
         self.ends.get_or_create(&ByEnd { end: end.name() }).inc();
     }
 
-    /// So many changes could not be made into events.
+    /// So many changes were set aside.
     pub fn set_aside(&self, changes: usize) {
         self.set_aside.inc_by(changes as u64);
     }
@@ -136,24 +136,24 @@ impl Metrics {
             Unit::Seconds,
             self.lag.clone(),
         );
-        registry.register("changes_planned", "Changes that were made into events, or into none", self.changes.clone());
+        registry.register("changes_planned", "Changes that were planned", self.changes.clone());
         registry.register("events_planned", "Events that were stored", self.events.clone());
         registry.register(
             "actions_gathered",
-            "Actions that were planned, by how their end was known: the connection was closed, was idle, or a limit was reached",
+            "Actions that were planned, by how their end was known: the connection was closed or idle, or a limit was reached",
             self.ends.clone(),
         );
-        registry.register("set_aside", "Changes that could not be made into events", self.set_aside.clone());
+        registry.register(
+            "set_aside",
+            "Changes that were set aside, for they cannot be planned",
+            self.set_aside.clone(),
+        );
         registry.register(
             "triggers_missing",
             "Triggers on Label Studio's tables that are missing or disabled, as the daemon that plans sees it",
             self.triggers_missing.clone(),
         );
-        registry.register(
-            "interruptions",
-            "Times that a part of the work was cut short and started over",
-            self.interruptions.clone(),
-        );
+        registry.register("interruptions", "Times that a role lost its session or failed", self.interruptions.clone());
         registry
     }
 }

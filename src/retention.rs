@@ -8,14 +8,14 @@ use tokio::time::sleep;
 use tokio_postgres::GenericClient;
 use tokio_util::sync::CancellationToken;
 
-use crate::database::Session;
-use crate::heartbeat::{self, Heartbeat};
+use crate::pg::Session;
+use crate::pg::role::{self, Heartbeat};
 
 /// Pause between two looks.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Pause between two batches, for the others' sake.
-const BREATH: Duration = Duration::from_millis(100);
+const BATCH_PAUSE: Duration = Duration::from_millis(100);
 
 /// Deletes what is older than `age` until `stop`; zero keeps everything.
 ///
@@ -41,13 +41,13 @@ pub async fn run(
             .context("deleting tapped events")?;
         while !age.is_zero() && !stop.is_cancelled() && expire(&mut session, age).await? {
             heartbeat.beat(&session.statements.on(&session.client)).await?;
-            sleep(BREATH).await;
+            sleep(BATCH_PAUSE).await;
         }
         let looked = Instant::now();
         while looked.elapsed() < EVERY && !stop.is_cancelled() {
             heartbeat.beat(&session.statements.on(&session.client)).await?;
             tokio::select! {
-                () = sleep(heartbeat::INTERVAL) => {}
+                () = sleep(role::INTERVAL) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -55,20 +55,20 @@ pub async fn run(
     heartbeat.stop(&session.client).await
 }
 
-/// Forgets what we know of webhooks that are gone: who delivers them, that they were paused, what they wanted;
-/// `unsubscribe` does so, too, in its own transaction.
+/// Forgets what we know of webhooks that are deleted: who delivers them, that they were paused, what they wanted;
+/// `lshookd webhook delete` does so, too, in its own transaction.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn forget_webhooks(client: &impl GenericClient) -> Result<()> {
     client
-        .execute(include_str!("../sql/retention/forget_handovers.sql"), &[])
+        .execute(include_str!("../sql/retention/forget_adoptions.sql"), &[])
         .await
-        .context("forgetting who delivered webhooks that are gone")?;
+        .context("forgetting who delivered webhooks that are deleted")?;
     let wishes = client.query_one(include_str!("../sql/retention/choices_left.sql"), &[]).await;
-    if wishes.context("looking for webhooks that are gone")?.get("left_over") {
+    if wishes.context("looking for webhooks that are deleted")?.get("left_over") {
         let forgotten = client.execute(include_str!("../sql/retention/forget_choices.sql"), &[]).await;
-        forgotten.context("forgetting what webhooks that are gone wanted")?;
+        forgotten.context("forgetting what webhooks that are deleted wanted")?;
     }
     Ok(())
 }

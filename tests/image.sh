@@ -130,7 +130,7 @@ end
 compose up --detach >"$ground/compose.log" 2>&1 || { tail -20 "$ground/compose.log"; compose logs --tail 20; exit 1; }
 studio() { curl --fail --silent --show-error --header "Authorization: Token $token" --header 'Content-Type: application/json' "$@"; }
 project=$(studio --data '{"title": "Birds"}' "http://127.0.0.1:$studio_port/api/projects/" | python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
-compose run --rm lshookd subscribe http://receiver:9000/ --project "$project" >/dev/null
+compose run --rm lshookd webhook create http://receiver:9000/ --project "$project" >/dev/null
 studio --data '[{"text": "owl"}]' "http://127.0.0.1:$studio_port/api/projects/$project/import" >/dev/null
 for _ in $(seq 60); do
     compose exec -T receiver cat /opt/test/received 2>/dev/null | grep --quiet TASKS_CREATED && break || sleep 1

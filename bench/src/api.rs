@@ -42,7 +42,7 @@ impl Office {
         let mut daemon = None;
         if sender == Sender::Lshookd {
             let lshookd = ground.lshookd(&database).await?;
-            lshookd.succeed(&["adopt", "--all"]).await?;
+            lshookd.succeed(&["webhook", "adopt", "--all"]).await?;
             daemon = Some(lshookd.run().await?);
         }
         Ok(Office { studio, _daemon: daemon })

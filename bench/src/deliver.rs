@@ -30,7 +30,7 @@ pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events
         let sql = database.connect().await?;
         sql.batch_execute(include_str!("../sql/backlog.sql")).await?;
         let lshookd = ground.lshookd(&database).await?;
-        lshookd.succeed(&["pause", "--all"]).await?;
+        lshookd.succeed(&["webhook", "pause", "--all"]).await?;
         let daemon = lshookd.run().await?;
         sql.batch_execute(&format!("call backlog({events})")).await?;
         let total = (webhooks * events) as u64;
@@ -44,7 +44,7 @@ pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events
         sql.batch_execute("checkpoint").await?;
 
         let started = Instant::now();
-        lshookd.succeed(&["resume", "--all"]).await?;
+        lshookd.succeed(&["webhook", "resume", "--all"]).await?;
         endpoint.reaches(total).await?;
         let recorded = async || {
             let row =

@@ -2,7 +2,7 @@
 none, so that Label Studio can show the ones first that the model is least sure of (in the project's
 settings, order tasks by prediction score).
 
-    lshookd subscribe http://127.0.0.1:8000/ --project 7 --actions ANNOTATION_CREATED,ANNOTATION_UPDATED
+    lshookd webhook create http://127.0.0.1:8000/ --project 7 --actions ANNOTATION_CREATED,ANNOTATION_UPDATED
     LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_TOKEN=… WEBHOOK_SECRET=whsec_… python3 active_learning.py
 
 The model counts words of the task's `text` by choice; put yours in its place.

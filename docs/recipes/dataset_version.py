@@ -1,7 +1,7 @@
 """A version of the dataset in a repository: when annotations have come and then nothing more for a
 while, exports the project and commits it. With DVC, `dvc add` the export before the commit.
 
-    lshookd subscribe http://127.0.0.1:8000/ --project 7 --actions \\
+    lshookd webhook create http://127.0.0.1:8000/ --project 7 --actions \\
         ANNOTATION_CREATED,ANNOTATIONS_CREATED,ANNOTATION_UPDATED,ANNOTATIONS_DELETED,TASKS_CREATED,TASKS_DELETED
     LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_TOKEN=… WEBHOOK_SECRET=whsec_… \\
         python3 dataset_version.py REPOSITORY SECONDS

@@ -1,7 +1,7 @@
 """Tells annotators when a project is set up: when it is made, and when its labelling interface
 changes. The message goes to a command's standard input, as a mailer or a chat's client takes it.
 
-    lshookd subscribe http://127.0.0.1:8000/ --actions PROJECT_CREATED,PROJECT_UPDATED
+    lshookd webhook create http://127.0.0.1:8000/ --actions PROJECT_CREATED,PROJECT_UPDATED
     WEBHOOK_SECRET=whsec_… python3 notify_annotators.py mail -s 'Label Studio' annotators@example.com
 
 (A webhook without --project is the organization's: only such hear of new projects.)

@@ -1,6 +1,6 @@
 """Starts training after every N new annotations.
 
-    lshookd subscribe http://127.0.0.1:8000/ --project 7 --actions ANNOTATION_CREATED,ANNOTATIONS_CREATED
+    lshookd webhook create http://127.0.0.1:8000/ --project 7 --actions ANNOTATION_CREATED,ANNOTATIONS_CREATED
     WEBHOOK_SECRET=whsec_… python3 train_after.py 100 ./train.sh
 
 The ids are kept in annotations.db, so that a restart forgets nothing and counts nothing twice.

@@ -1,7 +1,7 @@
 """A small receiver of Label Studio's webhooks as lshookd sends them: verifies the signature, drops
 what it has seen, answers at once, and works in the background, event after event.
 
-WEBHOOK_SECRET holds what `lshookd secret ID` shows; PORT is where it listens, on 127.0.0.1.
+WEBHOOK_SECRET holds what `lshookd webhook secret ID` shows; PORT is where it listens, on 127.0.0.1.
 """
 
 import base64

@@ -1,4 +1,4 @@
--- The session that holds the advisory lock of a role ($1), and whether it can be lshookd's.
+-- The session that holds the advisory lock ($1, $2) of a role, and whether it can be lshookd's.
 select held.pid,
        coalesce(activity.usename::text, 'unknown') as role,
        coalesce(host(activity.client_addr), 'local') as address,
@@ -6,8 +6,8 @@ select held.pid,
 from pg_locks as held
 left join pg_stat_activity as activity on activity.pid = held.pid
 where held.locktype = 'advisory'
-  and held.classid = 1819503723
-  and held.objid = $1::integer::oid
+  and held.classid = $1::integer::oid
+  and held.objid = $2::integer::oid
   and held.granted
   and held.database = (select oid from pg_database where datname = current_database())
 limit 1;

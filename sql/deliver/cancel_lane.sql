@@ -1,4 +1,4 @@
--- Cancels what waits for a subscription that is gone. The lane closes at its next turn.
+-- Cancels what waits for a webhook that is deleted. The lane closes at its next turn.
 update lshookd.delivery
 set state = 'cancelled',
     ended_at = clock_timestamp()

@@ -1,5 +1,5 @@
 -- Where the webhooks point that lshookd delivers.
-select webhook.id as webhook,
+select webhook.id as webhook_id,
        webhook.url
 from lshookd.webhook_rows(null) as webhook
 left join lshookd.adoption on adoption.webhook_id = webhook.id

@@ -60,7 +60,7 @@ begin
                prosecdef and prorettype <> 'trigger'::regtype and proname <> 'watch_as_wanted' as accesses,
                proname in ('wake', 'may_notify', 'capture_failed', 'is_label_studios', 'unplanned', 'project_of', 'parent_of',
                            'differences', 'payload_of', 'is_read', 'in_flight') as is_for_capture,
-               proname in ('set_webhooks_active', 'create_webhook', 'delete_webhooks', 'watch_as_wanted')
+               proname in ('set_webhooks_active', 'create_webhook', 'update_webhook', 'delete_webhooks', 'watch_as_wanted')
                    or prorettype = 'trigger'::regtype as is_for_owner
         from pg_proc
         where pronamespace = 'lshookd'::regnamespace

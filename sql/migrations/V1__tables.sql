@@ -136,7 +136,7 @@ create table lshookd.event (
 comment on table lshookd.event is
     'Label Studio''s webhook events, with the JSON body that endpoints receive.';
 comment on column lshookd.event.tap_only is
-    'Stored for "lshookd listen" alone; deleted after an hour.';
+    'Stored for "lshookd event listen" alone; deleted after an hour.';
 
 create index event_tap_only on lshookd.event (planned_at) where tap_only;
 
@@ -158,7 +158,7 @@ create table lshookd.delivery (
     webhook_id     bigint      not null,
     project_id     bigint      not null,
     state          text        not null default 'pending'
-                   check (state in ('pending', 'delivered', 'dead', 'cancelled')),
+                   check (state in ('pending', 'delivered', 'dead', 'cancelled', 'skipped')),
     attempts       integer     not null default 0,
     -- A delivery that is replayed starts its retry schedule from the beginning; its attempts go on being
     -- counted.
@@ -167,11 +167,11 @@ create table lshookd.delivery (
 ) with (fillfactor = 85);
 
 comment on table lshookd.delivery is
-    'What each webhook is owed: pending, delivered, dead (no further attempts, kept for a person to see) or cancelled (the webhook is deleted).';
+    'What each webhook is owed: pending, delivered, dead (no further attempts, kept for a person to see), cancelled (the webhook is deleted) or skipped (by an operator).';
 
 create index delivery_pending on lshookd.delivery (webhook_id, project_id, id) where state = 'pending';
 create index delivery_event on lshookd.delivery (event_id);
-create index delivery_ended on lshookd.delivery (ended_at) where state in ('delivered', 'cancelled');
+create index delivery_ended on lshookd.delivery (ended_at) where state in ('delivered', 'cancelled', 'skipped');
 create index delivery_dead on lshookd.delivery (webhook_id, id) where state = 'dead';
 
 -- One row per webhook and project: deliveries of a lane go out one after the other.
@@ -224,7 +224,7 @@ comment on table lshookd.secret is
 
 -- Who delivers a webhook: Label Studio, lshookd, or for the time being nobody. A webhook that is not named here
 -- is Label Studio's, and lshookd delivers it beside Label Studio while it is active. An adopted one is inactive
--- in Label Studio's table, so that lshookd alone delivers it. One that was released, by "lshookd release" or by
+-- in Label Studio's table, so that lshookd alone delivers it. One that was released, by "lshookd webhook release" or by
 -- somebody who activated it in Label Studio's pages, is delivered by Label Studio alone: lshookd still delivers
 -- what occurred before that moment.
 --
@@ -345,40 +345,40 @@ comment on table lshookd.completed_project is
 -- delivered as it is.
 create table lshookd.rule (
     name           text     not null primary key,
-    webhook        bigint   not null,
-    actions        text[]   not null default '{}',   -- what it governs; empty: every action
+    webhook_id     bigint   not null,
+    actions        text[]   not null default '{}',   -- the filter; empty: every action
     condition      text,                             -- an expression in CEL; null: always true
-    once           boolean  not null default false,  -- only when the condition becomes true
-    after          integer  check (after > 0),       -- one event for so many objects
-    at_most_every  interval check (at_most_every > interval '0'),  -- and then the latest
-    announce_as    text     check (announce_as ~ '^[A-Z][A-Z0-9_]{0,99}$'),  -- an action's name in its place
-    template       text,                             -- the body: the name of a ready-made template, or one
+    on_transition  boolean  not null default false,  -- only when the condition becomes true
+    threshold      integer  check (threshold > 0),   -- one event for so many objects
+    throttle       interval check (throttle > interval '0'),  -- minimum time between two events; the latest counts
+    rename_action  text     check (rename_action ~ '^[A-Z][A-Z0-9_]{0,99}$'),  -- an action's name in its place
+    template       text,                             -- the body: the name of a provided template, or a template
     parameters     jsonb    not null default '{}' check (jsonb_typeof(parameters) = 'object')
 );
 
 comment on table lshookd.rule is
     'Filters, conditions, thresholds and templates, by webhook. See docs/rules.md.';
 
-create index rule_webhook on lshookd.rule (webhook);
+create index rule_webhook on lshookd.rule (webhook_id);
 
 -- How far a rule has come in a project; 0 stands for the organization.
 create table lshookd.rule_state (
-    rule            text         not null references lshookd.rule on delete cascade,
-    project_id      bigint       not null,
-    was_true        boolean      not null default false,
-    counted         bigint       not null default 0,  -- objects since it last passed an event
-    let_through_at  timestamptz,
-    held_action     text,                             -- what waits until at_most_every has passed
-    held_body       text,
-    held_at         timestamptz,
-    held_objects    integer,
+    rule               text         not null references lshookd.rule on delete cascade,
+    project_id         bigint       not null,
+    was_true           boolean      not null default false,
+    counted            bigint       not null default 0,  -- objects since an event passed it
+    passed_at          timestamptz,                      -- when an event passed it last
+    throttled_action   text,                             -- the event that waits until throttle has passed
+    throttled_body     text,
+    throttled_at       timestamptz,
+    throttled_objects  integer,
     primary key (rule, project_id)
 );
 
 comment on table lshookd.rule_state is
-    'What rules have counted, and the events that they hold back for the time being.';
+    'What rules have counted, and the events that they throttle.';
 
-create index rule_state_held on lshookd.rule_state (rule) where held_body is not null;
+create index rule_state_throttled on lshookd.rule_state (rule) where throttled_body is not null;
 
 -- Daemons and operators -------------------------------------------------------------------------
 
@@ -414,7 +414,7 @@ create table lshookd.tap (
 );
 
 comment on table lshookd.tap is
-    'Who runs "lshookd listen" now: events are then stored even if no webhook wants them.';
+    'Who runs "lshookd event listen" now: events are then stored even if no webhook wants them.';
 
 -- What existed before there was a webhook, announced afterwards.
 create table lshookd.backfill (
@@ -429,7 +429,7 @@ create table lshookd.backfill (
 );
 
 comment on table lshookd.backfill is
-    'Runs of "lshookd backfill", and how far each has come.';
+    'Runs of "lshookd event backfill", and how far each has come.';
 
 -- A publication of all tables refuses updates and deletions of tables that have neither a key nor this.
 alter table lshookd.deleted_row replica identity full;

@@ -1,7 +1,7 @@
 -- What is pending, what fails, how large the queues are, and how much was delivered in the last minute.
 select row_to_json(listed) as row
 from (
-    select lag.changes_waiting,
+    select lag.changes_unplanned,
            lag.oldest_change_seconds,
            lag.deliveries_pending,
            lag.oldest_delivery_seconds,
@@ -10,8 +10,8 @@ from (
                from lshookd.attempt
                where attempt.started_at > clock_timestamp() - interval '1 minute' and attempt.error is null
            ) as delivered_last_minute,
-           (select count(*) from lshookd.delivery where state = 'dead') as dead,
-           (select count(*) from lshookd.change_set_aside) as set_aside,
+           (select count(*) from lshookd.delivery where state = 'dead') as deliveries_dead,
+           (select count(*) from lshookd.change_set_aside) as changes_set_aside,
            (select count(*) from lshookd.capture_error) as capture_errors,
            pg_total_relation_size('lshookd.change') as changes_bytes,
            pg_total_relation_size('lshookd.deleted_row') + pg_total_relation_size('lshookd.watched_row') as kept_rows_bytes,

@@ -31,7 +31,7 @@ webhook as materialized (
 select place.project_id as for_project,
        place.for_organization,
        place.organization_id,
-       webhook.id as webhook,
+       webhook.id as webhook_id,
        webhook.project_id is null as organization_wide,
        adoption.adopted_snapshot::text as adopted_snapshot,
        adoption.adopted_in_flight::text[] as adopted_in_flight,
@@ -44,13 +44,13 @@ select place.project_id as for_project,
            select chosen_action.action
            from lshookd.chosen_action
            where chosen_action.webhook_id = webhook.id
-       ) as more_actions,
+       ) as additional_actions,
        coalesce(payload_option.enrich_deletions, false) as enrich_deletions,
        coalesce(payload_option.previous, false) as previous,
        array(
            select written_rule.rule::text
            from lshookd.written_rule
-           where written_rule.webhook = webhook.id
+           where written_rule.webhook_id = webhook.id
            order by written_rule.name
        ) as rules
 from place

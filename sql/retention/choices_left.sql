@@ -7,7 +7,7 @@ select exists (
         union all
         select webhook_id from lshookd.payload_option
         union all
-        select webhook from lshookd.rule
+        select webhook_id from lshookd.rule
     ) as choice (webhook_id)
     where webhook_id not in (select * from lshookd.webhook_ids(null))
 ) as left_over;

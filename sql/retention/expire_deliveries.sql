@@ -1,9 +1,9 @@
--- Deletes at most a thousand deliveries that ended well, or were cancelled, so many seconds ago;
+-- Deletes at most a thousand deliveries that were delivered, cancelled or skipped so many seconds ago;
 -- their attempts go along. Dead ones are kept until somebody deletes them.
 with old as (
     select id
     from lshookd.delivery
-    where state in ('delivered', 'cancelled')
+    where state in ('delivered', 'cancelled', 'skipped')
       and ended_at < clock_timestamp() - $1::float8 * interval '1 second'
     order by ended_at
     limit 1000

@@ -5,7 +5,7 @@ with chosen as (
 ),
 ruled as (
     delete from lshookd.rule
-    where webhook not in (select * from lshookd.webhook_ids(null))
+    where webhook_id not in (select * from lshookd.webhook_ids(null))
 )
 delete from lshookd.payload_option
 where webhook_id not in (select * from lshookd.webhook_ids(null));

@@ -2,7 +2,7 @@
 select rule,
        was_true,
        counted,
-       let_through_at
+       passed_at
 from lshookd.rule_state
 where rule = any ($1::text[])
   and project_id = $2::bigint;

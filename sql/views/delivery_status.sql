@@ -5,6 +5,7 @@ select delivery.webhook_id,
        count(*) filter (where delivery.state = 'delivered') as delivered,
        count(*) filter (where delivery.state = 'dead') as dead,
        count(*) filter (where delivery.state = 'cancelled') as cancelled,
+       count(*) filter (where delivery.state = 'skipped') as skipped,
        min(event.occurred_at) filter (where delivery.state = 'pending') as oldest_pending_at,
        max(delivery.ended_at) filter (where delivery.state = 'delivered') as last_delivered_at
 from lshookd.delivery

@@ -1,6 +1,6 @@
 -- How far planning and delivery are behind.
 create or replace view lshookd.lag as
-select (select count(*) from lshookd.change) as changes_waiting,
+select (select count(*) from lshookd.change) as changes_unplanned,
        coalesce((select extract(epoch from clock_timestamp() - min(captured_at)) from lshookd.change), 0)::float8
            as oldest_change_seconds,
        (select count(*) from lshookd.delivery where state = 'pending') as deliveries_pending,

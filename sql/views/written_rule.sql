@@ -1,16 +1,16 @@
 -- Rules in the form of a file, the interval in ISO 8601.
 create or replace view lshookd.written_rule as
 select name,
-       webhook,
+       webhook_id,
        json_build_object(
            'name', name,
-           'webhook', webhook,
+           'webhook', webhook_id,
            'actions', actions,
            'condition', condition,
-           'once', once,
-           'after', after,
-           'at_most_every', 'PT' || extract(epoch from at_most_every) || 'S',
-           'announce_as', announce_as,
+           'on_transition', on_transition,
+           'threshold', threshold,
+           'throttle', 'PT' || extract(epoch from throttle) || 'S',
+           'rename_action', rename_action,
            'template', template,
            'parameters', parameters
        ) as rule

@@ -9,32 +9,43 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use serde_json::Value;
 use std::sync::atomic::AtomicU64;
 
 use super::{Admin, Failure};
+use crate::ops::status::Status;
+use crate::pg::role::Role;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Numbers of the whole installation, by their key in what `status` reads.
-const GAUGES: &[(&str, &str, &str)] = &[
-    ("changes_waiting", "changes_waiting", "Changes that wait to be planned"),
-    ("oldest_change_seconds", "oldest_change_age_seconds", "For how long the oldest of them waits"),
-    ("deliveries_pending", "deliveries_pending", "Deliveries that wait"),
-    ("oldest_delivery_seconds", "oldest_delivery_age_seconds", "Since when the oldest of their events waits"),
-    ("dead", "deliveries_dead", "Deliveries that were given up and are kept"),
-    ("set_aside", "changes_set_aside", "Changes that could not be made into events"),
-    ("capture_errors", "capture_errors", "Changes that could not be captured"),
-    ("changes_bytes", "changes_bytes", "Size on disk of unplanned changes, with room that is kept for more"),
-    ("kept_rows_bytes", "kept_rows_bytes", "Size on disk of rows kept for changes that need them"),
-    (
-        "notification_queue_usage",
-        "notification_queue_usage",
-        "Share of PostgreSQL's queue of notifications that is in use",
-    ),
-    ("lanes", "lanes", "Pairs of webhook and project that had deliveries"),
-    ("lanes_failing", "lanes_failing", "Those whose next delivery has failed and is to be tried again"),
-];
+/// Numbers of the whole installation, each with its name and its help.
+fn gauges(status: &Status) -> [(&'static str, &'static str, f64); 12] {
+    [
+        ("changes_unplanned", "Unplanned changes", status.changes_unplanned as f64),
+        ("oldest_change_age_seconds", "Age of the oldest unplanned change", status.oldest_change_seconds),
+        ("deliveries_pending", "Pending deliveries", status.deliveries_pending as f64),
+        ("oldest_delivery_age_seconds", "Age of the oldest event that is pending", status.oldest_delivery_seconds),
+        ("deliveries_dead", "Dead deliveries", status.deliveries_dead as f64),
+        (
+            "changes_set_aside",
+            "Changes that are set aside, for they cannot be planned",
+            status.changes_set_aside as f64,
+        ),
+        ("capture_errors", "Changes that could not be captured", status.capture_errors as f64),
+        (
+            "changes_bytes",
+            "Size on disk of unplanned changes, with room that is kept for more",
+            status.changes_bytes as f64,
+        ),
+        ("kept_rows_bytes", "Size on disk of rows kept for changes that need them", status.kept_rows_bytes as f64),
+        (
+            "notification_queue_usage",
+            "Share of PostgreSQL's queue of notifications that is in use",
+            status.notification_queue_usage,
+        ),
+        ("lanes", "Pairs of webhook and project that had deliveries", status.lanes as f64),
+        ("lanes_failing", "Lanes whose next delivery has failed and is retried", status.lanes_failing as f64),
+    ]
+}
 
 /// Shows them. While the database is away, the counters alone, with `lshookd_database_up` 0.
 pub async fn show(State(admin): State<Arc<Admin>>) -> Result<impl IntoResponse, Failure> {
@@ -51,16 +62,15 @@ pub async fn show(State(admin): State<Arc<Admin>>) -> Result<impl IntoResponse, 
     Ok(([(CONTENT_TYPE, OPEN_METRICS)], text))
 }
 
-fn register(registry: &mut Registry, status: &Value) {
-    for (key, name, help) in GAUGES {
+fn register(registry: &mut Registry, status: &Status) {
+    for (name, help, value) in gauges(status) {
         let gauge = Gauge::<f64, AtomicU64>::default();
-        gauge.set(status[*key].as_f64().unwrap_or_default());
-        registry.register(*name, *help, gauge);
+        gauge.set(value);
+        registry.register(name, help, gauge);
     }
     let roles = Family::<[(&'static str, &'static str); 1], Gauge>::default();
-    for role in ["planner", "deliverer", "retention"] {
-        let held = status["at_work"].as_array().into_iter().flatten().any(|daemon| daemon["role"] == role);
-        roles.get_or_create(&[("role", role)]).set(i64::from(held));
+    for role in Role::ALL {
+        roles.get_or_create(&[("role", role.name())]).set(i64::from(status.active(role.name()).is_some()));
     }
-    registry.register("at_work", "Whether some daemon does this part of the work", roles);
+    registry.register("role_active", "Whether a daemon is active in this role", roles);
 }

@@ -1,4 +1,4 @@
-//! Backoff: when a delivery that failed is tried again.
+//! Backoff: when a delivery that failed is retried.
 
 use std::time::{Duration, SystemTime};
 

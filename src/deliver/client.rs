@@ -14,8 +14,8 @@ use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
 use super::connection::Openings;
-use super::egress::{Gate, GatedResolver};
-use crate::settings::{Identity, Timeout, Trust};
+use super::egress::{EgressPolicy, GatedResolver};
+use crate::config::{Identity, Timeout, Trust};
 
 /// While a request waits, an HTTP/2 connection is asked so often whether it lives, and has as long to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -31,11 +31,11 @@ impl Clients {
     ///
     /// # Errors
     /// When a certificate cannot be used.
-    pub fn new(trust: &Trust, timeout: Timeout, gate: &Arc<Gate>) -> Result<Clients> {
+    pub fn new(trust: &Trust, timeout: Timeout, policy: &Arc<EgressPolicy>) -> Result<Clients> {
         let client = |identity: Option<&Identity>| {
             Client::builder()
                 .tls_backend_preconfigured(tls(trust, identity)?)
-                .dns_resolver(GatedResolver(Arc::clone(gate)))
+                .dns_resolver(GatedResolver(Arc::clone(policy)))
                 .redirect(reqwest::redirect::Policy::none())
                 // A proxy of the environment's would connect to what egress has not looked at.
                 .no_proxy()

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::settings::Egress;
+use crate::config::Egress;
 
 /// Label Studio's list (`default_banned_subnets`).
 const DEFAULT_BANNED: &[&str] = &[
@@ -78,15 +78,15 @@ pub struct Refusal {
 
 /// Decides about addresses.
 #[derive(Debug)]
-pub struct Gate {
+pub struct EgressPolicy {
     banned: Vec<(IpNet, &'static str)>,
     allowed_networks: Vec<IpNet>,
     allowed_hosts: Vec<String>,
 }
 
-impl Gate {
-    /// A gate by the operator's settings.
-    pub fn new(egress: &Egress) -> Gate {
+impl EgressPolicy {
+    /// A policy by the operator's settings.
+    pub fn new(egress: &Egress) -> EgressPolicy {
         let constant = |list: &[&str], rule| -> Vec<(IpNet, &'static str)> {
             list.iter().filter_map(|text| text.parse().ok()).map(|network| (network, rule)).collect()
         };
@@ -98,7 +98,11 @@ impl Gate {
             }
             banned.extend(egress.additional_banned.iter().map(|network| (*network, "user_additional_banned_subnets")));
         }
-        Gate { banned, allowed_networks: egress.allowed_networks.clone(), allowed_hosts: egress.allowed_hosts.clone() }
+        EgressPolicy {
+            banned,
+            allowed_networks: egress.allowed_networks.clone(),
+            allowed_hosts: egress.allowed_hosts.clone(),
+        }
     }
 
     /// Checks one address.
@@ -187,13 +191,13 @@ fn embedded(address: IpAddr) -> Option<IpAddr> {
 }
 
 /// Resolves names for the HTTP client.
-pub struct GatedResolver(pub Arc<Gate>);
+pub struct GatedResolver(pub Arc<EgressPolicy>);
 
 impl Resolve for GatedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let gate = Arc::clone(&self.0);
+        let policy = Arc::clone(&self.0);
         Box::pin(async move {
-            let addresses: Addrs = Box::new(gate.resolve(name.as_str()).await?.into_iter());
+            let addresses: Addrs = Box::new(policy.resolve(name.as_str()).await?.into_iter());
             Ok(addresses)
         })
     }
@@ -203,16 +207,16 @@ impl Resolve for GatedResolver {
 mod tests {
     use super::*;
 
-    fn gate(egress: Egress) -> Gate {
-        Gate::new(&egress)
+    fn policy(egress: Egress) -> EgressPolicy {
+        EgressPolicy::new(&egress)
     }
 
     fn guarded() -> Egress {
         Egress { protection: true, default_banned: true, ..Egress::default() }
     }
 
-    fn refuses(gate: &Gate, address: &str) -> bool {
-        gate.check(address.parse().unwrap()).is_err()
+    fn refuses(policy: &EgressPolicy, address: &str) -> bool {
+        policy.check(address.parse().unwrap()).is_err()
     }
 
     #[test]
@@ -224,22 +228,22 @@ mod tests {
 
     #[test]
     fn private_and_reserved_addresses_are_refused_by_default() {
-        let gate = gate(guarded());
+        let policy = policy(guarded());
         for address in
             ["127.0.0.1", "10.1.2.3", "192.168.1.1", "169.254.169.254", "::1", "fe80::1", "::ffff:10.0.0.1", "fd00::1"]
         {
-            assert!(refuses(&gate, address), "{address}");
+            assert!(refuses(&policy, address), "{address}");
         }
         for address in ["8.8.8.8", "2606:4700::1111"] {
-            assert!(!refuses(&gate, address), "{address}");
+            assert!(!refuses(&policy, address), "{address}");
         }
     }
 
     #[test]
     fn without_protection_only_link_local_and_metadata_are_refused() {
-        let gate = gate(Egress::default());
-        assert!(!refuses(&gate, "127.0.0.1"));
-        assert!(refuses(&gate, "169.254.169.254"));
+        let policy = policy(Egress::default());
+        assert!(!refuses(&policy, "127.0.0.1"));
+        assert!(refuses(&policy, "169.254.169.254"));
         for address in [
             "::ffff:169.254.169.254",
             "64:ff9b::169.254.169.254",
@@ -252,34 +256,34 @@ mod tests {
             "fd20:ce::254",
             "192.0.0.192",
         ] {
-            assert!(refuses(&gate, address), "{address}");
+            assert!(refuses(&policy, address), "{address}");
         }
     }
 
     #[test]
     fn networks_that_stand_for_others_are_refused_by_default() {
-        let gate = gate(guarded());
+        let policy = policy(guarded());
         for address in ["::8.8.8.8", "64:ff9b::8.8.8.8", "2002:0808:0808::1"] {
-            assert!(refuses(&gate, address), "{address}");
+            assert!(refuses(&policy, address), "{address}");
         }
     }
 
     #[test]
     fn the_operators_lists_add_and_permit() {
-        let gate = gate(Egress {
+        let policy = policy(Egress {
             additional_banned: vec!["8.8.8.0/24".parse().unwrap()],
             allowed_networks: vec!["10.1.0.0/16".parse().unwrap(), "169.254.169.254/32".parse().unwrap()],
             ..guarded()
         });
-        assert!(refuses(&gate, "8.8.8.8"));
-        assert!(refuses(&gate, "10.2.0.1"));
-        assert!(!refuses(&gate, "10.1.0.1"));
-        assert!(!refuses(&gate, "169.254.169.254"));
+        assert!(refuses(&policy, "8.8.8.8"));
+        assert!(refuses(&policy, "10.2.0.1"));
+        assert!(!refuses(&policy, "10.1.0.1"));
+        assert!(!refuses(&policy, "169.254.169.254"));
     }
 
     #[test]
     fn a_refusal_says_what_would_allow_it() {
-        let refusal = gate(guarded()).check("127.0.0.1".parse().unwrap()).unwrap_err().to_string();
+        let refusal = policy(guarded()).check("127.0.0.1".parse().unwrap()).unwrap_err().to_string();
         assert_eq!(
             refusal,
             "refused to connect to 127.0.0.1: 127.0.0.0/8 is forbidden (ssrf_protection_enabled, \
@@ -289,23 +293,23 @@ mod tests {
 
     #[tokio::test]
     async fn an_endpoint_is_judged_by_name_and_by_address() {
-        let gate = gate(guarded());
-        assert!(gate.refusal("http://127.0.0.1:8080/hook").await.is_some());
-        assert!(gate.refusal("http://localhost/hook").await.is_some());
-        assert!(gate.refusal("http://8.8.8.8/hook").await.is_none());
-        assert!(gate.refusal("no URL").await.is_none());
-        let allowed = Gate::new(&Egress { allowed_hosts: vec!["localhost".to_owned()], ..guarded() });
+        let policy = policy(guarded());
+        assert!(policy.refusal("http://127.0.0.1:8080/hook").await.is_some());
+        assert!(policy.refusal("http://localhost/hook").await.is_some());
+        assert!(policy.refusal("http://8.8.8.8/hook").await.is_none());
+        assert!(policy.refusal("no URL").await.is_none());
+        let allowed = EgressPolicy::new(&Egress { allowed_hosts: vec!["localhost".to_owned()], ..guarded() });
         assert!(allowed.refusal("http://localhost/hook").await.is_none());
     }
 
     #[test]
     fn literal_addresses_in_urls_are_checked_in_every_spelling() {
-        let gate = gate(guarded());
+        let policy = policy(guarded());
         for url in
             ["http://127.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://[::1]:80/", "http://[::ffff:7f00:1]/"]
         {
-            assert!(gate.check_url(&url.parse().unwrap()).is_err(), "{url}");
+            assert!(policy.check_url(&url.parse().unwrap()).is_err(), "{url}");
         }
-        assert!(gate.check_url(&"http://example.com/".parse().unwrap()).is_ok());
+        assert!(policy.check_url(&"http://example.com/".parse().unwrap()).is_ok());
     }
 }

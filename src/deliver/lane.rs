@@ -1,4 +1,4 @@
-//! A lane: the ordered queue of one subscription in one project.
+//! A lane: the ordered queue of one webhook in one project.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -46,22 +46,25 @@ struct Delivery {
 
 /// What waits, as far as it was read.
 struct Waiting {
-    standing: Standing,
+    state: WebhookState,
     deliveries: Vec<Delivery>,
     /// Whether nothing waited behind them.
     is_all: bool,
 }
 
-/// What the subscription is now.
+/// What the webhook is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum WebhookState {
+    /// Active or adopted, and not paused.
     Served,
+    /// Disabled or paused.
     Held,
+    /// Not there any more.
     Deleted,
 }
 
 impl Lane {
-    /// Delivers until nothing waits, a delivery must be tried again later, or the daemon stops.
+    /// Delivers until nothing waits, a delivery must be retried later, or the daemon stops.
     ///
     /// # Errors
     /// When the database is gone.
@@ -81,12 +84,12 @@ impl Lane {
                 () = shared.stop.cancelled() => return Ok(()),
             };
             let turn = Instant::now();
-            let Waiting { standing, deliveries, is_all } = self.fetch(shared, last_sent).await?;
+            let Waiting { state, deliveries, is_all } = self.fetch(shared, last_sent).await?;
             was_all = is_all;
-            match standing {
-                Standing::Served => {}
-                Standing::Held => return self.hold(shared, shared.hold).await,
-                Standing::Deleted => return self.cancel(shared).await,
+            match state {
+                WebhookState::Served => {}
+                WebhookState::Held => return self.hold(shared, shared.hold).await,
+                WebhookState::Deleted => return self.cancel(shared).await,
             }
             for delivery in deliveries {
                 if shared.stop.is_cancelled() || turn.elapsed() > TURN {
@@ -111,8 +114,8 @@ impl Lane {
         };
         let answer = tokio::select! {
             answer = shared.shares.learn(self.webhook, place, shared.sender.send(&delivery.message)) => answer,
-            // What is in flight gets its time to end; see `FAREWELL`.
-            () = async { shared.stop.cancelled().await; tokio::time::sleep(super::FAREWELL).await } => return Ok(false),
+            // What is in flight gets its time to end; see `SHUTDOWN_TIMEOUT`.
+            () = async { shared.stop.cancelled().await; tokio::time::sleep(super::SHUTDOWN_TIMEOUT).await } => return Ok(false),
         };
         let number = delivery.attempts + 1;
         let verdict = verdict(&answer, &shared.retry_schedule, number - delivery.schedule_from);
@@ -139,10 +142,10 @@ impl Lane {
             }
             Verdict::Retry(pause) => {
                 let seconds = pause.as_secs_f64();
-                tracing::warn!(%id, action, webhook, project, number, status, error, seconds, "delivery failed, will be tried again");
+                tracing::warn!(%id, action, webhook, project, number, status, error, seconds, "attempt failed, delivery will be retried");
             }
             Verdict::Dead if answer.status == Some(StatusCode::GONE) => {
-                tracing::error!(%id, action, webhook, project, number, "the endpoint answered 410 Gone: the delivery is dead and will not be tried again");
+                tracing::error!(%id, action, webhook, project, number, "delivery is dead: the endpoint answered 410 Gone");
             }
             Verdict::Dead => {
                 tracing::error!(%id, action, webhook, project, number, status, error, "delivery is dead: the last attempt failed")
@@ -156,13 +159,13 @@ impl Lane {
             .query(include_str!("../../sql/deliver/lane_deliveries.sql"), &[&self.webhook, &self.project, &after])
             .await
             .context("reading lshookd.delivery")?;
-        let standing = match rows.first().map(|row| row.get::<_, Option<bool>>("is_served")) {
-            Some(None) => Standing::Deleted,
-            Some(Some(false)) => Standing::Held,
-            Some(Some(true)) | None => Standing::Served,
+        let state = match rows.first().map(|row| row.get::<_, Option<bool>>("is_served")) {
+            Some(None) => WebhookState::Deleted,
+            Some(Some(false)) => WebhookState::Held,
+            Some(Some(true)) | None => WebhookState::Served,
         };
         let is_all = rows.first().is_none_or(|row| row.get("is_all"));
-        Ok(Waiting { standing, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
+        Ok(Waiting { state, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
     }
 
     /// Looks again after a while: the webhook is disabled or paused, or something is wrong.
@@ -178,7 +181,7 @@ impl Lane {
         Ok(())
     }
 
-    /// The subscription is deleted: nobody is owed its deliveries.
+    /// The webhook is deleted: nobody is owed its deliveries.
     async fn cancel(self, shared: &Shared) -> Result<()> {
         let cancelled = shared
             .database()
@@ -188,7 +191,7 @@ impl Lane {
             webhook = self.webhook,
             project = self.project,
             cancelled,
-            "the webhook is deleted; its deliveries are cancelled"
+            "webhook deleted, its pending deliveries are cancelled"
         );
         Ok(())
     }
@@ -237,7 +240,7 @@ impl Delivery {
     }
 }
 
-/// What becomes of a delivery: every failure but 410 is tried again, as long as the schedule lasts.
+/// What becomes of a delivery: every failure but 410 is retried as long as the schedule lasts.
 fn verdict(answer: &Answer, schedule: &[Duration], number: i32) -> Verdict {
     if answer.error.is_none() {
         return Verdict::Delivered;

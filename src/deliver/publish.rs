@@ -2,7 +2,7 @@
 //!
 //! Promises what a request promises: a delivery is done when the stream has acknowledged it, and until then it is
 //! sent again, in the order of its lane; `Nats-Msg-Id` lets the stream drop what it has already. No server is
-//! connected to whose address the [gate](super::egress) refuses, nor any that a server tells of.
+//! connected to whose address the [policy](super::egress) refuses, nor any that a server tells of.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,24 +14,24 @@ use reqwest::header::HeaderMap;
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::egress::Gate;
+use super::egress::EgressPolicy;
 use super::request::Message;
-use crate::settings::Timeout;
+use crate::config::Timeout;
 
 const PORT: u16 = 4222;
 
 /// Publishes messages, over one connection for each server.
 pub struct Publisher {
-    gate: Arc<Gate>,
+    policy: Arc<EgressPolicy>,
     timeout: Timeout,
     /// By authority: each is connected to once, and holds up no other.
     servers: Mutex<HashMap<String, Arc<OnceCell<Client>>>>,
 }
 
 impl Publisher {
-    /// A publisher through this gate.
-    pub fn new(gate: Arc<Gate>, timeout: Timeout) -> Publisher {
-        Publisher { gate, timeout, servers: Mutex::default() }
+    /// A publisher through this policy.
+    pub fn new(policy: Arc<EgressPolicy>, timeout: Timeout) -> Publisher {
+        Publisher { policy, timeout, servers: Mutex::default() }
     }
 
     /// Publishes a message with these headers, and returns what the stream said.
@@ -93,7 +93,7 @@ impl Publisher {
     async fn connect(&self, url: &Url) -> Result<Client, String> {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let addresses =
-            self.gate.addresses(host, url.port().unwrap_or(PORT)).await.map_err(|error| error.to_string())?;
+            self.policy.addresses(host, url.port().unwrap_or(PORT)).await.map_err(|error| error.to_string())?;
         let mut options = ConnectOptions::new()
             .name("lshookd")
             .connection_timeout(self.timeout.connect)

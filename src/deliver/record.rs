@@ -13,8 +13,8 @@ use tokio_postgres::Client;
 
 use super::lane::Lane;
 use super::request::Answer;
-use crate::database::Prepared;
 use crate::metrics::Outcome;
+use crate::pg::Prepared;
 
 /// Most attempts in one batch.
 const BATCH: usize = 500;

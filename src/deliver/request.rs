@@ -19,9 +19,9 @@ use super::backoff;
 use super::client::Clients;
 use super::cloudevent::{self, CloudEvent, Mode};
 use super::connection;
-use super::egress::Gate;
+use super::egress::EgressPolicy;
 use super::publish::Publisher;
-use crate::settings::{Settings, Timeout};
+use crate::config::{Settings, Timeout};
 
 /// Of an answer this much is kept.
 const HEAD: usize = 1024;
@@ -93,23 +93,23 @@ pub struct Answer {
 /// Sends requests.
 pub struct Sender {
     clients: Clients,
-    gate: Arc<Gate>,
+    policy: Arc<EgressPolicy>,
     publisher: Publisher,
     timeout: Timeout,
     redirect_to_get: bool,
 }
 
 impl Sender {
-    /// A sender by the operator's settings, through this gate.
+    /// A sender by the operator's settings, through this policy.
     ///
     /// # Errors
     /// When a certificate of the settings cannot be used.
-    pub fn new(settings: &Settings, gate: Arc<Gate>) -> Result<Sender> {
+    pub fn new(settings: &Settings, policy: Arc<EgressPolicy>) -> Result<Sender> {
         let (timeout, redirect_to_get) = (settings.timeout, settings.redirect_to_get);
-        let publisher = Publisher::new(Arc::clone(&gate), timeout);
+        let publisher = Publisher::new(Arc::clone(&policy), timeout);
         Ok(Sender {
-            clients: Clients::new(&settings.trust, timeout, &gate)?,
-            gate,
+            clients: Clients::new(&settings.trust, timeout, &policy)?,
+            policy,
             publisher,
             timeout,
             redirect_to_get,
@@ -168,7 +168,7 @@ impl Sender {
         let mut url = origin.clone();
         let mut method = Method::POST;
         for _ in 0..=MOST_REDIRECTS {
-            self.gate.check_url(&url).map_err(|refusal| refusal.to_string())?;
+            self.policy.check_url(&url).map_err(|refusal| refusal.to_string())?;
             let mut request = self.clients.of(&url).request(method.clone(), url.clone());
             if same_host(&url, &origin) {
                 request = request.headers(own.clone());
@@ -188,7 +188,7 @@ impl Sender {
                         "the endpoint answered {} and redirects to {}, which would lose the event: set the webhook's URL to \
                          that (or redirect_to_get)",
                         response.status(),
-                        crate::command::shown_url(next.as_str())
+                        crate::model::masked_url(next.as_str())
                     ));
                 }
                 method = Method::GET;

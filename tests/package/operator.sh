@@ -96,8 +96,8 @@ say "exposure by systemd-analyze security: $exposure"
 
 say "adopted, labelled"
 lshookd check --json >/opt/test/check || die "check: $(cat /opt/test/check)"
-grep -q '"doubled"' /opt/test/check || die "check does not say that both deliver"
-lshookd adopt --all >/dev/null
+grep -q '"delivered-twice"' /opt/test/check || die "check does not say that both deliver"
+lshookd webhook adopt --all >/dev/null
 : >/opt/test/received
 annotate
 eventually "the annotation is delivered" received "lshookd ANNOTATION_CREATED" 1
@@ -120,7 +120,7 @@ eventually "status says that it fails" lanes_failing
 lshookd check | grep -q 500 || die "check does not say that it fails"
 rm /opt/test/broken
 eventually "it is delivered after all" received "lshookd ANNOTATION_CREATED" 2
-lshookd replay --action ANNOTATION_CREATED >/dev/null
+lshookd delivery replay --action ANNOTATION_CREATED >/dev/null
 eventually "both are sent again" received "lshookd ANNOTATION_CREATED" 4
 
 say "killed, reloaded, upgraded"

@@ -9,33 +9,33 @@ use lshookd_testbed::free_port;
 use lshookd_testbed::receiver::Reply;
 use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode};
 
-use crate::bed::Bed;
+use crate::test_env::TestEnv;
 
-/// A bed with a daemon whose listener is at the address, set as given.
-async fn watched(label: &str, settings: &[(&str, &str)]) -> Result<(Bed, Daemon, String)> {
-    let mut bed = Bed::lay(label).await?;
-    bed.webhook("/project", "{}").await?;
+/// A env with a daemon whose listener is at the address, set as given.
+async fn watched(label: &str, settings: &[(&str, &str)]) -> Result<(TestEnv, Daemon, String)> {
+    let mut env = TestEnv::new(label).await?;
+    env.webhook("/project", "{}").await?;
     let address = format!("127.0.0.1:{}", free_port()?);
-    bed = bed.with("LSHOOKD_ADMIN_LISTEN", &address);
+    env = env.with("LSHOOKD_ADMIN_LISTEN", &address);
     for (name, value) in settings {
-        bed = bed.with(name, value);
+        env = env.with(name, value);
     }
-    let daemon = bed.lshookd.run().await?;
+    let daemon = env.lshookd.run().await?;
     let base = format!("http://{address}");
     let ready = async || {
         let answer = client().get(format!("{base}/readyz")).send().await;
         Ok(answer.is_ok_and(|answer| answer.status() == StatusCode::OK).then_some(()))
     };
     eventually("the daemon is ready", Duration::from_secs(20), ready).await?;
-    Ok((bed, daemon, base))
+    Ok((env, daemon, base))
 }
 
 /// Ends its sessions, and waits until it has noticed.
-async fn daemon_was_interrupted(bed: &Bed, daemon: &Daemon) -> Result<()> {
+async fn daemon_was_interrupted(env: &TestEnv, daemon: &Daemon) -> Result<()> {
     let query = "select pg_terminate_backend(pid) from pg_stat_activity
                  where application_name = 'lshookd' and datname = current_database()";
-    bed.run(query).await?;
-    let noticed = async || Ok(daemon.log().contains("interrupted; starting over").then_some(()));
+    env.run(query).await?;
+    let noticed = async || Ok(daemon.log().contains("session lost, reconnecting").then_some(()));
     eventually("the daemon has noticed", Duration::from_secs(10), noticed).await
 }
 
@@ -83,11 +83,11 @@ async fn the_alerts_fire_when_they_must_and_resolve() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
-    let (bed, daemon, base) = watched("metrics", &[]).await?;
-    let webhook = bed.webhook("/gone", "{}").await?;
-    bed.receiver.answer("/gone", Reply::status(410));
-    bed.run("update project set title = 'a'").await?;
-    bed.receiver.expect(1).await?;
+    let (env, daemon, base) = watched("metrics", &[]).await?;
+    let webhook = env.webhook("/gone", "{}").await?;
+    env.receiver.answer("/gone", Reply::status(410));
+    env.run("update project set title = 'a'").await?;
+    env.receiver.expect(1).await?;
     let counted = async || {
         let (_, text) = get(&base, "/metrics").await?;
         let dead = metric(&text, "lshookd_deliveries_dead") == Some(1.0);
@@ -100,7 +100,7 @@ async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
         "lshookd_answer_time_seconds_count 2",
         "lshookd_events_planned_total 1",
         "lshookd_database_up 1",
-        "lshookd_at_work{role=\"planner\"} 1",
+        "lshookd_role_active{role=\"planner\"} 1",
         "lshookd_capture_errors 0",
         "# EOF",
     ] {
@@ -109,7 +109,7 @@ async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
     assert!(!text.contains("/gone") && !text.contains(&format!("\"{webhook}\"")), "labels are bounded");
     assert_eq!(get(&base, "/healthz").await?.0, StatusCode::OK);
     // The dashboard and the alerts ask for nothing that is not there.
-    daemon_was_interrupted(&bed, &daemon).await?;
+    daemon_was_interrupted(&env, &daemon).await?;
     let (_, text) = get(&base, "/metrics").await?;
     for document in [include_str!("../../docs/grafana.json"), include_str!("../../docs/alerts.yaml")] {
         let names = document.split(|each: char| !each.is_ascii_alphanumeric() && each != '_');
@@ -125,19 +125,19 @@ async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
     let ready =
         async || Ok(get(&base, "/readyz").await.is_ok_and(|(status, _)| status == StatusCode::OK).then_some(()));
     eventually("it is ready again", Duration::from_secs(10), ready).await?;
-    bed.run("update project set title = 'b'").await?;
-    bed.receiver.expect(2).await?;
+    env.run("update project set title = 'b'").await?;
+    env.receiver.expect(2).await?;
     let (_, text) = get(&base, "/metrics").await?;
     assert!(text.contains("lshookd_attempts_total{outcome=\"delivered\"} 2"), "{text}");
 
     // While the database is away: alive, not ready, and it says so.
-    bed.run(&format!("revoke connect on database {} from public", bed.database.name)).await?;
-    daemon_was_interrupted(&bed, &daemon).await?;
+    env.run(&format!("revoke connect on database {} from public", env.database.name)).await?;
+    daemon_was_interrupted(&env, &daemon).await?;
     let away = async || Ok((get(&base, "/readyz").await?.0 == StatusCode::SERVICE_UNAVAILABLE).then_some(()));
     eventually("it is not ready", Duration::from_secs(10), away).await?;
     assert_eq!(get(&base, "/healthz").await?.0, StatusCode::OK);
     assert!(get(&base, "/metrics").await?.1.contains("lshookd_database_up 0"));
-    bed.run(&format!("grant connect on database {} to public", bed.database.name)).await?;
+    env.run(&format!("grant connect on database {} to public", env.database.name)).await?;
     eventually("it is ready again", Duration::from_secs(20), ready).await?;
     daemon.stop().await?;
     Ok(())
@@ -145,21 +145,21 @@ async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_everything_and_changes_nothing_unless_it_may() -> Result<()> {
-    let (bed, daemon, base) = watched("page", &[]).await?;
-    bed.run(
+    let (env, daemon, base) = watched("page", &[]).await?;
+    env.run(
         r#"update webhook set url = replace(url, 'http://', 'http://user:hidden@'), headers = '{"X-Key": "hidden"}'"#,
     )
     .await?;
-    bed.run("update project set title = '<script>alert(1)</script>'").await?;
-    bed.receiver.expect(1).await?;
+    env.run("update project set title = '<script>alert(1)</script>'").await?;
+    env.receiver.expect(1).await?;
     let (status, overview) = get(&base, "/").await?;
     assert_eq!(status, StatusCode::OK);
     assert!(!overview.contains("/project") && overview.contains("delivered by <b>both</b>"), "{overview}");
     assert!(!overview.contains("hidden") && !overview.contains("<script>alert") && !overview.contains("<button"));
-    let (_, list) = get(&base, "/deliveries?state=delivered&action=PROJECT_UPDATED&subscription=1").await?;
+    let (_, list) = get(&base, "/deliveries?state=delivered&action=PROJECT_UPDATED&webhook=1").await?;
     assert!(list.contains("href=\"/deliveries/1\""), "{list}");
     assert!(!get(&base, "/deliveries?state=dead").await?.1.contains("href=\"/deliveries/1\""));
-    assert_eq!(get(&base, "/deliveries?subscription=x").await?.0, StatusCode::BAD_REQUEST);
+    assert_eq!(get(&base, "/deliveries?webhook=x").await?.0, StatusCode::BAD_REQUEST);
     let (_, one) = get(&base, "/deliveries/1").await?;
     assert!(one.contains("X-Key: (hidden)") && one.contains("&lt;script&gt;alert"), "{one}");
     assert!(!one.contains("user:hidden"));
@@ -177,9 +177,9 @@ async fn the_page_shows_everything_and_changes_nothing_unless_it_may() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_may_replay_pause_and_test_where_that_is_allowed() -> Result<()> {
     let settings = [("LSHOOKD_ADMIN_WRITE", "true"), ("LSHOOKD_ADMIN_PASSWORD", "sesame")];
-    let (bed, daemon, base) = watched("buttons", &settings).await?;
-    bed.run("update project set title = 'a'").await?;
-    bed.receiver.expect(1).await?;
+    let (env, daemon, base) = watched("buttons", &settings).await?;
+    env.run("update project set title = 'a'").await?;
+    env.receiver.expect(1).await?;
     assert_eq!(get(&base, "/").await?.0, StatusCode::UNAUTHORIZED);
     assert_eq!(get(&base, "/metrics").await?.0, StatusCode::UNAUTHORIZED);
     let client = client();
@@ -192,17 +192,17 @@ async fn the_page_may_replay_pause_and_test_where_that_is_allowed() -> Result<()
     };
     assert_eq!(text(post("/deliveries/1/replay", "guessed", "same-origin")).await?.0, StatusCode::FORBIDDEN);
     assert_eq!(text(post("/deliveries/1/replay", &token, "cross-site")).await?.0, StatusCode::FORBIDDEN);
-    assert_eq!(bed.receiver.accepted().len(), 1);
+    assert_eq!(env.receiver.accepted().len(), 1);
     text(post("/deliveries/1/replay", &token, "same-origin")).await?;
-    assert_eq!(bed.receiver.expect(2).await?.len(), 2);
+    assert_eq!(env.receiver.expect(2).await?.len(), 2);
 
-    text(post("/subscriptions/1/pause", &token, "same-origin")).await?;
-    assert_eq!(bed.number("select count(*) from lshookd.pause").await?, 1);
-    text(post("/subscriptions/1/resume", &token, "same-origin")).await?;
-    assert_eq!(bed.number("select count(*) from lshookd.pause").await?, 0);
-    let (_, said) = text(post("/subscriptions/1/test", &token, "same-origin")).await?;
+    text(post("/webhooks/1/pause", &token, "same-origin")).await?;
+    assert_eq!(env.number("select count(*) from lshookd.pause").await?, 1);
+    text(post("/webhooks/1/resume", &token, "same-origin")).await?;
+    assert_eq!(env.number("select count(*) from lshookd.pause").await?, 0);
+    let (_, said) = text(post("/webhooks/1/test", &token, "same-origin")).await?;
     assert!(said.contains("answer 200"), "{said}");
-    assert_eq!(bed.receiver.accepted().len(), 3);
+    assert_eq!(env.receiver.accepted().len(), 3);
     assert!(!daemon.log().contains("sesame"));
     daemon.stop().await?;
     Ok(())
@@ -212,8 +212,8 @@ async fn the_page_may_replay_pause_and_test_where_that_is_allowed() -> Result<()
 async fn it_may_be_a_socket_and_a_taken_port_holds_nothing_up() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let socket = folder.path().join("admin");
-    let bed = Bed::lay("socket").await?;
-    let lshookd = bed.lshookd.clone().with("LSHOOKD_ADMIN_LISTEN", &format!("unix:{}", socket.display()));
+    let env = TestEnv::new("socket").await?;
+    let lshookd = env.lshookd.clone().with("LSHOOKD_ADMIN_LISTEN", &format!("unix:{}", socket.display()));
     let daemon = lshookd.run().await?;
     let there = async || Ok(socket.exists().then_some(()));
     eventually("the socket is there", Duration::from_secs(10), there).await?;
@@ -223,8 +223,8 @@ async fn it_may_be_a_socket_and_a_taken_port_holds_nothing_up() -> Result<()> {
     assert!(!socket.exists());
 
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let daemon = bed.lshookd.with("LSHOOKD_ADMIN_LISTEN", &taken.local_addr()?.to_string()).run().await?;
-    bed.sql.batch_execute("update webhook set is_active = true").await?;
+    let daemon = env.lshookd.with("LSHOOKD_ADMIN_LISTEN", &taken.local_addr()?.to_string()).run().await?;
+    env.sql.batch_execute("update webhook set is_active = true").await?;
     assert!(daemon.log().contains("setting admin_listen"), "{}", daemon.log());
     daemon.stop().await?;
     Ok(())
@@ -237,9 +237,9 @@ async fn the_page_works_in_a_browser() -> Result<()> {
         eprintln!("not tried: chromium is not installed");
         return Ok(());
     }
-    let (bed, daemon, base) = watched("browser", &[("LSHOOKD_ADMIN_WRITE", "true")]).await?;
-    bed.run("update project set title = 'Owls'").await?;
-    bed.receiver.expect(1).await?;
+    let (env, daemon, base) = watched("browser", &[("LSHOOKD_ADMIN_WRITE", "true")]).await?;
+    env.run("update project set title = 'Owls'").await?;
+    env.receiver.expect(1).await?;
     let folder = tempfile::tempdir()?;
     for (path, shows) in [("/", "Send a test"), ("/deliveries", "PROJECT_UPDATED"), ("/deliveries/1", "\"Owls\"")] {
         // What is on the page is dumped by a script of the browser's own.

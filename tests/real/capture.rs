@@ -6,7 +6,7 @@ use anyhow::Result;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::bed::Bed;
+use crate::test_env::TestEnv;
 
 struct Postgres(Client);
 
@@ -39,8 +39,8 @@ impl AsyncDB for Postgres {
 }
 
 async fn specification(name: &str) -> Result<()> {
-    let bed = Bed::lay(name).await?;
-    let connect = async || match bed.database.connect().await {
+    let env = TestEnv::new(name).await?;
+    let connect = async || match env.database.connect().await {
         Ok(client) => Ok(Postgres(client)),
         Err(error) => Err(error.downcast::<tokio_postgres::Error>().expect("only PostgreSQL's client fails here")),
     };

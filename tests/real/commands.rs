@@ -5,7 +5,7 @@ use lshookd_testbed::daemon::Lshookd;
 use lshookd_testbed::postgres::Database;
 use serde_json::json;
 
-use crate::bed::{Bed, label_studio_database, lshookd, server};
+use crate::test_env::{TestEnv, label_studio_database, lshookd, server};
 
 /// The schema of a database as SQL.
 async fn dump(database: &Database) -> Result<String> {
@@ -60,10 +60,10 @@ async fn the_dump_of_the_schema_is_what_is_installed() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_settings_in_force_are_those_of_the_running_daemon() -> Result<()> {
-    let bed = Bed::lay("inforce").await?;
-    let daemon = bed.lshookd.clone().with("LSHOOKD_GATHER_LIMIT", "4s").with("LSHOOKD_ADMIN_PASSWORD", "open-sesame");
+    let env = TestEnv::new("inforce").await?;
+    let daemon = env.lshookd.clone().with("LSHOOKD_GATHER_LIMIT", "4s").with("LSHOOKD_ADMIN_PASSWORD", "open-sesame");
     let _daemon = daemon.run().await?;
-    let check = bed.lshookd.command(&["check", "--json"]).await?;
+    let check = env.lshookd.command(&["check", "--json"]).await?;
     let check: serde_json::Value = serde_json::from_slice(&check.stdout)?;
     let of = |key: &str| check["settings"].as_array().unwrap().iter().find(|each| each["key"] == key).cloned();
     let limit = of("gather_limit").unwrap();
@@ -78,7 +78,7 @@ async fn the_settings_in_force_are_those_of_the_running_daemon() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_settings_are_read_and_what_cannot_be_read_is_said() -> Result<()> {
-    let bed = Bed::lay("files").await?;
+    let env = TestEnv::new("files").await?;
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
     // Characters that a shell would make something of.
@@ -86,36 +86,36 @@ async fn files_of_settings_are_read_and_what_cannot_be_read_is_said() -> Result<
         path("environment"),
         "LSHOOKD_ALLOW=10.1.0.0/16\nLSHOOKD_ADMIN_PASSWORD=a$b;c&d|e`f`\n# LSHOOKD_POLL=1h\n",
     )?;
-    let listed = bed.lshookd.command(&["check", "--json", "--environment-file", &path("environment")]).await?;
+    let listed = env.lshookd.command(&["check", "--json", "--environment-file", &path("environment")]).await?;
     let listed: serde_json::Value = serde_json::from_slice(&listed.stdout)?;
     assert!(listed["settings"].to_string().contains("10.1.0.0/16"), "{listed:#}");
-    let missing = bed.lshookd.command(&["status", "--config", &path("nothing.toml")]).await?;
+    let missing = env.lshookd.command(&["status", "--config", &path("nothing.toml")]).await?;
     assert_eq!(missing.status.code(), Some(2));
     // Names that others set are ignored aloud, and a mistake in one of ours is found.
     let kubernetes =
-        bed.lshookd.clone().with("LSHOOKD_PORT", "tcp://10.0.0.1:9187").with("LSHOOKD_SERVICE_HOST", "10.0.0.1");
+        env.lshookd.clone().with("LSHOOKD_PORT", "tcp://10.0.0.1:9187").with("LSHOOKD_SERVICE_HOST", "10.0.0.1");
     let output = kubernetes.command(&["status"]).await?;
     assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("LSHOOKD_PORT"));
-    assert!(bed.lshookd.clone().with("DATABASE_URL", "").succeed(&["status"]).await.is_ok());
+    assert!(env.lshookd.clone().with("DATABASE_URL", "").succeed(&["status"]).await.is_ok());
     Ok(())
 }
 
 /// Every object is as this version has it after an installation, whatever it was before.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installation_repairs_every_object() -> Result<()> {
-    let bed = Bed::lay("repaired").await?;
-    bed.subscribe(&bed.receiver.url("/more"), &["--project", "1", "--actions", "DRAFT_CREATED,TASKS_COMPLETED"])
+    let env = TestEnv::new("repaired").await?;
+    env.create_webhook(&env.receiver.url("/more"), &["--project", "1", "--actions", "DRAFT_CREATED,TASKS_COMPLETED"])
         .await?;
-    let good = bed.database.dump(&["--schema-only"]).await?;
+    let good = env.database.dump(&["--schema-only"]).await?;
     let functions = "select format('%s', oid::regprocedure) as name, pg_get_functiondef(oid) as text
                      from pg_proc where pronamespace = 'lshookd'::regnamespace and prorettype = 'trigger'::regtype";
-    for row in bed.sql.query(functions, &[]).await? {
+    for row in env.sql.query(functions, &[]).await? {
         let broken = row.get::<_, String>("text").replacen("begin", "begin return null;", 1);
-        bed.run(&broken).await?;
+        env.run(&broken).await?;
     }
-    bed.run(
+    env.run(
         "create or replace view lshookd.lag as
-             select 0::bigint as changes_waiting, 0::float8 as oldest_change_seconds, 0::bigint as deliveries_pending,
+             select 0::bigint as changes_unplanned, 0::float8 as oldest_change_seconds, 0::bigint as deliveries_pending,
                     0::float8 as oldest_delivery_seconds;
          create function lshookd.left_over() returns integer language sql as 'select 1';
          grant execute on function lshookd.rotate_secret(bigint) to public;
@@ -125,9 +125,9 @@ async fn an_installation_repairs_every_object() -> Result<()> {
              for each row when (false) execute function lshookd.capture_project_update()",
     )
     .await?;
-    bed.lshookd.succeed(&["install"]).await?;
-    assert_eq!(bed.database.dump(&["--schema-only"]).await?, good);
-    assert!(bed.lshookd.succeed(&["install"]).await?.contains("nothing to do"));
+    env.lshookd.succeed(&["install"]).await?;
+    assert_eq!(env.database.dump(&["--schema-only"]).await?, good);
+    assert!(env.lshookd.succeed(&["install"]).await?.contains("nothing to do"));
     Ok(())
 }
 
@@ -203,10 +203,10 @@ async fn installing_waits_for_a_busy_table_without_holding_anybody_up() -> Resul
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_commands_warn_of_webhooks_that_label_studio_posts_to_as_well() -> Result<()> {
-    let bed = crate::bed::Bed::lay("twice").await?;
-    bed.webhook("/project", "{}").await?;
-    assert!(bed.lshookd.succeed(&["install"]).await?.contains("1 active webhook in Label Studio's table"));
-    let daemon = bed.lshookd.run().await?;
+    let env = crate::test_env::TestEnv::new("twice").await?;
+    env.webhook("/project", "{}").await?;
+    assert!(env.lshookd.succeed(&["install"]).await?.contains("1 active webhook in Label Studio's table"));
+    let daemon = env.lshookd.run().await?;
     assert!(daemon.log().contains("1 active webhook in Label Studio's table"));
     Ok(())
 }
@@ -265,10 +265,10 @@ async fn a_role_without_privileges_is_told_which_it_lacks() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_owners_role_removes_what_it_installed() -> Result<()> {
-    let bed = Bed::lay("owner").await?;
-    bed.lshookd.succeed(&["uninstall", "--yes"]).await?;
-    assert_eq!(bed.number("select count(*) from pg_trigger where tgname like 'lshookd%'").await?, 0);
-    assert_eq!(bed.number("select count(*) from pg_namespace where nspname = 'lshookd'").await?, 0);
+    let env = TestEnv::new("owner").await?;
+    env.lshookd.succeed(&["uninstall", "--yes"]).await?;
+    assert_eq!(env.number("select count(*) from pg_trigger where tgname like 'lshookd%'").await?, 0);
+    assert_eq!(env.number("select count(*) from pg_namespace where nspname = 'lshookd'").await?, 0);
     Ok(())
 }
 
@@ -286,17 +286,17 @@ async fn label_studio_may_live_in_another_schema() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_ever_printed() -> Result<()> {
     const SECRETS: [&str; 4] = ["swordfish", "open-sesame", "dXNlcjpzd29yZGZpc2g", "xyzzy"];
-    let bed = Bed::lay("secrets").await?;
-    let url = bed.receiver.url("/project").replace("http://", "http://user:swordfish@");
+    let env = TestEnv::new("secrets").await?;
+    let url = env.receiver.url("/project").replace("http://", "http://user:swordfish@");
     let more = json!({"url": url, "headers": {"Authorization": "Bearer open-sesame"}}).to_string();
-    bed.webhook("/project", &more).await?;
-    bed.webhook("/", r#"{"url": "https://user:swordfish@127.0.0.1:1/", "headers": {"X-Key": "open-sesame\n"}}"#)
+    env.webhook("/project", &more).await?;
+    env.webhook("/", r#"{"url": "https://user:swordfish@127.0.0.1:1/", "headers": {"X-Key": "open-sesame\n"}}"#)
         .await?;
-    bed.webhook("/", r#"{"url": "gopher://user:swordfish@[", "headers": {"X Key": "open-sesame"}}"#).await?;
-    let signing: String = bed.sql.query_one("select lshookd.rotate_secret(1)", &[]).await?.get(0);
-    let role = &bed.lshookd.daemon_role().expect("a daemon's role").to_owned();
-    bed.run(&format!("alter role {role} password 'xyzzy'")).await?;
-    let lshookd = bed.lshookd.with("LSHOOKD_LOG_LEVEL", "trace").with("POSTGRE_PASSWORD", "xyzzy");
+    env.webhook("/", r#"{"url": "gopher://user:swordfish@[", "headers": {"X Key": "open-sesame"}}"#).await?;
+    let signing: String = env.sql.query_one("select lshookd.rotate_secret(1)", &[]).await?.get(0);
+    let role = &env.lshookd.daemon_role().expect("a daemon's role").to_owned();
+    env.run(&format!("alter role {role} password 'xyzzy'")).await?;
+    let lshookd = env.lshookd.with("LSHOOKD_LOG_LEVEL", "trace").with("POSTGRE_PASSWORD", "xyzzy");
 
     let mut printed = String::new();
     for arguments in [
@@ -312,20 +312,20 @@ async fn no_secret_is_ever_printed() -> Result<()> {
         printed += &String::from_utf8_lossy(&[output.stdout, output.stderr].concat());
     }
     let daemon = lshookd.run().await?;
-    bed.sql.batch_execute("update project set title = 'Fish'").await?;
-    assert_eq!(bed.receiver.expect(1).await?[0].header("authorization"), "Bearer open-sesame");
+    env.sql.batch_execute("update project set title = 'Fish'").await?;
+    assert_eq!(env.receiver.expect(1).await?[0].header("authorization"), "Bearer open-sesame");
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     for arguments in [
         &["check"][..],
         &["check", "--json"],
         &["status"],
-        &["subscriptions"],
-        &["subscriptions", "--json"],
-        &["deliveries"],
-        &["deliveries", "1"],
-        &["deliveries", "1", "--json"],
-        &["test", "1"],
-        &["test", "3"],
+        &["webhook", "list"],
+        &["webhook", "list", "--json"],
+        &["delivery", "list"],
+        &["delivery", "show", "1"],
+        &["delivery", "show", "1", "--json"],
+        &["webhook", "test", "1"],
+        &["webhook", "test", "3"],
     ] {
         let output = lshookd.command(arguments).await?;
         printed += &String::from_utf8_lossy(&[output.stdout, output.stderr].concat());
@@ -333,7 +333,7 @@ async fn no_secret_is_ever_printed() -> Result<()> {
     printed += &std::fs::read_to_string(format!("/proc/{}/cmdline", daemon.pid()))?;
     printed += &daemon.log();
     let recorded = "select coalesce(json_agg(attempt)::text, '') from lshookd.attempt";
-    printed += &bed.sql.query_one(recorded, &[]).await?.get::<_, String>(0);
+    printed += &env.sql.query_one(recorded, &[]).await?.get::<_, String>(0);
     for secret in SECRETS.into_iter().chain([signing.as_str()]) {
         let lines: Vec<&str> = printed.lines().filter(|line| line.contains(secret)).take(3).collect();
         assert!(lines.is_empty(), "{secret} is printed: {lines:#?}");

@@ -5,23 +5,23 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use lshookd_scenarios::scenario_run::{CHOICES, PROJECT, ScenarioRun, choice};
 use lshookd_scenarios::scenarios::tables;
-use lshookd_scenarios::stage::{CHOICES, PROJECT, Stage, choice};
+use lshookd_testbed::child_guard::ChildGuard;
 use lshookd_testbed::daemon::Lshookd;
 use lshookd_testbed::label_studio::{Surroundings, TOKEN};
-use lshookd_testbed::leash::Leash;
 use lshookd_testbed::receiver::Received;
 use lshookd_testbed::{cache, eventually, free_port, listens};
 use serde_json::{Value, json};
 
-use crate::bed::{label_studio_database, stage};
+use crate::test_env::{label_studio_database, run};
 
 /// A program in Python, with what `tests/testbed/setup.sh` installed for it.
 struct Consumer {
     base: String,
     client: reqwest::Client,
     _folder: tempfile::TempDir,
-    _leash: Leash,
+    _guard: ChildGuard,
 }
 
 impl Consumer {
@@ -33,10 +33,10 @@ impl Consumer {
         let program = format!("{}/tests/real/consumers/{name}.py", env!("CARGO_MANIFEST_DIR"));
         let mut command = vec![python, program, port.to_string(), folder.path().display().to_string()];
         command.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        let leash = Leash::start(&command, &[], Path::new("/dev/null"), "").await?;
+        let guard = ChildGuard::start(&command, &[], Path::new("/dev/null"), "").await?;
         listens(name, port).await?;
         let client = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Consumer { base: format!("http://127.0.0.1:{port}"), client, _folder: folder, _leash: leash })
+        Ok(Consumer { base: format!("http://127.0.0.1:{port}"), client, _folder: folder, _guard: guard })
     }
 
     async fn ask(&self, path: &str, body: Value) -> Result<Value> {
@@ -67,55 +67,54 @@ impl Consumer {
 /// It learns from annotations and from their correction, and other endpoints do not wait for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_trains_on_annotations_as_they_come() -> Result<()> {
-    let (mut stage, _daemon) = stage(&label_studio_database("model").await?, Surroundings::default()).await?;
-    stage.furnish().await?;
+    let (mut run, _daemon) = run(&label_studio_database("model").await?, Surroundings::default()).await?;
+    run.furnish().await?;
     let model = Consumer::start("bird_model", &[]).await?;
-    let webhook = json!({"url": format!("{}/webhook", model.base), "project": stage.project, "send_payload": true,
+    let webhook = json!({"url": format!("{}/webhook", model.base), "project": run.project, "send_payload": true,
         "send_for_all_actions": false, "actions": ["ANNOTATION_CREATED", "ANNOTATION_UPDATED", "PROJECT_UPDATED"]});
-    stage.studio.post("/api/webhooks/", webhook).await?;
-    stage.import(json!([{"text": "hu hu hu"}, {"text": "zirp zirp"}, {"text": "hu schuhu"}, {"text": "trrr"}])).await?;
-    stage.settle().await?;
-    stage.note_tasks().await?;
-    stage.receiver.clear();
+    run.studio.post("/api/webhooks/", webhook).await?;
+    run.import(json!([{"text": "hu hu hu"}, {"text": "zirp zirp"}, {"text": "hu schuhu"}, {"text": "trrr"}])).await?;
+    run.settle().await?;
+    run.note_tasks().await?;
+    run.receiver.clear();
 
-    let first = stage.tasks.len() - 4;
+    let first = run.tasks.len() - 4;
     for (task, bird) in ["owl", "wren", "owl"].into_iter().enumerate() {
-        stage.annotate(first + task, json!({"result": choice(bird)})).await?;
+        run.annotate(first + task, json!({"result": choice(bird)})).await?;
     }
     let elsewhere = async || {
         let ours = |request: &Received| request.is_ours() && request.path == PROJECT;
-        Ok((stage.receiver.received().into_iter().filter(ours).count() == 3).then_some(()))
+        Ok((run.receiver.received().into_iter().filter(ours).count() == 3).then_some(()))
     };
     eventually("the other endpoint has everything", Duration::from_secs(20), elsewhere).await?;
     ensure!(model.guess("hu schuhu zirp").await?.0 != "owl", "the model cannot have learned all of it yet");
 
     model.learns("hu schuhu zirp", "owl", "Birds").await?;
     model.learns("zirp", "wren", "Birds").await?;
-    stage.edit(json!({"result": choice("wren")})).await?; // "hu schuhu" was no owl.
+    run.edit(json!({"result": choice("wren")})).await?; // "hu schuhu" was no owl.
     model.learns("schuhu", "wren", "Birds").await?;
-    stage.set_project(json!({"title": "Night birds"})).await?;
+    run.set_project(json!({"title": "Night birds"})).await?;
     model.learns("schuhu", "wren", "Night birds").await?;
-    stage.settle().await
+    run.settle().await
 }
 
 /// Everything that the reference promises of each action is there, and every request is signed:
 /// by a secret that the receiver knows, also while it is being rotated.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_after_the_documentation_understands_every_action() -> Result<()> {
-    let (mut stage, _daemon) = stage(&label_studio_database("reference").await?, Surroundings::default()).await?;
-    let webhook = stage.webhook("/", json!({})).await?;
-    let secret: String = stage.sql.query_one("select lshookd.rotate_secret($1)", &[&webhook]).await?.get(0);
+    let (mut run, _daemon) = run(&label_studio_database("reference").await?, Surroundings::default()).await?;
+    let webhook = run.webhook("/", json!({})).await?;
+    let secret: String = run.sql.query_one("select lshookd.rotate_secret($1)", &[&webhook]).await?.get(0);
     let receiver = Consumer::start("receiver", &[&secret]).await?;
-    stage
-        .sql
+    run.sql
         .execute("update webhook set url = $1::text where id::bigint = $2", &[&format!("{}/", receiver.base), &webhook])
         .await?;
     let tour = tables().into_iter().find(|table| table.name == "the tour").context("no tour")?;
     let (first, last) = tour.scenarios.split_at(tour.scenarios.len() / 2);
-    stage.play_all(first).await?;
-    stage.sql.execute("select lshookd.rotate_secret($1)", &[&webhook]).await?;
-    stage.play_all(last).await?;
-    stage.settle().await?;
+    run.play_all(first).await?;
+    run.sql.execute("select lshookd.rotate_secret($1)", &[&webhook]).await?;
+    run.play_all(last).await?;
+    run.settle().await?;
     let seen = receiver.ask("/seen", Value::Null).await?;
     let actions = [
         "PROJECT_CREATED",
@@ -135,7 +134,7 @@ async fn a_receiver_after_the_documentation_understands_every_action() -> Result
         ensure!(seen[action].as_i64().is_some_and(|count| count > 0), "{action} did not come: {seen}");
     }
     let refused = "select count(*) from lshookd.attempt where status is distinct from 200";
-    let refused: i64 = stage.sql.query_one(refused, &[]).await?.get(0);
+    let refused: i64 = run.sql.query_one(refused, &[]).await?.get(0);
     ensure!(refused == 0, "{refused} requests were refused");
     Ok(())
 }
@@ -143,13 +142,13 @@ async fn a_receiver_after_the_documentation_understands_every_action() -> Result
 /// A recipe of the documentation, subscribed to by the operator's command and started as it says.
 struct Recipe {
     folder: tempfile::TempDir,
-    _leash: Leash,
+    _guard: ChildGuard,
 }
 
 impl Recipe {
     async fn start(
         lshookd: &Lshookd,
-        stage: &Stage,
+        run: &ScenarioRun,
         program: &str,
         actions: &str,
         arguments: &[&str],
@@ -157,9 +156,9 @@ impl Recipe {
         let folder = tempfile::tempdir()?;
         let port = free_port()?.to_string();
         let url = format!("http://127.0.0.1:{port}/");
-        let made = lshookd.succeed(&["subscribe", &url, "--actions", actions, "--json"]).await?;
+        let made = lshookd.succeed(&["webhook", "create", &url, "--actions", actions, "--json"]).await?;
         let id = serde_json::from_str::<Value>(&made)?["id"].to_string();
-        let secrets: Value = serde_json::from_str(&lshookd.succeed(&["secret", &id, "--json"]).await?)?;
+        let secrets: Value = serde_json::from_str(&lshookd.succeed(&["webhook", "secret", &id, "--json"]).await?)?;
         let path = format!("{}/docs/recipes/{program}.py", env!("CARGO_MANIFEST_DIR"));
         let mut command = vec!["env".to_owned(), format!("--chdir={}", folder.path().display())];
         command.extend(["python3".to_owned(), path]);
@@ -168,15 +167,15 @@ impl Recipe {
         let environment = [
             ("PORT", port.as_str()),
             ("WEBHOOK_SECRET", secrets[0]["secret"].as_str().unwrap_or_default()),
-            ("LABEL_STUDIO_URL", &stage.studio.base),
+            ("LABEL_STUDIO_URL", &run.studio.base),
             ("LABEL_STUDIO_TOKEN", TOKEN),
             ("PYTHONDONTWRITEBYTECODE", "1"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let log = folder.path().join("log");
-        let leash = Leash::start(&command, &environment, &log, "").await?;
+        let guard = ChildGuard::start(&command, &environment, &log, "").await?;
         listens(program, port.parse()?).await?;
-        Ok(Recipe { folder, _leash: leash })
+        Ok(Recipe { folder, _guard: guard })
     }
 
     /// Waits until a file of its folder says so.
@@ -191,18 +190,17 @@ impl Recipe {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recipes_of_the_documentation_work() -> Result<()> {
     let database = label_studio_database("recipes").await?;
-    let (mut stage, _daemon) = stage(&database, Surroundings::default()).await?;
-    let lshookd = crate::bed::lshookd(&database);
+    let (mut run, _daemon) = run(&database, Surroundings::default()).await?;
+    let lshookd = crate::test_env::lshookd(&database);
     let training = ["3", "sh", "-c", "echo $0 $1 >>trained"];
     let train =
-        Recipe::start(&lshookd, &stage, "train_after", "ANNOTATION_CREATED,ANNOTATIONS_CREATED", &training).await?;
+        Recipe::start(&lshookd, &run, "train_after", "ANNOTATION_CREATED,ANNOTATIONS_CREATED", &training).await?;
     let learning = "ANNOTATION_CREATED,ANNOTATION_UPDATED";
-    let learn = Recipe::start(&lshookd, &stage, "active_learning", learning, &[]).await?;
+    let learn = Recipe::start(&lshookd, &run, "active_learning", learning, &[]).await?;
     let telling = ["sh", "-c", "cat >>told"];
-    let tell =
-        Recipe::start(&lshookd, &stage, "notify_annotators", "PROJECT_CREATED,PROJECT_UPDATED", &telling).await?;
+    let tell = Recipe::start(&lshookd, &run, "notify_annotators", "PROJECT_CREATED,PROJECT_UPDATED", &telling).await?;
     let keeping = "ANNOTATION_CREATED,ANNOTATION_UPDATED";
-    let keep = Recipe::start(&lshookd, &stage, "dataset_version", keeping, &["FOLDER/repository", "1"]).await?;
+    let keep = Recipe::start(&lshookd, &run, "dataset_version", keeping, &["FOLDER/repository", "1"]).await?;
     let repository = keep.folder.path().join("repository");
     for arguments in [&["init", "--quiet"][..], &["config", "user.name", "t"], &["config", "user.email", "t@localhost"]]
     {
@@ -210,19 +208,19 @@ async fn the_recipes_of_the_documentation_work() -> Result<()> {
         ensure!(std::process::Command::new("git").arg("-C").arg(&repository).args(arguments).status()?.success());
     }
 
-    stage.furnish().await?;
+    run.furnish().await?;
     tell.says("told", "There is a new project: Birds\n").await?;
     for (task, bird) in [(0, "owl"), (1, "owl"), (2, "wren")] {
-        stage.annotate(task, json!({"result": choice(bird)})).await?;
+        run.annotate(task, json!({"result": choice(bird)})).await?;
     }
-    train.says("trained", &format!("{} 3\n", stage.project)).await?;
+    train.says("trained", &format!("{} 3\n", run.project)).await?;
     let predicted = async || {
-        let row = stage.sql.query_one("select count(*) from prediction where model_version = 'words'", &[]).await?;
+        let row = run.sql.query_one("select count(*) from prediction where model_version = 'words'", &[]).await?;
         Ok((row.get::<_, i64>(0) > 0).then_some(()))
     };
     let outcome = eventually("there are predictions", Duration::from_secs(30), predicted).await;
     outcome.with_context(|| std::fs::read_to_string(learn.folder.path().join("log")).unwrap_or_default())?;
-    stage.set_project(json!({"label_config": CHOICES.replace("wren", "wren\"/><Choice value=\"tit")})).await?;
+    run.set_project(json!({"label_config": CHOICES.replace("wren", "wren\"/><Choice value=\"tit")})).await?;
     tell.says("told", "There is a new project: Birds\nThe labelling interface of Birds has changed\n").await?;
     let committed = async || {
         let log = std::process::Command::new("git").arg("-C").arg(&repository).args(["log", "--format=%s"]).output()?;

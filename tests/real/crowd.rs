@@ -5,24 +5,24 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
-use lshookd_scenarios::stage::{PROJECT, Stage, choice, id};
+use lshookd_scenarios::scenario_run::{PROJECT, ScenarioRun, choice, id};
 use lshookd_testbed::label_studio::Surroundings;
 use lshookd_testbed::pooler::Pooler;
 use lshookd_testbed::receiver::Received;
 use serde_json::json;
 
-use crate::bed::{label_studio_database, stage};
+use crate::test_env::{label_studio_database, run};
 
 const PEOPLE: usize = 20;
 const ROUNDS: usize = 3;
 
 /// What one of them does: imports, labels, corrects, skips, deletes.
-async fn work(stage: &Stage, person: usize) -> Result<()> {
-    let studio = &stage.studio;
+async fn work(run: &ScenarioRun, person: usize) -> Result<()> {
+    let studio = &run.studio;
     for round in 0..ROUNDS {
         let text = format!("person {person}, round {round}");
-        let task = id(&studio.post("/api/tasks/", json!({"project": stage.project, "data": {"text": text}})).await?)?;
-        stage.import(json!([{"text": text}, {"text": text}, {"text": text}])).await?;
+        let task = id(&studio.post("/api/tasks/", json!({"project": run.project, "data": {"text": text}})).await?)?;
+        run.import(json!([{"text": text}, {"text": text}, {"text": text}])).await?;
         let annotations = format!("/api/tasks/{task}/annotations/");
         let first = id(&studio.post(&annotations, json!({"result": choice("owl")})).await?)?;
         studio.patch(&format!("/api/annotations/{first}/"), json!({"result": choice("wren")})).await?;
@@ -54,7 +54,7 @@ fn tally(requests: &[&Received]) -> BTreeMap<String, usize> {
 fn check_order(requests: &[&Received]) -> Result<()> {
     let mut stages: HashMap<(&str, i64), usize> = HashMap::new();
     for request in requests {
-        let (kind, stage) = match request.action() {
+        let (kind, run) = match request.action() {
             "TASKS_CREATED" => ("tasks", 1),
             "TASKS_DELETED" => ("tasks", 3),
             "ANNOTATION_CREATED" => ("annotation", 1),
@@ -64,8 +64,8 @@ fn check_order(requests: &[&Received]) -> Result<()> {
         };
         for id in request.ids(kind) {
             let kind = kind.trim_end_matches('s');
-            let before = stages.insert((kind, id), stage).unwrap_or_default();
-            ensure!(before < stage, "{kind} {id}: {} came too late", request.action());
+            let before = stages.insert((kind, id), run).unwrap_or_default();
+            ensure!(before < run, "{kind} {id}: {} came too late", request.action());
         }
     }
     Ok(())
@@ -80,13 +80,13 @@ async fn crowd(label: &str, pool: Option<(&str, usize)>, connection: &str) -> Re
     };
     let variables = pooler.as_ref().map(Pooler::environment).unwrap_or_default();
     let surroundings = Surroundings { variables, connection, redis: None };
-    let (mut stage, _daemon) = stage(&database, surroundings).await?;
-    stage.furnish().await?;
-    stage.receiver.clear();
-    let stage = &stage;
-    try_join_all((0..PEOPLE).map(|person| work(stage, person))).await?;
-    stage.settle().await?;
-    let received = stage.receiver.received();
+    let (mut run, _daemon) = run(&database, surroundings).await?;
+    run.furnish().await?;
+    run.receiver.clear();
+    let run = &run;
+    try_join_all((0..PEOPLE).map(|person| work(run, person))).await?;
+    run.settle().await?;
+    let received = run.receiver.received();
     let (ours, theirs): (Vec<&Received>, Vec<&Received>) =
         received.iter().filter(|request| request.path == PROJECT).partition(|request| request.is_ours());
     let (ours_tally, theirs_tally) = (tally(&ours), tally(&theirs));

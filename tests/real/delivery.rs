@@ -8,28 +8,28 @@ use lshookd_testbed::misbehaving::{Misbehaving, Misbehaviour};
 use lshookd_testbed::receiver::Reply;
 use serde_json::json;
 
-use crate::bed::Bed;
+use crate::test_env::TestEnv;
 
 const SECONDS: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_delivery_is_tried_again_with_the_same_id_and_bytes() -> Result<()> {
-    let (bed, _daemon) = Bed::running("retry").await?;
-    bed.receiver.script([500, 302, 404].map(Reply::status));
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    bed.receiver.expect(1).await?;
-    let attempts = bed.receiver.received();
+    let (env, _daemon) = TestEnv::running("retry").await?;
+    env.receiver.script([500, 302, 404].map(Reply::status));
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    env.receiver.expect(1).await?;
+    let attempts = env.receiver.received();
     assert_eq!(attempts.iter().map(|attempt| attempt.status).collect::<Vec<_>>(), [500, 302, 404, 200]);
     assert!(attempts.iter().all(|attempt| attempt.header("webhook-id") == attempts[0].header("webhook-id")));
     assert!(attempts.iter().all(|attempt| attempt.body == attempts[0].body));
     assert!(attempts[0].header("webhook-timestamp").parse::<u64>()? > 1_700_000_000);
     let rows =
-        bed.sql.query("select number, status, error, duration_ms from lshookd.attempt order by number", &[]).await?;
+        env.sql.query("select number, status, error, duration_ms from lshookd.attempt order by number", &[]).await?;
     let recorded: Vec<(i32, Option<i16>, bool)> =
         rows.iter().map(|row| (row.get(0), row.get(1), row.get::<_, Option<String>>(2).is_some())).collect();
     assert_eq!(recorded, [(1, Some(500), true), (2, Some(302), true), (3, Some(404), true), (4, Some(200), false)]);
     assert_eq!(
-        bed.number("select count(*) from lshookd.delivery where state = 'delivered' and attempts = 4").await?,
+        env.number("select count(*) from lshookd.delivery where state = 'delivered' and attempts = 4").await?,
         1
     );
     Ok(())
@@ -37,28 +37,28 @@ async fn a_failed_delivery_is_tried_again_with_the_same_id_and_bytes() -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_endpoint_may_ask_for_a_longer_pause() -> Result<()> {
-    let (bed, _daemon) = Bed::running("retry_after").await?;
-    bed.receiver.script([Reply { headers: vec![("retry-after", "2".to_owned())], ..Reply::status(429) }]);
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    bed.receiver.expect(1).await?;
-    let attempts = bed.receiver.received();
+    let (env, _daemon) = TestEnv::running("retry_after").await?;
+    env.receiver.script([Reply { headers: vec![("retry-after", "2".to_owned())], ..Reply::status(429) }]);
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    env.receiver.expect(1).await?;
+    let attempts = env.receiver.received();
     assert!(attempts[1].at - attempts[0].at >= Duration::from_millis(1990));
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gone_is_dead_at_once_and_so_is_the_end_of_the_schedule() -> Result<()> {
-    let bed = Bed::lay("dead").await?;
-    bed.webhook("/project", "{}").await?;
-    let bed = bed.with("LSHOOKD_RETRY_SCHEDULE", "100ms,100ms");
-    let daemon = bed.lshookd.run().await?;
-    bed.receiver.script([410, 500, 500, 500].map(Reply::status));
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    bed.run("delete from task").await?;
-    bed.run("update project set title = 'Fish'").await?;
-    let events = bed.receiver.expect(1).await?;
+    let env = TestEnv::new("dead").await?;
+    env.webhook("/project", "{}").await?;
+    let env = env.with("LSHOOKD_RETRY_SCHEDULE", "100ms,100ms");
+    let daemon = env.lshookd.run().await?;
+    env.receiver.script([410, 500, 500, 500].map(Reply::status));
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    env.run("delete from task").await?;
+    env.run("update project set title = 'Fish'").await?;
+    let events = env.receiver.expect(1).await?;
     assert_eq!(events[0].action(), "PROJECT_UPDATED", "a dead delivery does not hold up its lane");
-    let rows = bed.sql.query("select state, attempts from lshookd.delivery order by id", &[]).await?;
+    let rows = env.sql.query("select state, attempts from lshookd.delivery order by id", &[]).await?;
     let states: Vec<(String, i32)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(states, [("dead".to_owned(), 1), ("dead".to_owned(), 3), ("delivered".to_owned(), 1)]);
     assert!(daemon.log().contains("410 Gone"));
@@ -67,16 +67,16 @@ async fn gone_is_dead_at_once_and_so_is_the_end_of_the_schedule() -> Result<()> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_keeps_its_order_and_holds_up_no_other() -> Result<()> {
-    let (bed, _daemon) = Bed::running("order").await?;
-    bed.webhook("/healthy", "{}").await?;
-    bed.receiver.answer("/project", Reply::status(503));
+    let (env, _daemon) = TestEnv::running("order").await?;
+    env.webhook("/healthy", "{}").await?;
+    env.receiver.answer("/project", Reply::status(503));
     for title in 0..5 {
-        bed.run(&format!("update project set title = '{title}'")).await?;
-        let healthy = bed.receiver.expect(title + 1).await?;
+        env.run(&format!("update project set title = '{title}'")).await?;
+        let healthy = env.receiver.expect(title + 1).await?;
         assert!(healthy.iter().all(|event| event.path == "/healthy"));
     }
-    bed.receiver.answer("/project", Reply::status(200));
-    let events = bed.receiver.expect(10).await?;
+    env.receiver.answer("/project", Reply::status(200));
+    let events = env.receiver.expect(10).await?;
     let titles: Vec<&str> = events
         .iter()
         .filter(|event| event.path == "/project")
@@ -88,18 +88,18 @@ async fn a_lane_keeps_its_order_and_holds_up_no_other() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_endpoint_holds_up_only_itself() -> Result<()> {
-    let bed = Bed::lay("slow").await?;
-    bed.webhook("/slow", "{}").await?;
-    bed.webhook("/quick", "{}").await?;
-    let bed = bed.with("WEBHOOK_TIMEOUT", "0.5");
-    let _daemon = bed.lshookd.run().await?;
-    bed.receiver.answer("/slow", Reply { delay: Duration::from_secs(5), ..Reply::status(200) });
+    let env = TestEnv::new("slow").await?;
+    env.webhook("/slow", "{}").await?;
+    env.webhook("/quick", "{}").await?;
+    let env = env.with("WEBHOOK_TIMEOUT", "0.5");
+    let _daemon = env.lshookd.run().await?;
+    env.receiver.answer("/slow", Reply { delay: Duration::from_secs(5), ..Reply::status(200) });
     let start = Instant::now();
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    bed.receiver.expect(1).await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    env.receiver.expect(1).await?;
     assert!(start.elapsed() < Duration::from_secs(3));
     let timed_out = async || {
-        Ok((bed
+        Ok((env
             .number("select count(*) from lshookd.attempt where status is null and error like '%webhook_timeout%'")
             .await?
             > 0)
@@ -110,19 +110,19 @@ async fn a_slow_endpoint_holds_up_only_itself() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redirects_are_followed_as_python_requests_does() -> Result<()> {
-    let (bed, _daemon) = Bed::running("redirect").await?;
-    bed.run(r#"update webhook set headers = '{"X-Secret": "feathers"}'"#).await?;
+    let (env, _daemon) = TestEnv::running("redirect").await?;
+    env.run(r#"update webhook set headers = '{"X-Secret": "feathers"}'"#).await?;
     let elsewhere = lshookd_testbed::receiver::Receiver::start().await?;
     let to = |status, target: String| Reply { headers: vec![("location", target)], ..Reply::status(status) };
-    bed.receiver.script([to(307, "/moved".to_owned())]);
-    bed.run("update project set title = 'Fish'").await?;
-    let first = bed.receiver.expect(1).await?.remove(0);
+    env.receiver.script([to(307, "/moved".to_owned())]);
+    env.run("update project set title = 'Fish'").await?;
+    let first = env.receiver.expect(1).await?.remove(0);
     assert_eq!(
         (first.path.as_str(), first.action(), first.header("x-secret")),
         ("/moved", "PROJECT_UPDATED", "feathers")
     );
-    bed.receiver.script([to(307, elsewhere.url("/moved"))]);
-    bed.run("update project set title = 'Frogs'").await?;
+    env.receiver.script([to(307, elsewhere.url("/moved"))]);
+    env.run("update project set title = 'Frogs'").await?;
     let other = elsewhere.expect(1).await?.remove(0);
     assert_eq!(other.action(), "PROJECT_UPDATED");
     assert_eq!(other.header("x-secret"), "", "the webhook's headers stay with its own host");
@@ -131,104 +131,104 @@ async fn redirects_are_followed_as_python_requests_does() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_of_the_subscription_count_for_what_waits() -> Result<()> {
-    let (bed, _daemon) = Bed::running("edited").await?;
+    let (env, _daemon) = TestEnv::running("edited").await?;
     let waiting = async |count: i64| {
         let there = async || {
-            Ok((bed.number("select count(*) from lshookd.delivery where state = 'pending' and attempts > 0").await?
+            Ok((env.number("select count(*) from lshookd.delivery where state = 'pending' and attempts > 0").await?
                 == count)
                 .then_some(()))
         };
         eventually("the delivery waits", SECONDS, there).await
     };
-    bed.receiver.answer("/project", Reply::status(503));
-    bed.run("update project set title = 'Fish'").await?;
+    env.receiver.answer("/project", Reply::status(503));
+    env.run("update project set title = 'Fish'").await?;
     waiting(1).await?;
-    bed.sql.execute("update webhook set url = $1", &[&bed.receiver.url("/new")]).await?;
-    assert_eq!(bed.receiver.expect(1).await?[0].path, "/new");
+    env.sql.execute("update webhook set url = $1", &[&env.receiver.url("/new")]).await?;
+    assert_eq!(env.receiver.expect(1).await?[0].path, "/new");
     // Switched off, deliveries wait; deleted, they are cancelled.
-    bed.receiver.answer("/new", Reply::status(503));
-    bed.run("update project set title = 'Frogs'").await?;
+    env.receiver.answer("/new", Reply::status(503));
+    env.run("update project set title = 'Frogs'").await?;
     waiting(1).await?;
-    bed.run("update webhook set is_active = false").await?;
-    bed.receiver.answer("/new", Reply::status(200));
+    env.run("update webhook set is_active = false").await?;
+    env.receiver.answer("/new", Reply::status(200));
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(bed.receiver.accepted().len(), 1);
-    bed.run("update webhook set is_active = true").await?;
-    bed.receiver.expect(2).await?;
-    bed.receiver.answer("/new", Reply::status(503));
-    bed.run("update project set title = 'Newts'").await?;
+    assert_eq!(env.receiver.accepted().len(), 1);
+    env.run("update webhook set is_active = true").await?;
+    env.receiver.expect(2).await?;
+    env.receiver.answer("/new", Reply::status(503));
+    env.run("update project set title = 'Newts'").await?;
     waiting(1).await?;
-    bed.run("delete from webhook").await?;
+    env.run("delete from webhook").await?;
     let cancelled = async || {
-        Ok((bed.number("select count(*) from lshookd.delivery where state = 'cancelled'").await? == 1).then_some(()))
+        Ok((env.number("select count(*) from lshookd.delivery where state = 'cancelled'").await? == 1).then_some(()))
     };
     eventually("the delivery is cancelled", SECONDS, cancelled).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_default_private_addresses_are_refused_and_the_reason_recorded() -> Result<()> {
-    let bed = Bed::lay("egress").await?;
-    bed.webhook("/project", "{}").await?;
-    let bed = bed.with("SSRF_PROTECTION_ENABLED", "true");
-    let daemon = bed.lshookd.run().await?;
+    let env = TestEnv::new("egress").await?;
+    env.webhook("/project", "{}").await?;
+    let env = env.with("SSRF_PROTECTION_ENABLED", "true");
+    let daemon = env.lshookd.run().await?;
     let named = async || Ok(daemon.log().contains("the endpoint of this webhook is refused").then_some(()));
     eventually("the webhook is named at the start", SECONDS, named).await?;
-    bed.run("update project set title = 'Fish'").await?;
+    env.run("update project set title = 'Fish'").await?;
     let refused = async || {
-        Ok((bed.number("select count(*) from lshookd.attempt where error like 'refused to connect to 127.0.0.1: 127.0.0.0/8%LSHOOKD_ALLOW%'").await? > 0).then_some(()))
+        Ok((env.number("select count(*) from lshookd.attempt where error like 'refused to connect to 127.0.0.1: 127.0.0.0/8%LSHOOKD_ALLOW%'").await? > 0).then_some(()))
     };
     eventually("the refusal is recorded", SECONDS, refused).await?;
-    assert!(bed.receiver.received().is_empty());
+    assert!(env.receiver.received().is_empty());
     daemon.stop().await?;
-    let bed = bed.with("LSHOOKD_ALLOW", "127.0.0.1");
-    let _daemon = bed.lshookd.run().await?;
-    bed.receiver.expect(1).await?;
+    let env = env.with("LSHOOKD_ALLOW", "127.0.0.1");
+    let _daemon = env.lshookd.run().await?;
+    env.receiver.expect(1).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_delivered_is_kept_for_a_while_and_what_is_dead_for_ever() -> Result<()> {
-    let (bed, daemon) = Bed::running("retention").await?;
-    bed.webhook("/gone", "{}").await?;
-    bed.receiver.answer("/gone", Reply::status(410));
-    bed.run("update project set title = 'Fish'").await?;
+    let (env, daemon) = TestEnv::running("retention").await?;
+    env.webhook("/gone", "{}").await?;
+    env.receiver.answer("/gone", Reply::status(410));
+    env.run("update project set title = 'Fish'").await?;
     let ended = async || {
         let ended = "select count(*) from lshookd.delivery where state in ('delivered', 'dead')";
-        Ok((bed.number(ended).await? == 2).then_some(()))
+        Ok((env.number(ended).await? == 2).then_some(()))
     };
     eventually("both deliveries have ended", SECONDS, ended).await?;
     daemon.stop().await?;
-    bed.run("update lshookd.delivery set ended_at = ended_at - interval '29 days'").await?;
+    env.run("update lshookd.delivery set ended_at = ended_at - interval '29 days'").await?;
     let owed = "select count(*) from lshookd.delivery";
-    bed.lshookd.run().await?.stop().await?;
-    assert_eq!(bed.number(owed).await?, 2);
+    env.lshookd.run().await?.stop().await?;
+    assert_eq!(env.number(owed).await?, 2);
 
-    bed.run("update lshookd.delivery set ended_at = ended_at - interval '1 day'").await?;
-    let _daemon = bed.lshookd.run().await?;
-    let expired = async || Ok((bed.number(owed).await? == 1).then_some(()));
+    env.run("update lshookd.delivery set ended_at = ended_at - interval '1 day'").await?;
+    let _daemon = env.lshookd.run().await?;
+    let expired = async || Ok((env.number(owed).await? == 1).then_some(()));
     eventually("the delivery of a month ago is deleted", Duration::from_secs(5), expired).await?;
-    assert_eq!(bed.number("select count(*) from lshookd.delivery where state = 'dead'").await?, 1);
-    assert_eq!(bed.number("select count(*) from lshookd.event").await?, 1);
-    assert_eq!(bed.number("select count(*) from lshookd.attempt").await?, 1);
+    assert_eq!(env.number("select count(*) from lshookd.delivery where state = 'dead'").await?, 1);
+    assert_eq!(env.number("select count(*) from lshookd.event").await?, 1);
+    assert_eq!(env.number("select count(*) from lshookd.attempt").await?, 1);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_in_a_url_are_sent_as_basic_auth_and_shown_nowhere() -> Result<()> {
-    let (bed, daemon) = Bed::running("basic").await?;
-    let url = bed.receiver.url("/basic").replace("http://", "http://user:swordfish@");
-    bed.webhook("/basic", &format!(r#"{{"url": "{url}", "headers": {{"X-Key": "open-sesame"}}}}"#)).await?;
-    bed.receiver.answer("/basic", Reply::status(500));
-    bed.run("update project set title = 'Fish'").await?;
+    let (env, daemon) = TestEnv::running("basic").await?;
+    let url = env.receiver.url("/basic").replace("http://", "http://user:swordfish@");
+    env.webhook("/basic", &format!(r#"{{"url": "{url}", "headers": {{"X-Key": "open-sesame"}}}}"#)).await?;
+    env.receiver.answer("/basic", Reply::status(500));
+    env.run("update project set title = 'Fish'").await?;
     let requests = async || {
-        let all = bed.receiver.received();
+        let all = env.receiver.received();
         Ok((all.iter().filter(|request| request.path == "/basic").count() > 1).then_some(all))
     };
     let received = eventually("it is tried again", Duration::from_secs(10), requests).await?;
     let basic = received.iter().find(|request| request.path == "/basic").expect("a request");
     assert_eq!(basic.header("authorization"), "Basic dXNlcjpzd29yZGZpc2g=");
-    let recorded: String = bed.sql.query_one("select json_agg(attempt)::text from lshookd.attempt", &[]).await?.get(0);
-    let secret: String = bed.sql.query_one("select secret from lshookd.secret limit 1", &[]).await?.get(0);
+    let recorded: String = env.sql.query_one("select json_agg(attempt)::text from lshookd.attempt", &[]).await?.get(0);
+    let secret: String = env.sql.query_one("select secret from lshookd.secret limit 1", &[]).await?.get(0);
     let shown = daemon.log() + &recorded;
     for hidden in ["swordfish", "dXNlcjpzd29yZGZpc2g", "open-sesame", secret.as_str()] {
         assert!(!shown.contains(hidden), "{hidden} is shown: {shown}");
@@ -239,25 +239,25 @@ async fn credentials_in_a_url_are_sent_as_basic_auth_and_shown_nowhere() -> Resu
 /// As servers do that close connections which rest: nothing says that the request was not read, and its id tells.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_closed_as_it_is_used_again_costs_no_attempt() -> Result<()> {
-    let bed = Bed::lay("closed").await?;
+    let env = TestEnv::new("closed").await?;
     let leaving = Misbehaving::start(Misbehaviour::Leaves).await?;
-    bed.webhook("/", &json!({"url": leaving.url}).to_string()).await?;
+    env.webhook("/", &json!({"url": leaving.url}).to_string()).await?;
     let resetting = Misbehaving::start(Misbehaviour::Resets).await?;
-    let reset = bed.webhook("/", &json!({"url": resetting.url}).to_string()).await?;
-    let _daemon = bed.lshookd.run().await?;
+    let reset = env.webhook("/", &json!({"url": resetting.url}).to_string()).await?;
+    let _daemon = env.lshookd.run().await?;
     for number in 0..6 {
-        bed.run(&format!("update project set title = '{number}'")).await?;
+        env.run(&format!("update project set title = '{number}'")).await?;
     }
     let left = format!("select count(*) from lshookd.delivery where webhook_id <> {reset} and state = 'delivered'");
-    let delivered = async || Ok((bed.number(&left).await? == 6).then_some(()));
+    let delivered = async || Ok((env.number(&left).await? == 6).then_some(()));
     eventually("all are delivered", SECONDS, delivered).await?;
     let failed = format!(
         "select count(*) from lshookd.attempt join lshookd.delivery on delivery.id = delivery_id
          where webhook_id <> {reset} and error is not null"
     );
-    assert_eq!(bed.number(&failed).await?, 0);
+    assert_eq!(env.number(&failed).await?, 0);
     let other = format!("select attempts from lshookd.delivery where webhook_id = {reset} order by id limit 1");
-    let failed = async || Ok((bed.number(&format!("select ({other})::bigint")).await? > 0).then_some(()));
+    let failed = async || Ok((env.number(&format!("select ({other})::bigint")).await? > 0).then_some(()));
     eventually("a connection that is closed at once is a failed attempt", SECONDS, failed).await
 }
 
@@ -265,20 +265,20 @@ async fn a_connection_that_is_closed_as_it_is_used_again_costs_no_attempt() -> R
 /// answers does not notice.
 #[tokio::test(flavor = "multi_thread")]
 async fn those_that_hang_hold_up_nobody_who_answers() -> Result<()> {
-    let bed = Bed::lay("isolated").await?;
-    bed.webhook("/sound", "{}").await?;
+    let env = TestEnv::new("isolated").await?;
+    env.webhook("/sound", "{}").await?;
     let hanging = Misbehaving::start(Misbehaviour::Hangs).await?;
     for _ in 0..200 {
-        bed.webhook("/", &json!({"url": hanging.url}).to_string()).await?;
+        env.webhook("/", &json!({"url": hanging.url}).to_string()).await?;
     }
-    bed.webhook("/", &json!({"url": hanging.url, "project_id": null}).to_string()).await?;
-    bed.run("select fixture.rows('project', '{\"organization_id\": 1}', 2300)").await?;
-    let _daemon = bed.lshookd.run().await?;
-    bed.run("update project set title = 'to begin with'").await?;
-    bed.receiver.expect(1).await?;
+    env.webhook("/", &json!({"url": hanging.url, "project_id": null}).to_string()).await?;
+    env.run("select fixture.rows('project', '{\"organization_id\": 1}', 2300)").await?;
+    let _daemon = env.lshookd.run().await?;
+    env.run("update project set title = 'to begin with'").await?;
+    env.receiver.expect(1).await?;
     for number in 0..40 {
-        bed.run(&format!("update project set title = '{number}' where id = 1")).await?;
-        bed.receiver.expect(2 + number).await?;
+        env.run(&format!("update project set title = '{number}' where id = 1")).await?;
+        env.receiver.expect(2 + number).await?;
     }
     let slowest = "select (1000 * extract(epoch from max(attempt.started_at - event.occurred_at)))::bigint
                    from lshookd.attempt
@@ -286,51 +286,51 @@ async fn those_that_hang_hold_up_nobody_who_answers() -> Result<()> {
                    join lshookd.event on event.id = event_id
                    where webhook_id = 1 and event.project_id = 1
                      and event.id > (select min(id) from lshookd.event where project_id = 1)";
-    let milliseconds = bed.number(slowest).await?;
+    let milliseconds = env.number(slowest).await?;
     assert!(milliseconds < 1000, "what answers waited for {milliseconds} ms");
     let lanes = "select count(distinct (webhook_id, project_id)) from lshookd.attempt
                  join lshookd.delivery on delivery.id = delivery_id where status is null";
-    let tried = async || Ok((bed.number(lanes).await? > 200).then_some(()));
+    let tried = async || Ok((env.number(lanes).await? > 200).then_some(()));
     eventually("each of those that hang is tried", Duration::from_secs(60), tried).await
 }
 
 /// Each is tried again and again and recorded with its reason; those that behave do not wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_misbehave_hold_up_only_themselves() -> Result<()> {
-    let bed = Bed::lay("misbehaving").await?;
-    bed.webhook("/project", "{}").await?;
+    let env = TestEnv::new("misbehaving").await?;
+    env.webhook("/project", "{}").await?;
     let mut webhooks = Vec::new();
     let mut endpoints = Vec::new();
     for how in [Misbehaviour::Hangs, Misbehaviour::Resets, Misbehaviour::Drips, Misbehaviour::Babbles] {
         let endpoint = Misbehaving::start(how).await?;
-        webhooks.push(bed.webhook("/", &json!({"url": endpoint.url}).to_string()).await?);
+        webhooks.push(env.webhook("/", &json!({"url": endpoint.url}).to_string()).await?);
         endpoints.push(endpoint);
     }
-    let no_tls = bed.receiver.url("/tls").replace("http:", "https:");
+    let no_tls = env.receiver.url("/tls").replace("http:", "https:");
     for url in ["http://no-such-host.invalid/", &no_tls, "ftp://127.0.0.1/", "no URL at all"] {
-        webhooks.push(bed.webhook("/", &json!({"url": url}).to_string()).await?);
+        webhooks.push(env.webhook("/", &json!({"url": url}).to_string()).await?);
     }
     let flooding = Misbehaving::start(Misbehaviour::Floods).await?;
-    let flooded = bed.webhook("/", &json!({"url": flooding.url}).to_string()).await?;
-    let bed = bed.with("WEBHOOK_TIMEOUT", "1");
-    let daemon = bed.lshookd.run().await?;
+    let flooded = env.webhook("/", &json!({"url": flooding.url}).to_string()).await?;
+    let env = env.with("WEBHOOK_TIMEOUT", "1");
+    let daemon = env.lshookd.run().await?;
 
     for number in 0..20 {
-        bed.run(&format!("update project set title = '{number}'")).await?;
+        env.run(&format!("update project set title = '{number}'")).await?;
     }
     let start = Instant::now();
-    bed.receiver.expect(20).await?;
+    env.receiver.expect(20).await?;
     assert!(start.elapsed() < Duration::from_secs(5), "those that behave waited {:?}", start.elapsed());
     for webhook in webhooks {
         let query = format!(
             "select count(*) from lshookd.attempt join lshookd.delivery on delivery.id = delivery_id
              where webhook_id = {webhook} and error <> ''"
         );
-        let tried_again = async || Ok((bed.number(&query).await? > 1).then_some(()));
+        let tried_again = async || Ok((env.number(&query).await? > 1).then_some(()));
         eventually(&format!("webhook {webhook} is tried again"), SECONDS, tried_again).await?;
     }
     let done = format!("select count(*) from lshookd.delivery where webhook_id = {flooded} and state = 'delivered'");
-    let delivered = async || Ok((bed.number(&done).await? == 20).then_some(()));
+    let delivered = async || Ok((env.number(&done).await? == 20).then_some(()));
     eventually("what answers 200 is delivered, however much it says", SECONDS, delivered).await?;
     let kilobytes = daemon.resident_kilobytes()?;
     assert!(kilobytes < 100_000, "{kilobytes} kB");

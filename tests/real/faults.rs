@@ -13,19 +13,19 @@ use lshookd_testbed::postgres::{Circumstances, Server};
 use lshookd_testbed::proxy::Proxy;
 use lshookd_testbed::receiver::Reply;
 
-use crate::bed::{Bed, version};
 use crate::ledger::{self, if_long};
+use crate::test_env::{TestEnv, version};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn work_done_while_the_daemon_is_away_arrives_after_its_start() -> Result<()> {
-    let bed = Bed::lay("away").await?;
-    bed.webhook("/project", "{}").await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}', 3)"#).await?;
-    bed.run("update project set title = 'Fish'").await?;
-    bed.run("delete from task where id = 3").await?;
-    let _daemon = bed.lshookd.run().await?;
+    let env = TestEnv::new("away").await?;
+    env.webhook("/project", "{}").await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}', 3)"#).await?;
+    env.run("update project set title = 'Fish'").await?;
+    env.run("delete from task where id = 3").await?;
+    let _daemon = env.lshookd.run().await?;
     let events: Vec<String> =
-        bed.receiver.expect(3).await?.iter().map(lshookd_testbed::receiver::Received::summary).collect();
+        env.receiver.expect(3).await?.iter().map(lshookd_testbed::receiver::Received::summary).collect();
     assert_eq!(
         events,
         ["TASKS_CREATED tasks 1,2,3 project 1", "PROJECT_UPDATED project 1", "TASKS_DELETED tasks 3 project 1"]
@@ -35,15 +35,15 @@ async fn work_done_while_the_daemon_is_away_arrives_after_its_start() -> Result<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_deleted_before_it_could_be_announced_is_announced_as_it_last_was() -> Result<()> {
-    let bed = Bed::lay("tombstone").await?;
-    bed.webhook("/project", "{}").await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "owl"}}')"#).await?;
-    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "result": [{"a": 1}]}')"#)
+    let env = TestEnv::new("tombstone").await?;
+    env.webhook("/project", "{}").await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "owl"}}')"#).await?;
+    env.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "result": [{"a": 1}]}')"#)
         .await?;
-    bed.run("delete from task_completion").await?;
-    bed.run("delete from task").await?;
-    let _daemon = bed.lshookd.run().await?;
-    let events = bed.receiver.expect(3).await?;
+    env.run("delete from task_completion").await?;
+    env.run("delete from task").await?;
+    let _daemon = env.lshookd.run().await?;
+    let events = env.receiver.expect(3).await?;
     let actions: Vec<&str> = events.iter().map(|event| event.action()).collect();
     assert_eq!(actions, ["TASKS_CREATED", "ANNOTATION_CREATED", "TASKS_DELETED"]);
     assert_eq!(events[0].body["tasks"][0]["data"]["text"], "owl");
@@ -54,15 +54,15 @@ async fn what_is_deleted_before_it_could_be_announced_is_announced_as_it_last_wa
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_comes_back_gets_everything_in_order() -> Result<()> {
-    let (mut bed, _daemon) = Bed::running("endpoint").await?;
-    bed.receiver.take_down().await;
+    let (mut env, _daemon) = TestEnv::running("endpoint").await?;
+    env.receiver.take_down().await;
     for number in 0..20 {
-        bed.run(&format!("update project set title = '{number}'")).await?;
+        env.run(&format!("update project set title = '{number}'")).await?;
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    bed.receiver.bring_up().await?;
+    env.receiver.bring_up().await?;
     let titles: Vec<String> =
-        bed.receiver.expect(20).await?.iter().map(|event| event.body["project"]["title"].to_string()).collect();
+        env.receiver.expect(20).await?.iter().map(|event| event.body["project"]["title"].to_string()).collect();
     assert_eq!(titles.len(), 20);
     Ok(())
 }
@@ -76,16 +76,16 @@ const NOT_AT_ALL: Duration = Duration::ZERO;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_is_killed_again_and_again() -> Result<()> {
-    let (bed, daemon) = Bed::running("kill").await?;
+    let (env, daemon) = TestEnv::running("kill").await?;
     let mut daemon = Some(daemon);
-    ledger::balance("the daemon is killed again and again (kill -9)", &bed, NOT_AT_ALL, async || {
+    ledger::balance("the daemon is killed again and again (kill -9)", &env, NOT_AT_ALL, async || {
         for round in 0..if_long(50, 6) {
             // At another moment of its work each time.
             seconds(0.05 + (round * 37 % 50) as f64 / 100.0).await;
             if let Some(daemon) = daemon.take() {
                 daemon.kill().await?;
             }
-            daemon = Some(bed.lshookd.run().await?);
+            daemon = Some(env.lshookd.run().await?);
         }
         Ok(())
     })
@@ -95,15 +95,15 @@ async fn the_daemon_is_killed_again_and_again() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_is_stopped_and_started_again() -> Result<()> {
-    let (bed, daemon) = Bed::running("term").await?;
+    let (env, daemon) = TestEnv::running("term").await?;
     let mut daemon = Some(daemon);
-    let account = ledger::balance("the daemon is stopped and started again (SIGTERM)", &bed, NOT_AT_ALL, async || {
+    let account = ledger::balance("the daemon is stopped and started again (SIGTERM)", &env, NOT_AT_ALL, async || {
         for _ in 0..if_long(50, 3) {
             seconds(0.3).await;
             if let Some(daemon) = daemon.take() {
                 assert_eq!(daemon.stop().await?, Some(0));
             }
-            daemon = Some(bed.lshookd.run().await?);
+            daemon = Some(env.lshookd.run().await?);
         }
         Ok(())
     })
@@ -114,17 +114,17 @@ async fn the_daemon_is_stopped_and_started_again() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_three_daemons_is_killed_and_the_next_takes_over() -> Result<()> {
-    let (bed, first) = Bed::running("three").await?;
-    let second = bed.lshookd.start().await?;
-    let third = bed.lshookd.start().await?;
+    let (env, first) = TestEnv::running("three").await?;
+    let second = env.lshookd.start().await?;
+    let third = env.lshookd.start().await?;
     let mut daemons = std::collections::VecDeque::from([first, second, third]);
-    ledger::balance("three daemons, the one at work is killed in turn", &bed, NOT_AT_ALL, async || {
+    ledger::balance("three daemons, the one at work is killed in turn", &env, NOT_AT_ALL, async || {
         for _ in 0..if_long(10, 4) {
             seconds(1.5).await;
             if let Some(daemon) = daemons.pop_front() {
                 daemon.kill().await?;
             }
-            daemons.push_back(bed.lshookd.start().await?);
+            daemons.push_back(env.lshookd.start().await?);
         }
         Ok(())
     })
@@ -134,11 +134,11 @@ async fn one_of_three_daemons_is_killed_and_the_next_takes_over() -> Result<()> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_ends_our_sessions() -> Result<()> {
-    let (bed, _daemon) = Bed::running("terminate").await?;
-    ledger::balance("PostgreSQL ends our sessions (pg_terminate_backend)", &bed, NOT_AT_ALL, async || {
+    let (env, _daemon) = TestEnv::running("terminate").await?;
+    ledger::balance("PostgreSQL ends our sessions (pg_terminate_backend)", &env, NOT_AT_ALL, async || {
         for _ in 0..if_long(50, 6) {
             seconds(0.3).await;
-            end_sessions(&bed, "application_name = 'lshookd'").await?;
+            end_sessions(&env, "application_name = 'lshookd'").await?;
         }
         Ok(())
     })
@@ -146,42 +146,42 @@ async fn postgresql_ends_our_sessions() -> Result<()> {
     Ok(())
 }
 
-async fn end_sessions(bed: &Bed, which: &str) -> Result<()> {
-    bed.run(&format!(
+async fn end_sessions(env: &TestEnv, which: &str) -> Result<()> {
+    env.run(&format!(
         "select pg_terminate_backend(pid) from pg_stat_activity
          where {which} and datname = current_database() and pid <> pg_backend_pid()"
     ))
     .await
 }
 
-/// A bed on a server of its own, which may be stopped and frozen; `None` without binaries.
-async fn bed_on_own_server(label: &str, circumstances: Circumstances) -> Result<Option<(Server, Bed)>> {
+/// A env on a server of its own, which may be stopped and frozen; `None` without binaries.
+async fn env_on_own_server(label: &str, circumstances: Circumstances) -> Result<Option<(Server, TestEnv)>> {
     let Some(server) = Server::start_own_in(circumstances).await? else {
         return Ok(None);
     };
     let template = Installation::find(&version())?.template(&server).await?;
-    let bed = Bed::lay_in(server.create(label, Some(&template.name)).await?).await?;
-    Ok(Some((server, bed)))
+    let env = TestEnv::new_in(server.create(label, Some(&template.name)).await?).await?;
+    Ok(Some((server, env)))
 }
 
 /// The same with a daemon at work.
-async fn own_server(label: &str) -> Result<Option<(Server, Bed, Daemon)>> {
-    let Some((server, bed)) = bed_on_own_server(label, Circumstances::default()).await? else {
+async fn own_server(label: &str) -> Result<Option<(Server, TestEnv, Daemon)>> {
+    let Some((server, env)) = env_on_own_server(label, Circumstances::default()).await? else {
         return Ok(None);
     };
-    bed.webhook("/project", "{}").await?;
-    let daemon = bed.lshookd.run().await?;
-    Ok(Some((server, bed, daemon)))
+    env.webhook("/project", "{}").await?;
+    let daemon = env.lshookd.run().await?;
+    Ok(Some((server, env, daemon)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_is_restarted() -> Result<()> {
     for mode in ["fast", "immediate"] {
-        let Some((server, bed, _daemon)) = own_server("restart").await? else {
+        let Some((server, env, _daemon)) = own_server("restart").await? else {
             return Ok(());
         };
         let name = format!("PostgreSQL is restarted ({mode})");
-        ledger::balance(&name, &bed, Duration::from_secs(5), async || {
+        ledger::balance(&name, &env, Duration::from_secs(5), async || {
             for _ in 0..if_long(5, 2) {
                 seconds(1.0).await;
                 server.restart(mode).await?;
@@ -195,12 +195,12 @@ async fn postgresql_is_restarted() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_freezes() -> Result<()> {
-    let Some((server, bed, _daemon)) = own_server("freeze").await? else {
+    let Some((server, env, _daemon)) = own_server("freeze").await? else {
         return Ok(());
     };
     let time = Duration::from_secs(if_long(30, 3));
     let name = format!("PostgreSQL freezes for {} s", time.as_secs());
-    ledger::balance(&name, &bed, time, async || server.freeze(time).await).await?;
+    ledger::balance(&name, &env, time, async || server.freeze(time).await).await?;
     Ok(())
 }
 
@@ -212,11 +212,11 @@ async fn postgresql_fails_over_to_its_standby() -> Result<()> {
     let template = Installation::find(&version())?.template(&primary).await?;
     let database = primary.create("failover", Some(&template.name)).await?;
     let proxy = Proxy::start(database.port()).await?;
-    let bed = Bed::lay_in(database.behind(proxy.port)).await?;
-    bed.webhook("/project", "{}").await?;
+    let env = TestEnv::new_in(database.behind(proxy.port)).await?;
+    env.webhook("/project", "{}").await?;
     let standby = primary.standby().await?;
-    let _daemon = bed.lshookd.run().await?;
-    ledger::balance("PostgreSQL fails over to its standby", &bed, Duration::from_secs(5), async || {
+    let _daemon = env.lshookd.run().await?;
+    ledger::balance("PostgreSQL fails over to its standby", &env, Duration::from_secs(5), async || {
         seconds(1.0).await;
         primary.crash().await?;
         standby.promote().await?;
@@ -231,13 +231,13 @@ async fn postgresql_fails_over_to_its_standby() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_network_to_postgresql_fails() -> Result<()> {
     for silent in [false, true] {
-        let mut bed = Bed::lay("network").await?;
-        bed.webhook("/project", "{}").await?;
-        let proxy = Proxy::start(bed.database.port()).await?;
-        bed = bed.with("POSTGRE_PORT", &proxy.port.to_string());
-        let _daemon = bed.lshookd.run().await?;
+        let mut env = TestEnv::new("network").await?;
+        env.webhook("/project", "{}").await?;
+        let proxy = Proxy::start(env.database.port()).await?;
+        env = env.with("POSTGRE_PORT", &proxy.port.to_string());
+        let _daemon = env.lshookd.run().await?;
         let name = if silent { "the network to PostgreSQL falls silent" } else { "the network to PostgreSQL is cut" };
-        ledger::balance(name, &bed, NOT_AT_ALL, async || {
+        ledger::balance(name, &env, NOT_AT_ALL, async || {
             for _ in 0..if_long(10, 3) {
                 seconds(0.4).await;
                 match silent {
@@ -254,43 +254,43 @@ async fn the_network_to_postgresql_fails() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_transaction_of_ours_stays_open_for_longer_than_five_seconds() -> Result<()> {
-    let (bed, daemon) = Bed::running("short").await?;
-    let locker = bed.database.connect().await?;
+    let (env, daemon) = TestEnv::running("short").await?;
+    let locker = env.database.connect().await?;
     let oldest = "select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::float8
                   from pg_stat_activity where application_name = 'lshookd'";
     let mut longest = 0.0f64;
     // A payload is made of all of the project's tasks, and these cannot be read.
     locker.batch_execute("begin; lock table task").await?;
-    bed.run("update project set title = 'Owls'").await?;
+    env.run("update project set title = 'Owls'").await?;
     for _ in 0..45 {
         seconds(0.2).await;
-        longest = longest.max(bed.sql.query_one(oldest, &[]).await?.get(0));
+        longest = longest.max(env.sql.query_one(oldest, &[]).await?.get(0));
     }
     assert!(longest > 1.0, "the planner did not wait for the table: {longest} s");
     locker.batch_execute("rollback").await?;
-    bed.receiver.expect(1).await?;
+    env.receiver.expect(1).await?;
     // A daemon that freezes is not waited for.
     for round in 0..if_long(50, 10) {
-        bed.run(&format!("update project set title = '{round}'")).await?;
+        env.run(&format!("update project set title = '{round}'")).await?;
         seconds(0.055 + 0.0005 * f64::from(round)).await;
         daemon.signal("STOP")?;
-        let open: f64 = bed.sql.query_one(oldest, &[]).await?.get(0);
+        let open: f64 = env.sql.query_one(oldest, &[]).await?.get(0);
         if open > 0.0 {
             seconds(6.0).await;
-            longest = longest.max(bed.sql.query_one(oldest, &[]).await?.get(0));
+            longest = longest.max(env.sql.query_one(oldest, &[]).await?.get(0));
         }
         daemon.signal("CONT")?;
     }
     assert!(longest < 5.5, "{longest} s");
-    bed.receiver.expect(1 + if_long(50, 10)).await?;
+    env.receiver.expect(1 + if_long(50, 10)).await?;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_label_studios_is_locked() -> Result<()> {
-    let (bed, _daemon) = Bed::running("lock").await?;
-    let locker = bed.database.connect().await?;
-    ledger::balance("a table of Label Studio's is locked for 3 s", &bed, Duration::from_secs(3), async || {
+    let (env, _daemon) = TestEnv::running("lock").await?;
+    let locker = env.database.connect().await?;
+    ledger::balance("a table of Label Studio's is locked for 3 s", &env, Duration::from_secs(3), async || {
         locker.batch_execute("begin; lock table task_completion").await?;
         seconds(3.0).await;
         Ok(locker.batch_execute("rollback").await?)
@@ -301,15 +301,15 @@ async fn a_table_of_label_studios_is_locked() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dba_sets_short_time_outs() -> Result<()> {
-    let (bed, _daemon) = Bed::running("timeouts").await?;
-    let database = &bed.database.name;
-    ledger::balance("statement_timeout and idle_in_transaction_… of 100 ms", &bed, NOT_AT_ALL, async || {
-        bed.run(&format!(
+    let (env, _daemon) = TestEnv::running("timeouts").await?;
+    let database = &env.database.name;
+    ledger::balance("statement_timeout and idle_in_transaction_… of 100 ms", &env, NOT_AT_ALL, async || {
+        env.run(&format!(
             "alter database {database} set statement_timeout = '100ms';
              alter database {database} set idle_in_transaction_session_timeout = '100ms'"
         ))
         .await?;
-        end_sessions(&bed, "application_name = 'lshookd'").await?;
+        end_sessions(&env, "application_name = 'lshookd'").await?;
         seconds(2.0).await;
         Ok(())
     })
@@ -319,14 +319,14 @@ async fn the_dba_sets_short_time_outs() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_is_read_only_for_a_while() -> Result<()> {
-    let (bed, _daemon) = Bed::running("readonly").await?;
-    let database = &bed.database.name;
-    ledger::balance("the database is read-only for 3 s", &bed, Duration::from_secs(3), async || {
-        bed.run(&format!("alter database {database} set default_transaction_read_only = on")).await?;
-        end_sessions(&bed, "true").await?;
+    let (env, _daemon) = TestEnv::running("readonly").await?;
+    let database = &env.database.name;
+    ledger::balance("the database is read-only for 3 s", &env, Duration::from_secs(3), async || {
+        env.run(&format!("alter database {database} set default_transaction_read_only = on")).await?;
+        end_sessions(&env, "true").await?;
         seconds(3.0).await;
-        bed.run(&format!("alter database {database} set default_transaction_read_only = off")).await?;
-        end_sessions(&bed, "true").await
+        env.run(&format!("alter database {database} set default_transaction_read_only = off")).await?;
+        end_sessions(&env, "true").await
     })
     .await?;
     Ok(())
@@ -334,7 +334,7 @@ async fn the_database_is_read_only_for_a_while() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_fail_in_every_way() -> Result<()> {
-    let (bed, _daemon) = Bed::running("endpoints").await?;
+    let (env, _daemon) = TestEnv::running("endpoints").await?;
     let answers = [
         Reply::status(500),
         Reply { headers: vec![("retry-after", "1".to_owned())], ..Reply::status(429) },
@@ -342,12 +342,12 @@ async fn endpoints_fail_in_every_way() -> Result<()> {
         Reply::status(404),
         Reply { delay: Duration::from_millis(500), ..Reply::status(503) },
     ];
-    ledger::balance("endpoints answer 500, 429, 308 in a loop, 404, late", &bed, NOT_AT_ALL, async || {
+    ledger::balance("endpoints answer 500, 429, 308 in a loop, 404, late", &env, NOT_AT_ALL, async || {
         for answer in answers {
-            bed.receiver.answer("/second", answer);
+            env.receiver.answer("/second", answer);
             seconds(1.0).await;
         }
-        bed.receiver.answer("/second", Reply::status(200));
+        env.receiver.answer("/second", Reply::status(200));
         Ok(())
     })
     .await?;
@@ -356,10 +356,10 @@ async fn endpoints_fail_in_every_way() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_daemons_deliver_as_one_and_one_takes_over_from_the_other() -> Result<()> {
-    let (bed, first) = Bed::running("two").await?;
-    let second = bed.lshookd.run();
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    assert_eq!(bed.receiver.expect(1).await?.len(), 1);
+    let (env, first) = TestEnv::running("two").await?;
+    let second = env.lshookd.run();
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    assert_eq!(env.receiver.expect(1).await?.len(), 1);
     // The second says "at work" only when the first is gone.
     let (second, killed) = tokio::join!(second, async {
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -367,26 +367,26 @@ async fn two_daemons_deliver_as_one_and_one_takes_over_from_the_other() -> Resul
     });
     killed?;
     let _second = second?;
-    bed.run("update project set title = 'Fish'").await?;
-    assert_eq!(bed.receiver.expect(2).await?.len(), 2);
+    env.run("update project set title = 'Fish'").await?;
+    assert_eq!(env.receiver.expect(2).await?.len(), 2);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_stops_within_ten_seconds_and_lets_requests_end() -> Result<()> {
-    let (bed, daemon) = Bed::running("stop").await?;
-    bed.receiver.answer(
+    let (env, daemon) = TestEnv::running("stop").await?;
+    env.receiver.answer(
         "/project",
         lshookd_testbed::receiver::Reply {
             delay: Duration::from_secs(2),
             ..lshookd_testbed::receiver::Reply::status(200)
         },
     );
-    bed.run("update project set title = 'Fish'").await?;
+    env.run("update project set title = 'Fish'").await?;
     tokio::time::sleep(Duration::from_millis(700)).await;
     let start = std::time::Instant::now();
     assert_eq!(daemon.stop().await?, Some(0));
     assert!(start.elapsed() < Duration::from_secs(10));
-    assert_eq!(bed.number("select count(*) from lshookd.delivery where state = 'delivered'").await?, 1);
+    assert_eq!(env.number("select count(*) from lshookd.delivery where state = 'delivered'").await?, 1);
     Ok(())
 }

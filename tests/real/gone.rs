@@ -8,8 +8,8 @@ use lshookd_testbed::label_studio::Surroundings;
 use lshookd_testbed::receiver::Received;
 use serde_json::json;
 
-use crate::bed::{Bed, installed, label_studio_database, version};
-use lshookd_scenarios::stage::{ORGANIZATION, Stage, choice};
+use crate::test_env::{TestEnv, installed, label_studio_database, version};
+use lshookd_scenarios::scenario_run::{ORGANIZATION, ScenarioRun, choice};
 use lshookd_testbed::label_studio::Installation;
 use lshookd_testbed::receiver::Receiver;
 
@@ -26,20 +26,20 @@ async fn a_project_that_is_deleted_while_no_daemon_runs_is_announced_with_all_th
     let database = label_studio_database("goneproject").await?;
     let studio = Installation::find(&version())?.start_in(&database, Surroundings::default()).await?;
     let lshookd = installed(&database).await?;
-    let mut stage = Stage::set(studio, &database, Receiver::start().await?).await?;
+    let mut run = ScenarioRun::start(studio, &database, Receiver::start().await?).await?;
     let daemon = lshookd.run().await?;
-    stage.furnish().await?;
+    run.furnish().await?;
     daemon.stop().await?;
-    stage.receiver.clear();
-    stage.import(json!([{"text": "owl"}, {"text": "wren"}])).await?;
-    stage.note_tasks().await?;
+    run.receiver.clear();
+    run.import(json!([{"text": "owl"}, {"text": "wren"}])).await?;
+    run.note_tasks().await?;
     for task in 0..2 {
-        stage.annotate(task, json!({"result": choice("owl")})).await?;
+        run.annotate(task, json!({"result": choice("owl")})).await?;
     }
-    stage.studio.delete(&format!("/api/projects/{}/", stage.project)).await?;
+    run.studio.delete(&format!("/api/projects/{}/", run.project)).await?;
     let daemon = lshookd.run().await?;
-    stage.settle().await.with_context(|| daemon.log())?;
-    let received = stage.receiver.received();
+    run.settle().await.with_context(|| daemon.log())?;
+    let received = run.receiver.received();
     let theirs = actions(&received, false);
     assert_eq!(theirs, ["TASKS_CREATED", "ANNOTATION_CREATED", "ANNOTATION_CREATED", "PROJECT_DELETED"]);
     assert_eq!(actions(&received, true), theirs);
@@ -56,24 +56,24 @@ async fn a_project_that_is_deleted_while_no_daemon_runs_is_announced_with_all_th
     let task = &of(false, "ANNOTATION_CREATED").expect("theirs").body["task"];
     assert_eq!(annotated.body["task"]["data"], task["data"]);
     assert_eq!(annotated.body["task"]["is_labeled"], true);
-    assert_eq!(stage.sql.query_one("select count(*) from lshookd.change_set_aside", &[]).await?.get::<_, i64>(0), 0);
+    assert_eq!(run.sql.query_one("select count(*) from lshookd.change_set_aside", &[]).await?.get::<_, i64>(0), 0);
     Ok(())
 }
 
 /// The same while a daemon runs, and somebody else deletes the project while the import's connection is still open.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_that_is_deleted_while_its_import_is_under_way_is_announced_with_all_that_was_in_it() -> Result<()> {
-    let (bed, _daemon) = Bed::running("goneimport").await?;
-    bed.webhook("/organization", r#"{"project_id": null}"#).await?;
+    let (env, _daemon) = TestEnv::running("goneimport").await?;
+    env.webhook("/organization", r#"{"project_id": null}"#).await?;
     // A young connection, as a request of Label Studio's has.
-    let request = bed.database.connect_as("").await?;
+    let request = env.database.connect_as("").await?;
     request.batch_execute(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "owl"}}', 15)"#).await?;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-    bed.run("begin; delete from task; delete from webhook where project_id = 1; delete from project; commit").await?;
+    env.run("begin; delete from task; delete from webhook where project_id = 1; delete from project; commit").await?;
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     drop(request);
     let arrived = async || {
-        let requests = bed.receiver.received();
+        let requests = env.receiver.received();
         let of: Vec<&Received> = requests.iter().filter(|request| request.path == "/organization").collect();
         Ok((of.len() == 2).then(|| (of[0].action().to_owned(), of[0].ids("tasks").len(), of[1].action().to_owned())))
     };
@@ -86,23 +86,23 @@ async fn a_project_that_is_deleted_while_its_import_is_under_way_is_announced_wi
 /// An event that cannot be shown is set aside with its reason, and holds nobody up.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_shown_is_set_aside_and_said() -> Result<()> {
-    let bed = Bed::lay("unshown").await?;
-    bed.webhook("/project", "{}").await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}', 3)"#).await?;
-    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 2, "result": []}')"#).await?;
-    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 3, "result": []}')"#).await?;
+    let env = TestEnv::new("unshown").await?;
+    env.webhook("/project", "{}").await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}', 3)"#).await?;
+    env.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 2, "result": []}')"#).await?;
+    env.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 3, "result": []}')"#).await?;
     // Without a trigger nothing is kept: of an import one task, of an annotation its task.
-    bed.run(
+    env.run(
         "set session_replication_role = replica; delete from task where id = 2; set session_replication_role = default",
     )
     .await?;
-    let daemon = bed.lshookd.run().await?;
-    bed.run("update project set title = 'Owls'").await?;
-    let received = bed.receiver.expect(3).await?;
+    let daemon = env.lshookd.run().await?;
+    env.run("update project set title = 'Owls'").await?;
+    let received = env.receiver.expect(3).await?;
     assert_eq!(received[0].ids("tasks"), [1, 3]);
     assert_eq!((received[1].action(), received[1].ids("annotation")), ("ANNOTATION_CREATED", vec![2]));
     assert_eq!(received[2].action(), "PROJECT_UPDATED");
-    let rows = bed.sql.query("select relation, ids, reason from lshookd.change_set_aside order by seq", &[]).await?;
+    let rows = env.sql.query("select relation, ids, reason from lshookd.change_set_aside order by seq", &[]).await?;
     let aside: Vec<(String, Vec<i64>)> = rows.iter().map(|row| (row.get("relation"), row.get("ids"))).collect();
     assert_eq!(aside, [("task".to_owned(), vec![2]), ("annotation".to_owned(), vec![1])]);
     assert!(rows[0].get::<_, String>("reason").contains("task 2 is not there any more"));
@@ -111,29 +111,29 @@ async fn what_cannot_be_shown_is_set_aside_and_said() -> Result<()> {
         "{}",
         daemon.log()
     );
-    let check = bed.lshookd.command(&["check", "--json"]).await?;
+    let check = env.lshookd.command(&["check", "--json"]).await?;
     assert_eq!(check.status.code(), Some(1));
     assert!(String::from_utf8(check.stdout)?.contains("set-aside"));
     // When the cause is fixed.
-    bed.run(r#"select fixture.rows('task', '{"id": 2, "project_id": 1}')"#).await?;
+    env.run(r#"select fixture.rows('task', '{"id": 2, "project_id": 1}')"#).await?;
     Ok(())
 }
 
 /// Beyond the room for rows, deleted objects are announced by their ids.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_room_for_rows_ids_are_kept() -> Result<()> {
-    let bed = Bed::lay("noroom").await?;
-    bed.webhook("/project", "{}").await?;
-    bed.run(
+    let env = TestEnv::new("noroom").await?;
+    env.webhook("/project", "{}").await?;
+    env.run(
         "create or replace function lshookd.unplanned(out newest bigint, out keep_all boolean, out ids_alone boolean)
              language sql set search_path = pg_catalog, pg_temp as
              $$ select max(seq), true, true from lshookd.change $$",
     )
     .await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "owl"}}', 2)"#).await?;
-    bed.run("delete from task where id = 1").await?;
-    let _daemon = bed.lshookd.run().await?;
-    let received = bed.receiver.expect(2).await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "owl"}}', 2)"#).await?;
+    env.run("delete from task where id = 1").await?;
+    let _daemon = env.lshookd.run().await?;
+    let received = env.receiver.expect(2).await?;
     assert_eq!(received[0].body["tasks"][0], json!({"id": 1}));
     assert_eq!(received[0].body["tasks"][1]["data"]["text"], "owl");
     assert_eq!(received[1].action(), "TASKS_DELETED");
@@ -161,8 +161,8 @@ async fn any_history_planned_after_any_prefix_is_announced_whole() -> Result<()>
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(seed >> 33).unwrap_or_default() % below
     };
-    let bed = Bed::lay("histories").await?;
-    bed.webhook("/organization", r#"{"project_id": null}"#).await?;
+    let env = TestEnv::new("histories").await?;
+    env.webhook("/organization", r#"{"project_id": null}"#).await?;
     let mut expected: BTreeMap<String, usize> = BTreeMap::new();
     let mut histories = Vec::new();
     for history in 0..12 {
@@ -235,7 +235,7 @@ async fn any_history_planned_after_any_prefix_is_announced_whole() -> Result<()>
                             Some("LABEL_LINK_CREATED"),
                         ),
                     };
-                    let client = bed.database.connect().await?;
+                    let client = env.database.connect().await?;
                     let row = client
                         .query_one("select (fixture.rows($1::text, $2::text::jsonb))[1]", &[&table, &given.to_string()])
                         .await?;
@@ -257,12 +257,12 @@ async fn any_history_planned_after_any_prefix_is_announced_whole() -> Result<()>
                             "LABEL_LINK_UPDATED",
                         ),
                     };
-                    bed.database.connect().await?.batch_execute(&sql).await?;
+                    env.database.connect().await?.batch_execute(&sql).await?;
                     tell(action);
                 }
                 Delete(kind) => {
                     let id = id_of(kind, &ids);
-                    let client = bed.database.connect().await?;
+                    let client = env.database.connect().await?;
                     match *kind {
                         "project" => {
                             let sql = format!(
@@ -277,7 +277,7 @@ async fn any_history_planned_after_any_prefix_is_announced_whole() -> Result<()>
                             tell("TASKS_DELETED");
                         }
                         "label" => {
-                            let links = bed
+                            let links = env
                                 .number(&format!("select count(*) from labels_manager_labellink where label_id = {id}"))
                                 .await?;
                             client.batch_execute(&format!("begin; delete from labels_manager_labellink where label_id = {id}; delete from labels_manager_label where id = {id}; commit")).await?;
@@ -296,31 +296,31 @@ async fn any_history_planned_after_any_prefix_is_announced_whole() -> Result<()>
                     }
                 }
                 Plan => {
-                    let daemon = bed.lshookd.run().await?;
+                    let daemon = env.lshookd.run().await?;
                     let total: usize = expected.values().sum();
-                    bed.receiver.expect(total).await?;
+                    env.receiver.expect(total).await?;
                     daemon.stop().await?;
                 }
             }
         }
     }
     let mut arrived: BTreeMap<String, usize> = BTreeMap::new();
-    for request in bed.receiver.received() {
+    for request in env.receiver.received() {
         *arrived.entry(request.action().to_owned()).or_default() += 1;
     }
     assert_eq!(arrived, expected);
-    assert_eq!(bed.number("select count(*) from lshookd.change_set_aside").await?, 0);
+    assert_eq!(env.number("select count(*) from lshookd.change_set_aside").await?, 0);
     Ok(())
 }
 
 /// Two people delete and annotate at once by serializable transactions: capture makes none of them fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn serializable_writers_do_not_fail_because_of_capture() -> Result<()> {
-    let bed = Bed::lay("serializable").await?;
-    bed.webhook("/project", "{}").await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}', 20)"#).await?;
-    bed.run(r#"begin; select fixture.rows('task_completion', jsonb_build_object('project_id', 1, 'task_id', id, 'result', '[]'::jsonb)) from task; commit"#).await?;
-    let (mut one, mut other) = (bed.database.connect().await?, bed.database.connect().await?);
+    let env = TestEnv::new("serializable").await?;
+    env.webhook("/project", "{}").await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}', 20)"#).await?;
+    env.run(r#"begin; select fixture.rows('task_completion', jsonb_build_object('project_id', 1, 'task_id', id, 'result', '[]'::jsonb)) from task; commit"#).await?;
+    let (mut one, mut other) = (env.database.connect().await?, env.database.connect().await?);
     for pair in 0..10 {
         let level = tokio_postgres::IsolationLevel::Serializable;
         let first = one.build_transaction().isolation_level(level).start().await?;
@@ -331,28 +331,28 @@ async fn serializable_writers_do_not_fail_because_of_capture() -> Result<()> {
         first.commit().await?;
         second.commit().await?;
     }
-    assert_eq!(bed.number("select count(*) from lshookd.capture_error").await?, 0);
-    let _daemon = bed.lshookd.run().await?;
+    assert_eq!(env.number("select count(*) from lshookd.capture_error").await?, 0);
+    let _daemon = env.lshookd.run().await?;
     // The import, twenty annotations and their deletions.
-    assert_eq!(bed.receiver.expect(41).await?.len(), 41);
+    assert_eq!(env.receiver.expect(41).await?.len(), 41);
     Ok(())
 }
 
 /// A link shows its label, which may be gone by now.
 #[tokio::test(flavor = "multi_thread")]
 async fn labels_that_are_deleted_are_still_shown_beside_their_links() -> Result<()> {
-    let bed = Bed::lay("gonelabel").await?;
-    bed.webhook("/project", "{}").await?;
-    bed.run(
+    let env = TestEnv::new("gonelabel").await?;
+    env.webhook("/project", "{}").await?;
+    env.run(
         r#"select fixture.rows('labels_manager_label', '{"title": "bird", "organization_id": 1, "created_by_id": 1}')"#,
     )
     .await?;
-    bed.run(r#"select fixture.rows('labels_manager_labellink', '{"project_id": 1, "label_id": 1, "from_name": "a"}')"#)
+    env.run(r#"select fixture.rows('labels_manager_labellink', '{"project_id": 1, "label_id": 1, "from_name": "a"}')"#)
         .await?;
-    bed.run("update labels_manager_labellink set from_name = 'b'").await?;
-    bed.run("begin; delete from labels_manager_labellink; delete from labels_manager_label; commit").await?;
-    let _daemon = bed.lshookd.run().await?;
-    let received = bed.receiver.expect(3).await?;
+    env.run("update labels_manager_labellink set from_name = 'b'").await?;
+    env.run("begin; delete from labels_manager_labellink; delete from labels_manager_label; commit").await?;
+    let _daemon = env.lshookd.run().await?;
+    let received = env.receiver.expect(3).await?;
     assert_eq!(received[1].body["label"]["title"], "bird");
     Ok(())
 }

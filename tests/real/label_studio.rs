@@ -7,19 +7,19 @@ use lshookd_scenarios::{compatibility, differences};
 use lshookd_testbed::label_studio::Surroundings;
 use lshookd_testbed::redis::Redis;
 
-use crate::bed::{label_studio_database, stage};
+use crate::test_env::{label_studio_database, run};
 
 async fn holds(name: &str) -> Result<()> {
     let table = tables().into_iter().find(|table| table.name == name).expect("a table of this name");
     let database = label_studio_database("judge").await?;
     let redis = if table.workers { Some(Redis::start().await?) } else { None };
     let surroundings = Surroundings { redis: redis.as_ref(), ..Surroundings::default() };
-    let (mut stage, daemon) = stage(&database, surroundings).await?;
-    stage.redis = redis;
+    let (mut run, daemon) = run(&database, surroundings).await?;
+    run.redis = redis;
     if table.furnished {
-        stage.furnish().await?;
+        run.furnish().await?;
     }
-    let faults = stage.play_all(&table.scenarios).await?;
+    let faults = run.play_all(&table.scenarios).await?;
     assert!(faults.is_empty(), "{}\n{}", faults.join("\n"), daemon.log());
     Ok(())
 }

@@ -13,8 +13,8 @@ use lshookd_testbed::postgres::Database;
 use tokio::time::sleep;
 use tokio_postgres::Client;
 
-use crate::bed::Bed;
 use crate::published;
+use crate::test_env::TestEnv;
 
 const WRITERS: usize = 4;
 /// The endpoints, a lane each.
@@ -71,15 +71,15 @@ impl fmt::Display for Account {
 /// write may have taken longer than `patience`, the time of the fault itself.
 pub async fn balance(
     name: &str,
-    bed: &Bed,
+    env: &TestEnv,
     patience: Duration,
     disturb: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<Account> {
-    bed.webhook(PATHS[1], "{}").await?;
-    bed.run(&format!(r#"select fixture.rows('task', '{{"project_id": 1}}', {WRITERS})"#)).await?;
-    bed.receiver.expect(PATHS.len()).await?;
-    bed.receiver.clear();
-    bed.stream().await?;
+    env.webhook(PATHS[1], "{}").await?;
+    env.run(&format!(r#"select fixture.rows('task', '{{"project_id": 1}}', {WRITERS})"#)).await?;
+    env.receiver.expect(PATHS.len()).await?;
+    env.receiver.clear();
+    env.stream().await?;
     let over = AtomicBool::new(false);
     let disturbance = async {
         sleep(Duration::from_millis(200)).await;
@@ -87,19 +87,19 @@ pub async fn balance(
         over.store(true, Ordering::Relaxed);
         disturbed
     };
-    let writers = join_all((0..WRITERS).map(|writer| write(&bed.database, writer, &over)));
+    let writers = join_all((0..WRITERS).map(|writer| write(&env.database, writer, &over)));
     let (disturbed, written) = tokio::join!(disturbance, writers);
     disturbed?;
     let written = written.into_iter().collect::<Result<Vec<Written>>>()?;
 
-    let arrived = async || Ok((account_of(&arrivals(bed).await?, &written).lost == 0).then_some(()));
+    let arrived = async || Ok((account_of(&arrivals(env).await?, &written).lost == 0).then_some(()));
     let outcome = eventually("everything committed arrives", Duration::from_secs(120), arrived).await;
     sleep(Duration::from_millis(500)).await;
-    let arrivals = arrivals(bed).await?;
+    let arrivals = arrivals(env).await?;
     let account = account_of(&arrivals, &written);
     println!("{name:<58} {account}");
     if let Err(error) = outcome {
-        return Err(error.context(format!("{name}: {account:?}; {}", explain(bed, &written, &arrivals).await?)));
+        return Err(error.context(format!("{name}: {account:?}; {}", explain(env, &written, &arrivals).await?)));
     }
     ensure!(account.phantom == 0 && account.out_of_order == 0, "{name}: {account:?}");
     let of_stream = account_of(&arrivals[PATHS.len()..], &written);
@@ -109,8 +109,8 @@ pub async fn balance(
 }
 
 /// Where the events that are missing may have stayed, for the report of a failure.
-async fn explain(bed: &Bed, written: &[Written], arrivals: &[Vec<i64>]) -> Result<String> {
-    let client = connect(&bed.database).await?;
+async fn explain(env: &TestEnv, written: &[Written], arrivals: &[Vec<i64>]) -> Result<String> {
+    let client = connect(&env.database).await?;
     let committed: Vec<i64> = written.iter().flat_map(|written| &written.committed).copied().collect();
     let row = client.query_one(include_str!("../sql/missing.sql"), &[&committed, &arrivals.concat()]).await?;
     Ok(row.get("report"))
@@ -162,14 +162,14 @@ async fn connect(database: &Database) -> Result<Client> {
 }
 
 /// The annotations that each way out was given, in order: the endpoints', and last the stream's.
-async fn arrivals(bed: &Bed) -> Result<Vec<Vec<i64>>> {
-    let accepted = bed.receiver.accepted();
+async fn arrivals(env: &TestEnv) -> Result<Vec<Vec<i64>>> {
+    let accepted = env.receiver.accepted();
     let of_path = |path| {
         let requests = accepted.iter().filter(|request| request.path == path);
         requests.flat_map(|request| request.ids("annotation")).collect()
     };
     let mut arrivals: Vec<Vec<i64>> = PATHS.map(of_path).to_vec();
-    let kept = published::kept(bed.stream().await?).await?;
+    let kept = published::kept(env.stream().await?).await?;
     arrivals.push(kept.iter().filter_map(|(_, _, body)| body["annotation"]["id"].as_i64()).collect());
     Ok(arrivals)
 }

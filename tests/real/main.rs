@@ -1,14 +1,13 @@
 //! The specification of lshookd, against real parts: PostgreSQL, Label Studio, HTTP.
 
+mod additional_actions;
 mod admin;
-mod bed;
 mod capture;
 mod commands;
 mod consumers;
 mod crowd;
 mod delivery;
 mod events;
-mod extended;
 mod faults;
 mod gone;
 mod hostile;
@@ -22,6 +21,7 @@ mod replication;
 mod rights;
 mod rules;
 mod signatures;
+mod test_env;
 mod tls;
 mod upgrade;
 

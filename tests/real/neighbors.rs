@@ -12,37 +12,37 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::bed::{Bed, version};
+use crate::test_env::{TestEnv, version};
 use lshookd_testbed::label_studio::Installation;
 
-/// A server of our own with these settings, and a bed on it; `None` where there are no binaries.
-async fn on_server_with(label: &str, settings: &[&str]) -> Result<Option<(Server, Bed)>> {
+/// A server of our own with these settings, and a env on it; `None` where there are no binaries.
+async fn on_server_with(label: &str, settings: &[&str]) -> Result<Option<(Server, TestEnv)>> {
     let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
     let Some(server) = Server::start_own_in(Circumstances { settings, ..Circumstances::default() }).await? else {
         return Ok(None);
     };
     let template = Installation::find(&version())?.template(&server).await?;
-    let bed = Bed::lay_in(server.create(label, Some(&template.name)).await?).await?;
-    bed.webhook("/project", "{}").await?;
-    Ok(Some((server, bed)))
+    let env = TestEnv::new_in(server.create(label, Some(&template.name)).await?).await?;
+    env.webhook("/project", "{}").await?;
+    Ok(Some((server, env)))
 }
 
 /// Where prepared transactions are allowed, a transaction that has notified cannot be one.
 #[tokio::test(flavor = "multi_thread")]
 async fn transactions_can_be_prepared_while_the_planner_sleeps() -> Result<()> {
-    let Some((_server, bed)) = on_server_with("twophase", &["max_prepared_transactions=10"]).await? else {
+    let Some((_server, env)) = on_server_with("twophase", &["max_prepared_transactions=10"]).await? else {
         return Ok(());
     };
-    let _daemon = bed.lshookd.run().await?;
+    let _daemon = env.lshookd.run().await?;
     for round in 0..5 {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        bed.run(&format!("begin; update project set title = 'Owls {round}'; prepare transaction 'p{round}'")).await?;
-        bed.run(&format!("commit prepared 'p{round}'")).await?;
+        env.run(&format!("begin; update project set title = 'Owls {round}'; prepare transaction 'p{round}'")).await?;
+        env.run(&format!("commit prepared 'p{round}'")).await?;
         let over = Instant::now();
-        bed.receiver.expect(round + 1).await?;
+        env.receiver.expect(round + 1).await?;
         ensure!(over.elapsed() < Duration::from_millis(1500), "{:?}", over.elapsed());
     }
-    ensure!(bed.number("select count(*) from lshookd.capture_error").await? == 0);
+    ensure!(env.number("select count(*) from lshookd.capture_error").await? == 0);
     Ok(())
 }
 
@@ -51,13 +51,13 @@ async fn transactions_can_be_prepared_while_the_planner_sleeps() -> Result<()> {
 /// answered as if it were full.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_of_notifications_fails_no_write_and_sets_nothing_aside() -> Result<()> {
-    let (shared, _) = crate::bed::server().await?;
+    let (shared, _) = crate::test_env::server().await?;
     let can_be_small = shared.major().await? >= 17;
     let small: &[&str] = if can_be_small { &["max_notify_queue_pages=64"] } else { &[] };
-    let Some((server, bed)) = on_server_with("queuefull", small).await? else {
+    let Some((server, env)) = on_server_with("queuefull", small).await? else {
         return Ok(());
     };
-    let daemon = bed.lshookd.run().await?;
+    let daemon = env.lshookd.run().await?;
     let listener = server.admin().await?;
     if can_be_small {
         listener.batch_execute("listen elsewhere; begin; select 1").await?;
@@ -69,7 +69,7 @@ async fn a_full_queue_of_notifications_fails_no_write_and_sets_nothing_aside() -
             }
         }
     } else {
-        bed.run(
+        env.run(
             "create or replace function lshookd.may_notify() returns boolean language sql stable
                  set search_path = pg_catalog, pg_temp as $$ select false $$",
         )
@@ -77,15 +77,15 @@ async fn a_full_queue_of_notifications_fails_no_write_and_sets_nothing_aside() -
     }
     for round in 0..5 {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        bed.run(&format!("update project set title = 'Owls {round}'")).await?;
+        env.run(&format!("update project set title = 'Owls {round}'")).await?;
         let over = Instant::now();
-        bed.receiver.expect(round + 1).await?;
+        env.receiver.expect(round + 1).await?;
         ensure!(over.elapsed() < Duration::from_secs(3), "{:?}", over.elapsed());
     }
-    ensure!(bed.number("select count(*) from lshookd.change_set_aside").await? == 0, "{}", daemon.log());
-    ensure!(bed.number("select count(*) from lshookd.capture_error").await? == 0, "{}", daemon.log());
+    ensure!(env.number("select count(*) from lshookd.change_set_aside").await? == 0, "{}", daemon.log());
+    ensure!(env.number("select count(*) from lshookd.capture_error").await? == 0, "{}", daemon.log());
     if can_be_small {
-        let check = bed.lshookd.command(&["check"]).await?;
+        let check = env.lshookd.command(&["check"]).await?;
         ensure!(String::from_utf8_lossy(&check.stdout).contains("queue of notifications"));
     }
     Ok(())
@@ -94,48 +94,48 @@ async fn a_full_queue_of_notifications_fails_no_write_and_sets_nothing_aside() -
 /// No row of the webhook table stops what others get.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_with_forty_thousand_headers_fails_alone() -> Result<()> {
-    let bed = Bed::lay("headers").await?;
-    bed.webhook("/healthy", "{}").await?;
+    let env = TestEnv::new("headers").await?;
+    env.webhook("/healthy", "{}").await?;
     let many: serde_json::Map<String, serde_json::Value> =
         (0..40_000).map(|number| (format!("X-{number}"), "a".into())).collect();
-    bed.webhook("/many", &json!({ "headers": many }).to_string()).await?;
-    bed.webhook("/long", &json!({ "headers": { "X ".repeat(500_000): "a" } }).to_string()).await?;
-    bed.webhook("/empty", &json!({ "headers": [] }).to_string()).await?;
-    bed.webhook("/null", &json!({ "headers": { "X-Null": null, "X-A": "b" } }).to_string()).await?;
-    let daemon = bed.lshookd.run().await?;
+    env.webhook("/many", &json!({ "headers": many }).to_string()).await?;
+    env.webhook("/long", &json!({ "headers": { "X ".repeat(500_000): "a" } }).to_string()).await?;
+    env.webhook("/empty", &json!({ "headers": [] }).to_string()).await?;
+    env.webhook("/null", &json!({ "headers": { "X-Null": null, "X-A": "b" } }).to_string()).await?;
+    let daemon = env.lshookd.run().await?;
     for round in 0..3 {
-        bed.run(&format!("update project set title = 'Owls {round}'")).await?;
+        env.run(&format!("update project set title = 'Owls {round}'")).await?;
     }
     let all = async || {
-        let received = bed.receiver.received();
+        let received = env.receiver.received();
         let of = |path: &str| received.iter().filter(|request| request.path == path).count();
         Ok(["/healthy", "/empty", "/null"].iter().all(|path| of(path) == 3).then_some(()))
     };
     eventually("three each", Duration::from_secs(20), all).await.with_context(|| daemon.log())?;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let received = bed.receiver.received();
+    let received = env.receiver.received();
     ensure!(received.iter().filter(|request| request.path == "/healthy").count() == 3, "some came twice");
     let null = received.iter().find(|request| request.path == "/null").context("/null")?;
     ensure!(null.header("x-a") == "b" && null.header("x-null").is_empty());
     ensure!(!daemon.log().contains("panicked"), "{}", daemon.log());
-    ensure!(bed.number("select max(length(error))::bigint from lshookd.attempt").await? <= 1001);
+    ensure!(env.number("select max(length(error))::bigint from lshookd.attempt").await? <= 1001);
     ensure!(daemon.log().len() < 500_000, "{} bytes of log", daemon.log().len());
-    let errors = bed.sql.query("select distinct error from lshookd.attempt where error is not null", &[]).await?;
+    let errors = env.sql.query("select distinct error from lshookd.attempt where error is not null", &[]).await?;
     let errors: Vec<String> = errors.iter().map(|row| row.get(0)).collect();
     ensure!(errors.iter().any(|error| error.contains("40000 headers")), "{errors:?}");
     Ok(())
 }
 
-async fn watched(label: &str, more: &[(&str, &str)]) -> Result<(Bed, Daemon, String)> {
+async fn watched(label: &str, more: &[(&str, &str)]) -> Result<(TestEnv, Daemon, String)> {
     let address = format!("127.0.0.1:{}", lshookd_testbed::free_port()?);
-    let mut bed = Bed::lay(label).await?.with("LSHOOKD_ADMIN_LISTEN", &address);
+    let mut env = TestEnv::new(label).await?.with("LSHOOKD_ADMIN_LISTEN", &address);
     for (name, value) in more {
-        bed = bed.with(name, value);
+        env = env.with(name, value);
     }
-    bed.webhook("/project", "{}").await?;
-    let daemon = bed.lshookd.run().await?;
+    env.webhook("/project", "{}").await?;
+    let daemon = env.lshookd.run().await?;
     lshookd_testbed::listens("the page", address.rsplit(':').next().context("a port")?.parse()?).await?;
-    Ok((bed, daemon, address))
+    Ok((env, daemon, address))
 }
 
 /// What somebody says over HTTP, and what is answered: the first line.
@@ -150,13 +150,13 @@ async fn say(address: &str, request: &str) -> Result<String> {
 /// Connections that say nothing take neither files nor anybody's place for long.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_open_connections_exhaust_nothing() -> Result<()> {
-    let (bed, daemon, address) = watched("halfopen", &[]).await?;
+    let (env, daemon, address) = watched("halfopen", &[]).await?;
     let mut idle = Vec::new();
     for _ in 0..300 {
         idle.push(TcpStream::connect(&address).await?);
     }
-    bed.run("update project set title = 'Owls'").await?;
-    bed.receiver.expect(1).await?;
+    env.run("update project set title = 'Owls'").await?;
+    env.receiver.expect(1).await?;
     ensure!(daemon.open_files()? < 200, "{} files", daemon.open_files()?);
     // They are closed when no request came, and others are let in.
     let answered = async || {
@@ -215,34 +215,34 @@ async fn passwords_are_not_guessed_quickly() -> Result<()> {
 /// no delivery.
 #[tokio::test(flavor = "multi_thread")]
 async fn echoes_are_masked_and_redirects_that_lose_the_event_fail() -> Result<()> {
-    let bed = Bed::lay("redirects").await?;
-    let webhook = bed.webhook("/moved", r#"{"headers": {"Authorization": "Bearer open-sesame"}}"#).await?;
+    let env = TestEnv::new("redirects").await?;
+    let webhook = env.webhook("/moved", r#"{"headers": {"Authorization": "Bearer open-sesame"}}"#).await?;
     let moved = |location: &str| Reply { headers: vec![("location", location.to_owned())], ..Reply::status(301) };
-    bed.receiver.answer("/moved", moved("/elsewhere?token=hidden"));
-    let daemon = bed.lshookd.run().await?;
-    bed.run("update project set title = 'Owls'").await?;
-    let failed = async || Ok(bed.sql.query_opt("select status, error from lshookd.attempt limit 1", &[]).await?);
+    env.receiver.answer("/moved", moved("/elsewhere?token=hidden"));
+    let daemon = env.lshookd.run().await?;
+    env.run("update project set title = 'Owls'").await?;
+    let failed = async || Ok(env.sql.query_opt("select status, error from lshookd.attempt limit 1", &[]).await?);
     let attempt = eventually("an attempt", Duration::from_secs(10), failed).await?;
     let (status, error): (i16, String) = (attempt.get("status"), attempt.get("error"));
     ensure!(status == 301 && error.contains("/elsewhere") && error.contains("lose the event"), "{status} {error}");
     ensure!(!error.contains("hidden"), "{error}");
-    ensure!(bed.receiver.received().iter().all(|request| request.path != "/elsewhere"));
-    bed.receiver.answer("/moved", Reply { body: "you said open-sesame", ..Reply::status(500) });
+    ensure!(env.receiver.received().iter().all(|request| request.path != "/elsewhere"));
+    env.receiver.answer("/moved", Reply { body: "you said open-sesame", ..Reply::status(500) });
     let echoed = async || {
-        Ok(bed.sql.query_opt("select response_head from lshookd.attempt where status = 500 limit 1", &[]).await?)
+        Ok(env.sql.query_opt("select response_head from lshookd.attempt where status = 500 limit 1", &[]).await?)
     };
     let head: String = eventually("an echo", Duration::from_secs(10), echoed).await?.get(0);
     ensure!(head == "you said ***", "{head}");
     ensure!(!daemon.log().contains("open-sesame"));
     // As Label Studio, where the operator wants it so.
     daemon.stop().await?;
-    bed.receiver.answer("/moved", moved("/elsewhere"));
-    let bed = bed.with("LSHOOKD_REDIRECT_TO_GET", "true");
-    let _daemon = bed.lshookd.run().await?;
+    env.receiver.answer("/moved", moved("/elsewhere"));
+    let env = env.with("LSHOOKD_REDIRECT_TO_GET", "true");
+    let _daemon = env.lshookd.run().await?;
     let delivered = async || {
         let query =
             format!("select count(*) from lshookd.delivery where webhook_id = {webhook} and state = 'delivered'");
-        Ok((bed.number(&query).await? == 1).then_some(()))
+        Ok((env.number(&query).await? == 1).then_some(()))
     };
     eventually("it counts as delivered", Duration::from_secs(20), delivered).await
 }
@@ -250,12 +250,12 @@ async fn echoes_are_masked_and_redirects_that_lose_the_event_fail() -> Result<()
 /// A condition that would compute for minutes stops nobody, and its event is sent as if there were none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_computes_for_long_stops_nobody() -> Result<()> {
-    let (bed, daemon) = Bed::running("slowrule").await?;
+    let (env, daemon) = TestEnv::running("slowrule").await?;
     let nested = "event.tasks.all(a, event.tasks.all(b, event.tasks.all(c, a.id + b.id + c.id >= 0)))";
-    bed.sql.execute("insert into lshookd.rule (name, webhook, condition) values ('slow', 1, $1)", &[&nested]).await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}', 400)"#).await?;
+    env.sql.execute("insert into lshookd.rule (name, webhook, condition) values ('slow', 1, $1)", &[&nested]).await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}', 400)"#).await?;
     let began = Instant::now();
-    bed.receiver.expect(1).await?;
+    env.receiver.expect(1).await?;
     ensure!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     ensure!(daemon.log().contains("loops in each other"), "{}", daemon.log());
     Ok(())

@@ -12,7 +12,7 @@ use lshookd_testbed::eventually;
 use lshookd_testbed::nats::Nats;
 use serde_json::{Value, json};
 
-use crate::bed::Bed;
+use crate::test_env::TestEnv;
 
 /// Where events are published.
 pub const SUBJECT: &str = "label-studio.events";
@@ -54,20 +54,20 @@ pub async fn kept(nats: &Nats) -> Result<Vec<(String, String, Value)>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_stream_takes_waits_and_is_said() -> Result<()> {
     let nats = Nats::start().await?;
-    let bed = Bed::lay("untaken").await?;
-    let webhook = bed.subscribe(&nats.url(SUBJECT), &["--project", "1"]).await?.to_string();
-    let output = bed.lshookd.command(&["test", &webhook, "--action", "PROJECT_UPDATED"]).await?;
+    let env = TestEnv::new("untaken").await?;
+    let webhook = env.create_webhook(&nats.url(SUBJECT), &["--project", "1"]).await?.to_string();
+    let output = env.lshookd.command(&["webhook", "test", &webhook, "--action", "PROJECT_UPDATED"]).await?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         said.contains("no stream acknowledged the subject label-studio.events.0") && !said.contains("feathers"),
         "{said}"
     );
     keep(&nats).await?;
-    let said = bed.lshookd.succeed(&["test", &webhook, "--action", "PROJECT_UPDATED"]).await?;
+    let said = env.lshookd.succeed(&["webhook", "test", &webhook, "--action", "PROJECT_UPDATED"]).await?;
     assert!(said.contains("acknowledged") && said.contains("stream LABELS, sequence 1"), "{said}");
     // The same addresses are refused as for requests.
-    let guarded = bed.lshookd.with("LSHOOKD_ALLOW", "10.11.12.13").with("SSRF_PROTECTION_ENABLED", "true");
-    let output = guarded.command(&["test", &webhook]).await?;
+    let guarded = env.lshookd.with("LSHOOKD_ALLOW", "10.11.12.13").with("SSRF_PROTECTION_ENABLED", "true");
+    let output = guarded.command(&["webhook", "test", &webhook]).await?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("refused to connect to 127.0.0.1"), "{said}");
     Ok(())
@@ -79,14 +79,14 @@ async fn a_server_that_hangs_holds_up_no_other() -> Result<()> {
     let nats = Nats::start().await?;
     keep(&nats).await?;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let bed = Bed::lay("hanging").await?.with("WEBHOOK_TIMEOUT", "5");
-    bed.subscribe(&format!("nats://{}/{SUBJECT}", silent.local_addr()?), &["--project", "1"]).await?;
-    let _daemon = bed.lshookd.run().await?;
-    bed.run("update project set title = 'Owls', updated_at = clock_timestamp()").await?;
+    let env = TestEnv::new("hanging").await?.with("WEBHOOK_TIMEOUT", "5");
+    env.create_webhook(&format!("nats://{}/{SUBJECT}", silent.local_addr()?), &["--project", "1"]).await?;
+    let _daemon = env.lshookd.run().await?;
+    env.run("update project set title = 'Owls', updated_at = clock_timestamp()").await?;
     // It is being connected to by now.
     let (_connection, _) = silent.accept().await?;
-    bed.subscribe(&nats.url(SUBJECT), &["--project", "1"]).await?;
-    bed.run("update project set title = 'Wrens', updated_at = clock_timestamp()").await?;
+    env.create_webhook(&nats.url(SUBJECT), &["--project", "1"]).await?;
+    env.run("update project set title = 'Wrens', updated_at = clock_timestamp()").await?;
     let published = async || Ok(kept(&nats).await?.pop());
     eventually("the other has it", Duration::from_secs(3), published).await?;
     Ok(())
@@ -97,14 +97,14 @@ async fn a_server_that_hangs_holds_up_no_other() -> Result<()> {
 async fn cloudevents_are_headers_or_an_envelope() -> Result<()> {
     let nats = Nats::start().await?;
     keep(&nats).await?;
-    let bed = Bed::lay("cloudevents").await?;
-    bed.webhook("/plain", "{}").await?;
-    bed.subscribe(&bed.receiver.url("/binary"), &["--project", "1", "--cloudevents", "binary"]).await?;
-    bed.subscribe(&bed.receiver.url("/structured"), &["--project", "1", "--cloudevents", "structured"]).await?;
-    bed.subscribe(&nats.url(SUBJECT), &["--project", "1", "--cloudevents", "structured"]).await?;
-    let _daemon = bed.lshookd.run().await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"n": 1.10}}')"#).await?;
-    let events = bed.receiver.expect(3).await?;
+    let env = TestEnv::new("cloudevents").await?;
+    env.webhook("/plain", "{}").await?;
+    env.create_webhook(&env.receiver.url("/binary"), &["--project", "1", "--cloudevents", "binary"]).await?;
+    env.create_webhook(&env.receiver.url("/structured"), &["--project", "1", "--cloudevents", "structured"]).await?;
+    env.create_webhook(&nats.url(SUBJECT), &["--project", "1", "--cloudevents", "structured"]).await?;
+    let _daemon = env.lshookd.run().await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"n": 1.10}}')"#).await?;
+    let events = env.receiver.expect(3).await?;
     let at = |path: &str| events.iter().find(|event| event.path == path).cloned().context("no event");
     let (plain, binary, structured) = (at("/plain")?, at("/binary")?, at("/structured")?);
     assert_eq!(binary.body, plain.body);

@@ -9,7 +9,7 @@ use anyhow::Result;
 use lshookd_testbed::postgres::Database;
 use tokio_postgres::Client;
 
-use crate::bed::{Bed, label_studio_database};
+use crate::test_env::{TestEnv, label_studio_database};
 
 /// What planted code does: it notes as whom it runs, and what that role can get at.
 const SPY: &str = r#"
@@ -34,7 +34,7 @@ const SPY: &str = r#"
 
 /// A database whose tables belong to a role that is not lshookd's, and a connection as that role.
 struct Tenant {
-    bed: Bed,
+    env: TestEnv,
     owner: Client,
 }
 
@@ -53,31 +53,31 @@ async fn tenant(label: &str) -> Result<Tenant> {
              end $$"
         ))
         .await?;
-    let bed = Bed::lay_in(database).await?;
-    bed.webhook("/project", "{}").await?;
-    bed.run(&format!("grant usage on schema fixture to {role}")).await?;
-    let owner = bed.database.connect().await?;
+    let env = TestEnv::new_in(database).await?;
+    env.webhook("/project", "{}").await?;
+    env.run(&format!("grant usage on schema fixture to {role}")).await?;
+    let owner = env.database.connect().await?;
     owner.batch_execute(&format!("set role {role}")).await?;
     owner.batch_execute(SPY).await?;
-    Ok(Tenant { bed, owner })
+    Ok(Tenant { env, owner })
 }
 
 impl Tenant {
     /// The roles that planted code ran as, and whether one of them can get at what is lshookd's.
     async fn loot(&self) -> Result<(BTreeSet<String>, bool)> {
         let rows =
-            self.bed.sql.query("select who, reads_secrets or writes_changes as gains from spy.loot", &[]).await?;
+            self.env.sql.query("select who, reads_secrets or writes_changes as gains from spy.loot", &[]).await?;
         let who = rows.iter().map(|row| row.get("who")).collect();
         Ok((who, rows.iter().any(|row| row.get("gains"))))
     }
 
     async fn end(self) -> Result<()> {
-        let role = &self.bed.database.name;
-        self.bed.run(&format!("reassign owned by {role} to current_user; drop owned by {role}; drop role {role}")).await
+        let role = &self.env.database.name;
+        self.env.run(&format!("reassign owned by {role} to current_user; drop owned by {role}; drop role {role}")).await
     }
 
     fn roles(&self) -> [String; 2] {
-        let daemon = self.bed.lshookd.daemon_role().expect("a daemon's role").to_owned();
+        let daemon = self.env.lshookd.daemon_role().expect("a daemon's role").to_owned();
         [format!("{daemon}_owner"), daemon]
     }
 
@@ -94,19 +94,20 @@ impl Tenant {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_function_pins_its_path_and_is_executable_by_nobody_who_need_not() -> Result<()> {
-    let bed = Bed::lay("pinned").await?;
+    let env = TestEnv::new("pinned").await?;
     // With the watching functions.
-    bed.subscribe(&bed.receiver.url("/all"), &["--project", "1", "--actions", "TASK_UPDATED,DRAFT_CREATED"]).await?;
+    env.create_webhook(&env.receiver.url("/all"), &["--project", "1", "--actions", "TASK_UPDATED,DRAFT_CREATED"])
+        .await?;
     let query = "select proname::text from pg_proc
                  where pronamespace = 'lshookd'::regnamespace
                    and not coalesce(proconfig, '{}') @> array['search_path=pg_catalog, pg_temp']";
-    let unpinned: Vec<String> = bed.sql.query(query, &[]).await?.iter().map(|row| row.get(0)).collect();
+    let unpinned: Vec<String> = env.sql.query(query, &[]).await?.iter().map(|row| row.get(0)).collect();
     assert_eq!(unpinned, Vec::<String>::new());
     let query = "select proname::text from pg_proc
                  where pronamespace = 'lshookd'::regnamespace and has_function_privilege('public', oid, 'execute')";
-    let public: Vec<String> = bed.sql.query(query, &[]).await?.iter().map(|row| row.get(0)).collect();
+    let public: Vec<String> = env.sql.query(query, &[]).await?.iter().map(|row| row.get(0)).collect();
     assert_eq!(public, Vec::<String>::new());
-    assert!(bed.number("select count(*) from pg_proc where proname like 'watches%' and prosecdef").await? >= 2);
+    assert!(env.number("select count(*) from pg_proc where proname like 'watches%' and prosecdef").await? >= 2);
     Ok(())
 }
 
@@ -156,10 +157,10 @@ async fn types_in_pg_temp_are_not_taken_for_postgresqls() -> Result<()> {
                update public.webhook set is_active = true"#,
         )
         .await?;
-    let _daemon = tenant.bed.lshookd.run().await?;
-    tenant.bed.receiver.expect(1).await?;
+    let _daemon = tenant.env.lshookd.run().await?;
+    tenant.env.receiver.expect(1).await?;
     tenant.assert_nothing_gained("a domain in pg_temp").await?;
-    assert_eq!(tenant.bed.number("select count(*) from lshookd.capture_error").await?, 0);
+    assert_eq!(tenant.env.number("select count(*) from lshookd.capture_error").await?, 0);
     tenant.end().await
 }
 
@@ -220,17 +221,22 @@ async fn functions_and_operators_of_others_are_not_taken_for_postgresqls() -> Re
             ))
             .await?;
     }
-    let daemon = tenant.bed.lshookd.run().await?;
-    tenant.bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "a"}}')"#).await?;
+    let daemon = tenant.env.lshookd.run().await?;
+    tenant.env.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "a"}}')"#).await?;
     tenant
-        .bed
+        .env
         .run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "result": []}')"#)
         .await?;
-    assert_eq!(tenant.bed.receiver.expect(2).await?.len(), 2, "{}", daemon.log());
-    for command in
-        [&["check"][..], &["status"], &["subscriptions"], &["adopt", "--all"], &["release", "--all"], &["install"]]
-    {
-        tenant.bed.lshookd.command(command).await?;
+    assert_eq!(tenant.env.receiver.expect(2).await?.len(), 2, "{}", daemon.log());
+    for command in [
+        &["check"][..],
+        &["status"],
+        &["webhook", "list"],
+        &["webhook", "adopt", "--all"],
+        &["webhook", "release", "--all"],
+        &["install"],
+    ] {
+        tenant.env.lshookd.command(command).await?;
     }
     tenant.assert_nothing_gained("a shadow").await?;
     tenant.end().await
@@ -239,7 +245,7 @@ async fn functions_and_operators_of_others_are_not_taken_for_postgresqls() -> Re
 #[tokio::test(flavor = "multi_thread")]
 async fn code_on_label_studios_tables_gains_nothing() -> Result<()> {
     let tenant = tenant("code").await?;
-    let daemon = tenant.bed.lshookd.run().await?;
+    let daemon = tenant.env.lshookd.run().await?;
     // What is run where rows are read and written: a column whose type has a cast of its own to JSON, a trigger on the
     // table that the commands write, a rule.
     tenant
@@ -260,20 +266,20 @@ async fn code_on_label_studios_tables_gains_nothing() -> Result<()> {
                  for each row execute function public.pounce_on_action()",
         )
         .await?;
-    tenant.bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "a"}}')"#).await?;
-    tenant.bed.receiver.expect(1).await?;
-    let url = tenant.bed.receiver.url("/more");
+    tenant.env.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "a"}}')"#).await?;
+    tenant.env.receiver.expect(1).await?;
+    let url = tenant.env.receiver.url("/more");
     for command in [
-        &["adopt", "--all"][..],
-        &["release", "--all"],
-        &["adopt", "--all"],
-        &["subscribe", &url, "--project", "1", "--actions", "TASKS_CREATED"],
-        &["unsubscribe", "2", "--yes"],
-        &["subscriptions"],
+        &["webhook", "adopt", "--all"][..],
+        &["webhook", "release", "--all"],
+        &["webhook", "adopt", "--all"],
+        &["webhook", "create", &url, "--project", "1", "--actions", "TASKS_CREATED"],
+        &["webhook", "delete", "2", "--yes"],
+        &["webhook", "list"],
         &["check"],
-        &["test", "1"],
+        &["webhook", "test", "1"],
     ] {
-        tenant.bed.lshookd.command(command).await?;
+        tenant.env.lshookd.command(command).await?;
     }
     tenant.assert_nothing_gained("code on a table").await?;
     let (who, _) = tenant.loot().await?;
@@ -286,16 +292,16 @@ async fn code_on_label_studios_tables_gains_nothing() -> Result<()> {
              create policy hide on public.task for select using (spy.look('policy') and false)",
         )
         .await?;
-    tenant.bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "b"}}')"#).await?;
+    tenant.env.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"text": "b"}}')"#).await?;
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    assert_eq!(tenant.bed.receiver.received().iter().filter(|request| request.path == "/project").count(), 1 + 1);
-    let output = tenant.bed.lshookd.command(&["check", "--json"]).await?;
+    assert_eq!(tenant.env.receiver.received().iter().filter(|request| request.path == "/project").count(), 1 + 1);
+    let output = tenant.env.lshookd.command(&["check", "--json"]).await?;
     assert!(String::from_utf8_lossy(&output.stdout).contains("row-level security"));
     tenant.owner.batch_execute("alter table public.task disable row level security").await?;
     tenant.assert_nothing_gained("a policy").await?;
     let texts = async || {
         let texts: Vec<_> = tenant
-            .bed
+            .env
             .receiver
             .received()
             .iter()
@@ -317,7 +323,7 @@ async fn views_and_keys_of_other_types_are_refused() -> Result<()> {
         .owner
         .batch_execute("alter table public.labels_manager_label rename to real_label; create view public.labels_manager_label as select * from real_label; grant all on public.labels_manager_label to public")
         .await?;
-    let refused = tenant.bed.lshookd.command(&["install"]).await?;
+    let refused = tenant.env.lshookd.command(&["install"]).await?;
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8(refused.stderr)?;
     assert!(said.contains("it is no table"), "{said}");
@@ -325,7 +331,7 @@ async fn views_and_keys_of_other_types_are_refused() -> Result<()> {
         .owner
         .batch_execute("drop view public.labels_manager_label; alter table public.real_label rename to labels_manager_label; alter table public.labels_manager_label drop column organization_id cascade; alter table public.labels_manager_label add column organization_id text")
         .await?;
-    let refused = tenant.bed.lshookd.command(&["check"]).await?;
+    let refused = tenant.env.lshookd.command(&["check"]).await?;
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8(refused.stdout)?.contains("organization_id"));
     tenant.end().await
@@ -335,7 +341,7 @@ async fn views_and_keys_of_other_types_are_refused() -> Result<()> {
 async fn partitions_and_children_are_refused() -> Result<()> {
     let tenant = tenant("children").await?;
     tenant.owner.batch_execute("create table public.more_tasks () inherits (public.task)").await?;
-    let refused = tenant.bed.lshookd.command(&["install"]).await?;
+    let refused = tenant.env.lshookd.command(&["install"]).await?;
     assert!(String::from_utf8(refused.stderr)?.contains("other tables inherit from it"));
     tenant.end().await
 }
@@ -365,11 +371,11 @@ async fn rights(database: &Database, role: &str) -> Result<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_role_has_the_rights_that_its_work_takes_and_no_more() -> Result<()> {
-    let bed = Bed::lay("roles").await?;
+    let env = TestEnv::new("roles").await?;
     // Up to PostgreSQL 14 everybody may create in the schema public.
-    bed.run("revoke create on schema public from public").await?;
-    let daemon = bed.lshookd.daemon_role().expect("a daemon's role").to_owned();
-    let of = async |suffix: &str| rights(&bed.database, &format!("{daemon}{suffix}")).await;
+    env.run("revoke create on schema public from public").await?;
+    let daemon = env.lshookd.daemon_role().expect("a daemon's role").to_owned();
+    let of = async |suffix: &str| rights(&env.database, &format!("{daemon}{suffix}")).await;
 
     // The daemon reads nothing of Label Studio's by itself, and of users, tokens and storages nothing at all.
     let all = of("").await?;
@@ -406,16 +412,16 @@ async fn each_role_has_the_rights_that_its_work_takes_and_no_more() -> Result<()
     let all = of("_monitor").await?;
     assert!(all.iter().all(|right| right.starts_with("select lshookd.")), "{all:#?}");
     assert!(all.contains(&"select lshookd.lag".to_owned()) && !all.contains(&"select lshookd.secret".to_owned()));
-    let monitor = bed.database.connect().await?;
+    let monitor = env.database.connect().await?;
     monitor
         .batch_execute(&format!("set role {daemon}_monitor; select * from lshookd.lag, lshookd.delivery_status"))
         .await?;
 
     // And whoever has USAGE of our schema and nothing else.
-    let nobody = &bed.database.name;
-    bed.run(&format!("create role {nobody}; grant usage on schema lshookd to {nobody}")).await?;
-    assert_eq!(rights(&bed.database, nobody).await?, Vec::<String>::new());
-    let client = bed.database.connect().await?;
+    let nobody = &env.database.name;
+    env.run(&format!("create role {nobody}; grant usage on schema lshookd to {nobody}")).await?;
+    assert_eq!(rights(&env.database, nobody).await?, Vec::<String>::new());
+    let client = env.database.connect().await?;
     client
         .batch_execute(&format!(
             "set role {nobody}; create temporary table task_completion (id bigint, task_id bigint, project_id bigint)"
@@ -428,32 +434,32 @@ async fn each_role_has_the_rights_that_its_work_takes_and_no_more() -> Result<()
         )
         .await;
     assert!(planted.is_err());
-    bed.run(&format!("drop owned by {nobody}; drop role {nobody}")).await
+    env.run(&format!("drop owned by {nobody}; drop role {nobody}")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_makes_events_up() -> Result<()> {
-    let (bed, _daemon) = Bed::running("forged").await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    bed.receiver.expect(1).await?;
-    bed.run("select set_config('lshookd.task_moves', '1 1 ,', false); update task set is_labeled = true where id = 1")
+    let (env, _daemon) = TestEnv::running("forged").await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    env.receiver.expect(1).await?;
+    env.run("select set_config('lshookd.task_moves', '1 1 ,', false); update task set is_labeled = true where id = 1")
         .await?;
     // A session that takes another's name gains nothing either.
-    bed.run("set lshookd.session = 'x''; drop table task; --'; update project set title = 'Owl'").await?;
-    let events = bed.receiver.expect(2).await?;
+    env.run("set lshookd.session = 'x''; drop table task; --'; update project set title = 'Owl'").await?;
+    let events = env.receiver.expect(2).await?;
     assert_eq!(events[1].action(), "PROJECT_UPDATED");
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    assert_eq!(bed.receiver.received().len(), 2);
+    assert_eq!(env.receiver.received().len(), 2);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_a_relation_that_nobody_knows_is_set_aside() -> Result<()> {
-    let (bed, daemon) = Bed::running("unknown").await?;
-    bed.run("insert into lshookd.change (relation, operation, project_id, ids) values ('watched_bogus', 'insert', 1, '{1}')").await?;
-    bed.run("update project set title = 'Owl'").await?;
-    bed.receiver.expect(1).await?;
-    assert_eq!(bed.number("select count(*) from lshookd.change_set_aside").await?, 1);
+    let (env, daemon) = TestEnv::running("unknown").await?;
+    env.run("insert into lshookd.change (relation, operation, project_id, ids) values ('watched_bogus', 'insert', 1, '{1}')").await?;
+    env.run("update project set title = 'Owl'").await?;
+    env.receiver.expect(1).await?;
+    assert_eq!(env.number("select count(*) from lshookd.change_set_aside").await?, 1);
     assert!(daemon.log().contains("watched_bogus"), "{}", daemon.log());
     Ok(())
 }
@@ -461,13 +467,13 @@ async fn a_change_of_a_relation_that_nobody_knows_is_set_aside() -> Result<()> {
 /// A foreign session has our advisory lock; whoever is active beats, and takes over.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_holds_our_locks_silences_nobody_for_long() -> Result<()> {
-    let bed = Bed::lay("squatter").await?;
-    bed.webhook("/project", "{}").await?;
-    let squatter = bed.database.connect().await?;
+    let env = TestEnv::new("squatter").await?;
+    env.webhook("/project", "{}").await?;
+    let squatter = env.database.connect().await?;
     squatter.batch_execute("select pg_advisory_lock(1819503723, 2), pg_advisory_lock(1819503723, 3)").await?;
-    let daemon = bed.lshookd.start().await?;
-    bed.run("update project set title = 'Owl'").await?;
-    assert_eq!(bed.receiver.expect(1).await?[0].action(), "PROJECT_UPDATED");
+    let daemon = env.lshookd.start().await?;
+    env.run("update project set title = 'Owl'").await?;
+    assert_eq!(env.receiver.expect(1).await?[0].action(), "PROJECT_UPDATED");
     assert!(daemon.log().contains("pg_terminate_backend"), "{}", daemon.log());
     Ok(())
 }

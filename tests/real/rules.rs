@@ -3,29 +3,29 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use lshookd_scenarios::stage::choice;
+use lshookd_scenarios::scenario_run::choice;
 use lshookd_testbed::eventually;
 use lshookd_testbed::label_studio::Surroundings;
 use lshookd_testbed::receiver::{Received, Receiver};
 use serde_json::{Value, json};
 
-use crate::bed::{self, Bed};
+use crate::test_env::{self, TestEnv};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The example of the documentation.
 const DOCUMENTED: &str = include_str!("../../docs/rules/rules.toml");
 
-async fn apply(bed: &Bed, rules: &str) -> Result<String> {
+async fn apply(env: &TestEnv, rules: &str) -> Result<String> {
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), rules)?;
-    bed.lshookd.succeed(&["rules", "apply", &file.path().display().to_string()]).await
+    env.lshookd.succeed(&["rule", "apply", &file.path().display().to_string()]).await
 }
 
-async fn annotate(bed: &Bed, choice: &str) -> Result<()> {
+async fn annotate(env: &TestEnv, choice: &str) -> Result<()> {
     let row = json!({"project_id": 1, "task_id": 1, "completed_by_id": 1, "updated_by_id": 1,
         "result": [{"type": "choices", "value": {"choices": [choice]}}]});
-    bed.sql.execute("select fixture.rows('task_completion', $1::text::jsonb)", &[&row.to_string()]).await?;
+    env.sql.execute("select fixture.rows('task_completion', $1::text::jsonb)", &[&row.to_string()]).await?;
     Ok(())
 }
 
@@ -39,24 +39,24 @@ async fn arrives(receiver: &Receiver, path: &str, count: usize) -> Result<Vec<Re
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_lets_through_what_it_holds_of_and_touches_nothing_else() -> Result<()> {
-    let bed = Bed::lay("filter").await?;
-    let webhook = bed.webhook("/filtered", "{}").await?;
-    bed.webhook("/all", "{}").await?;
+    let env = TestEnv::new("filter").await?;
+    let webhook = env.webhook("/filtered", "{}").await?;
+    env.webhook("/all", "{}").await?;
     apply(
-        &bed,
+        &env,
         &format!(
             "[[rule]]\nname = \"spam\"\nwebhook = {webhook}\nactions = [\"ANNOTATION_CREATED\"]\n\
              condition = \"event.annotation.result.exists(region, 'spam' in region.value.choices)\""
         ),
     )
     .await?;
-    let _daemon = bed.lshookd.run().await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    let _daemon = env.lshookd.run().await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
     for choice in ["owl", "spam", "wren"] {
-        annotate(&bed, choice).await?;
+        annotate(&env, choice).await?;
     }
-    let all = arrives(&bed.receiver, "/all", 4).await?;
-    let filtered = arrives(&bed.receiver, "/filtered", 2).await?;
+    let all = arrives(&env.receiver, "/all", 4).await?;
+    let filtered = arrives(&env.receiver, "/filtered", 2).await?;
     assert_eq!(
         filtered.iter().map(|event| event.action()).collect::<Vec<_>>(),
         ["TASKS_CREATED", "ANNOTATION_CREATED"]
@@ -67,25 +67,25 @@ async fn a_filter_lets_through_what_it_holds_of_and_touches_nothing_else() -> Re
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_condition_compares_what_is_with_what_was() -> Result<()> {
-    let bed = Bed::lay("compare").await?;
-    let webhook = bed.webhook("/slower", "{}").await?;
-    bed.lshookd.succeed(&["extend", &webhook.to_string(), "--previous"]).await?;
+    let env = TestEnv::new("compare").await?;
+    let webhook = env.webhook("/slower", "{}").await?;
+    env.lshookd.succeed(&["webhook", "update", &webhook.to_string(), "--previous"]).await?;
     apply(
-        &bed,
+        &env,
         &format!(
-            "[[rule]]\nname = \"slower\"\nwebhook = {webhook}\nactions = [\"ANNOTATION_UPDATED\"]\nannounce_as = \"SLOWER\"\n\
+            "[[rule]]\nname = \"slower\"\nwebhook = {webhook}\nactions = [\"ANNOTATION_UPDATED\"]\nrename_action = \"SLOWER\"\n\
              condition = \"event.annotation.lead_time > event.previous.lead_time\""
         ),
     )
     .await?;
-    let _daemon = bed.lshookd.run().await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "lead_time": 5}')"#).await?;
+    let _daemon = env.lshookd.run().await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    env.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "lead_time": 5}')"#).await?;
     for lead_time in [3, 8, 2, 9] {
-        bed.run(&format!("update task_completion set lead_time = {lead_time}, updated_at = clock_timestamp()")).await?;
+        env.run(&format!("update task_completion set lead_time = {lead_time}, updated_at = clock_timestamp()")).await?;
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
-    let events = arrives(&bed.receiver, "/slower", 4).await?;
+    let events = arrives(&env.receiver, "/slower", 4).await?;
     let slower: Vec<&Value> = events
         .iter()
         .filter(|event| event.action() == "SLOWER")
@@ -98,25 +98,25 @@ async fn a_condition_compares_what_is_with_what_was() -> Result<()> {
 /// "Start training after a certain number of tasks have been annotated", across restarts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_threshold_counts_on_after_a_restart() -> Result<()> {
-    let bed = Bed::lay("threshold").await?;
-    let webhook = bed.webhook("/train", "{}").await?;
+    let env = TestEnv::new("threshold").await?;
+    let webhook = env.webhook("/train", "{}").await?;
     apply(
-        &bed,
+        &env,
         &format!(
             "[[rule]]\nname = \"train\"\nwebhook = {webhook}\nactions = [\"ANNOTATION_CREATED\", \"ANNOTATIONS_CREATED\"]\n\
-             after = 5\nannounce_as = \"TRAIN\"\n\
+             threshold = 5\nrename_action = \"TRAIN\"\n\
              template = '{{\"do\": {{{{ action | tojson }}}}, \"project\": {{{{ event.project.id }}}}}}'\n"
         ),
     )
     .await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
     for round in 0..4 {
-        let daemon = bed.lshookd.run().await?;
+        let daemon = env.lshookd.run().await?;
         for _ in 0..3 {
-            annotate(&bed, "owl").await?;
+            annotate(&env, "owl").await?;
         }
         eventually("planned", PATIENCE, async || {
-            Ok((bed.number("select count(*) from lshookd.change").await? == 0).then_some(()))
+            Ok((env.number("select count(*) from lshookd.change").await? == 0).then_some(()))
         })
         .await?;
         match round % 2 {
@@ -125,9 +125,9 @@ async fn a_threshold_counts_on_after_a_restart() -> Result<()> {
         }
     }
     // Two of twelve by now; a bulk of eight makes it two more.
-    let _daemon = bed.lshookd.run().await?;
-    bed.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}', 8)"#).await?;
-    let events = arrives(&bed.receiver, "/train", 4).await?;
+    let _daemon = env.lshookd.run().await?;
+    env.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}', 8)"#).await?;
+    let events = arrives(&env.receiver, "/train", 4).await?;
     let trained: Vec<&Value> = events.iter().map(|event| &event.body).filter(|body| !body["do"].is_null()).collect();
     assert_eq!(trained, [&json!({"do": "TRAIN", "project": 1}); 3]);
     Ok(())
@@ -135,65 +135,77 @@ async fn a_threshold_counts_on_after_a_restart() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pace_holds_back_all_but_the_latest() -> Result<()> {
-    let bed = Bed::lay("pace").await?;
-    let webhook = bed.webhook("/paced", r#"{"send_for_all_actions": false}"#).await?;
-    bed.run(&format!(
+    let env = TestEnv::new("pace").await?;
+    let webhook = env.webhook("/paced", r#"{"send_for_all_actions": false}"#).await?;
+    env.run(&format!(
         r#"select fixture.rows('webhook_action', '{{"webhook_id": {webhook}, "action": "ANNOTATION_CREATED"}}')"#
     ))
     .await?;
-    bed.run(&format!(
-        "insert into lshookd.rule (name, webhook, at_most_every) values ('pace', {webhook}, '3 seconds')"
-    ))
-    .await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    let daemon = bed.lshookd.run().await?;
+    env.run(&format!("insert into lshookd.rule (name, webhook_id, throttle) values ('pace', {webhook}, '3 seconds')"))
+        .await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    let daemon = env.lshookd.run().await?;
     let started = Instant::now();
     for _ in 0..3 {
-        annotate(&bed, "owl").await?;
+        annotate(&env, "owl").await?;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    arrives(&bed.receiver, "/paced", 1).await?;
-    // What is held back outlives the daemon.
+    arrives(&env.receiver, "/paced", 1).await?;
+    // What is throttled outlives the daemon.
     daemon.kill().await?;
-    let _daemon = bed.lshookd.run().await?;
-    let events = arrives(&bed.receiver, "/paced", 2).await?;
+    let _daemon = env.lshookd.run().await?;
+    let events = arrives(&env.receiver, "/paced", 2).await?;
     assert!(started.elapsed() >= Duration::from_secs(3));
     let annotations: Vec<i64> = events.iter().flat_map(|event| event.ids("annotation")).collect();
     assert_eq!(annotations, [1, 3]);
-    let listed: Value = serde_json::from_str(&bed.lshookd.succeed(&["rules", "list", "--json"]).await?)?;
-    assert_eq!((&listed[0]["pace"], &listed[0]["held"]), (&json!("at most every 3s"), &json!(0)));
+    let listed: Value = serde_json::from_str(&env.lshookd.succeed(&["rule", "list", "--json"]).await?)?;
+    assert_eq!((&listed[0]["pace"], &listed[0]["throttled"]), (&json!("throttle 3s"), &json!(0)));
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_cannot_be_used_loses_nothing_and_is_found() -> Result<()> {
-    let bed = Bed::lay("broken").await?;
-    let webhook = bed.webhook("/broken", "{}").await?;
-    bed.run(&format!(
-        "insert into lshookd.rule (name, webhook, condition) values ('broken', {webhook}, 'event.tasks.size() >')"
+    let env = TestEnv::new("broken").await?;
+    let webhook = env.webhook("/broken", "{}").await?;
+    env.run(&format!(
+        "insert into lshookd.rule (name, webhook_id, condition) values ('broken', {webhook}, 'event.tasks.size() >')"
     ))
     .await?;
-    let daemon = bed.lshookd.run().await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    assert_eq!(arrives(&bed.receiver, "/broken", 1).await?[0].action(), "TASKS_CREATED");
+    let daemon = env.lshookd.run().await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    assert_eq!(arrives(&env.receiver, "/broken", 1).await?[0].action(), "TASKS_CREATED");
     assert!(daemon.log().contains("the rule cannot be used"), "{}", daemon.log());
-    let said = bed.lshookd.command(&["check"]).await?;
+    let said = env.lshookd.command(&["check"]).await?;
     assert!(String::from_utf8_lossy(&said.stdout).contains("rule \"broken\" of webhook"));
     // Nor is what they cannot read: a number that no program holds.
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"n": 1e999}}')"#).await?;
-    assert_eq!(arrives(&bed.receiver, "/broken", 2).await?.len(), 2);
+    env.run(r#"select fixture.rows('task', '{"project_id": 1, "data": {"n": 1e999}}')"#).await?;
+    assert_eq!(arrives(&env.receiver, "/broken", 2).await?.len(), 2);
     // A file is looked at before anything of it is used.
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), "[[rule]]\nname = \"a\"\nwebhook = 999\n")?;
-    let refused = bed.lshookd.command(&["rules", "apply", &file.path().display().to_string()]).await?;
+    let refused = env.lshookd.command(&["rule", "apply", &file.path().display().to_string()]).await?;
     assert!(String::from_utf8_lossy(&refused.stderr).contains("[unknown-webhook]"));
+    // Others stay, unless they are pruned, which takes a confirmation.
+    std::fs::write(
+        file.path(),
+        format!("[[rule]]\nname = \"a\"\nwebhook = {webhook}\nactions = [\"LABEL_LINK_CREATED\"]\n"),
+    )?;
+    let path = file.path().display().to_string();
+    env.lshookd.succeed(&["rule", "apply", &path]).await?;
+    assert_eq!(env.number("select count(*) from lshookd.rule").await?, 2);
+    let refused = env.lshookd.command(&["rule", "apply", &path, "--prune"]).await?;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("would delete the rules broken"));
+    assert_eq!(env.number("select count(*) from lshookd.rule").await?, 2);
+    env.lshookd.succeed(&["rule", "delete", "a"]).await?;
+    let refused = env.lshookd.command(&["rule", "delete", "a"]).await?;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no rule a"));
     // And can be tried on what was recorded.
     std::fs::write(file.path(), format!("[[rule]]\nname = \"a\"\nwebhook = {webhook}\ntemplate = \"slack\"\n"))?;
-    let tried = bed.lshookd.succeed(&["rules", "test", &file.path().display().to_string(), "--json"]).await?;
+    let tried = env.lshookd.succeed(&["rule", "test", &file.path().display().to_string(), "--json"]).await?;
     let tried: Value = serde_json::from_str(&tried)?;
     assert_eq!((&tried[0]["events"], &tried[0]["matched"]), (&json!(2), &json!(1)));
     assert!(tried[0]["body"].as_str().is_some_and(|body| body.contains("TASKS_CREATED in project 1 Birds")), "{tried}");
-    assert_eq!(bed.number("select count(*) from lshookd.rule where name = 'broken'").await?, 1);
+    assert_eq!(env.number("select count(*) from lshookd.rule where name = 'broken'").await?, 1);
     Ok(())
 }
 
@@ -201,13 +213,15 @@ async fn a_rule_that_cannot_be_used_loses_nothing_and_is_found() -> Result<()> {
 /// annotation, somebody hears when the project is three quarters done, and the chat when it is finished.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_rules_work_beside_label_studio() -> Result<()> {
-    let database = bed::label_studio_database("documented").await?;
-    let (mut stage, _daemon) = bed::stage(&database, Surroundings::default()).await?;
-    stage.furnish().await?;
-    let lshookd = bed::lshookd(&database);
+    let database = test_env::label_studio_database("documented").await?;
+    let (mut run, _daemon) = test_env::run(&database, Surroundings::default()).await?;
+    run.furnish().await?;
+    let lshookd = test_env::lshookd(&database);
     let subscribe = async |path: &str, actions: &str| -> Result<String> {
-        let (url, project) = (stage.receiver.url(path), stage.project.to_string());
-        let said = lshookd.succeed(&["subscribe", &url, "--project", &project, "--actions", actions, "--json"]).await?;
+        let (url, project) = (run.receiver.url(path), run.project.to_string());
+        let said = lshookd
+            .succeed(&["webhook", "create", &url, "--project", &project, "--actions", actions, "--json"])
+            .await?;
         Ok(serde_json::from_str::<Value>(&said)?["id"].to_string())
     };
     let train = subscribe("/train", "ANNOTATION_CREATED").await?;
@@ -219,30 +233,30 @@ async fn the_documented_rules_work_beside_label_studio() -> Result<()> {
         .replace("webhook = 12", &format!("webhook = {progress}"))
         .replace("webhook = 13", &format!("webhook = {chat}"))
         .replace("webhook = 14", &format!("webhook = {spam}"))
-        .replace("after = 100", "after = 2");
+        .replace("threshold = 100", "threshold = 2");
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), rules)?;
-    lshookd.succeed(&["rules", "apply", &file.path().display().to_string()]).await?;
-    stage.receiver.clear();
+    lshookd.succeed(&["rule", "apply", &file.path().display().to_string()]).await?;
+    run.receiver.clear();
     for task in 0..4 {
-        stage.annotate(task, json!({"result": choice(if task == 1 { "wren" } else { "owl" })})).await?;
-        stage.settle().await?;
+        run.annotate(task, json!({"result": choice(if task == 1 { "wren" } else { "owl" })})).await?;
+        run.settle().await?;
     }
     let bodies = |path: &str| -> Vec<Value> {
-        stage.receiver.received().into_iter().filter(|event| event.path == path).map(|event| event.body).collect()
+        run.receiver.received().into_iter().filter(|event| event.path == path).map(|event| event.body).collect()
     };
     let trained = bodies("/train");
     assert_eq!(trained.len(), 2, "{trained:?}");
     assert_eq!(
         trained[0],
         json!({"event_type": "train", "client_payload":
-        {"action": "ANNOTATION_CREATED", "project": {"id": stage.project, "title": "Birds"}}})
+        {"action": "ANNOTATION_CREATED", "project": {"id": run.project, "title": "Birds"}}})
     );
     let progress: Vec<Value> = bodies("/progress").into_iter().map(|body| body["action"].clone()).collect();
     assert_eq!(progress, ["NEARLY_DONE"]);
     assert_eq!(
         bodies("/chat"),
-        [json!({"text": format!("PROJECT_COMPLETED in project {} Birds: 4 of 4 tasks are done", stage.project)})]
+        [json!({"text": format!("PROJECT_COMPLETED in project {} Birds: 4 of 4 tasks are done", run.project)})]
     );
     assert_eq!(bodies("/spam").len(), 1);
     Ok(())

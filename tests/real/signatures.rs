@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use lshookd_testbed::cache;
 use tokio::process::Command;
 
-use crate::bed::Bed;
+use crate::test_env::TestEnv;
 
 /// The examples in their order: the program that each is put into, and how that is run.
 const PROGRAMS: [(&str, &str, &str, &str); 4] = [
@@ -18,12 +18,13 @@ const PROGRAMS: [(&str, &str, &str, &str); 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_examples_tell_what_is_genuine_from_what_is_not() -> Result<()> {
-    let (bed, _daemon) = Bed::running("signatures").await?;
-    bed.run("update webhook set send_payload = false").await?;
-    bed.run("update project set title = 'Owls'").await?;
-    let requests = bed.receiver.expect(1).await?;
+    let (env, _daemon) = TestEnv::running("signatures").await?;
+    env.run("update webhook set send_payload = false").await?;
+    env.run("update project set title = 'Owls'").await?;
+    let requests = env.receiver.expect(1).await?;
     let request = requests.first().context("a request")?;
-    let shown: serde_json::Value = serde_json::from_str(&bed.lshookd.succeed(&["secret", "1", "--json"]).await?)?;
+    let shown: serde_json::Value =
+        serde_json::from_str(&env.lshookd.succeed(&["webhook", "secret", "1", "--json"]).await?)?;
     let secret = shown.to_string().split('"').find(|word| word.starts_with("whsec_")).context("a secret")?.to_owned();
     let signed = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| request.header(name).to_owned());
 

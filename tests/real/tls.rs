@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use crate::bed::Bed;
+use crate::test_env::TestEnv;
 
 /// An authority of our own.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -73,11 +73,11 @@ async fn endpoint(authority: &Authority) -> Result<(String, Arc<AtomicUsize>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_authority_is_trusted_and_a_certificate_shown_where_the_settings_say_so() -> Result<()> {
-    let bed = Bed::lay("tls").await?;
+    let env = TestEnv::new("tls").await?;
     let authority = Authority::new()?;
     let (url, requests) = endpoint(&authority).await?;
-    bed.webhook("/", &json!({"url": url}).to_string()).await?;
-    bed.run("update project set title = 'Fish'").await?;
+    env.webhook("/", &json!({"url": url}).to_string()).await?;
+    env.run("update project set title = 'Fish'").await?;
     let files = tempfile::tempdir()?;
     let (ca, pem) = (files.path().join("ca.pem"), files.path().join("lshookd.pem"));
     std::fs::write(&ca, authority.0.pem())?;
@@ -85,20 +85,20 @@ async fn a_private_authority_is_trusted_and_a_certificate_shown_where_the_settin
     std::fs::write(&pem, certificate + &key)?;
     let error = async |like: &str| {
         let query = format!("select count(*) from lshookd.attempt where error ilike '%{like}%'");
-        let recorded = async || Ok((bed.number(&query).await? > 0).then_some(()));
+        let recorded = async || Ok((env.number(&query).await? > 0).then_some(()));
         eventually(&format!("{like} is recorded"), Duration::from_secs(20), recorded).await
     };
 
-    let trusting_nobody = bed.lshookd.run().await?;
+    let trusting_nobody = env.lshookd.run().await?;
     error("certificate").await?;
     trusting_nobody.stop().await?;
     assert_eq!(requests.load(Ordering::Relaxed), 0);
 
-    let lshookd = bed.lshookd.with("LSHOOKD_CA_FILE", &ca.display().to_string());
+    let lshookd = env.lshookd.with("LSHOOKD_CA_FILE", &ca.display().to_string());
     let stranger = lshookd.run().await?;
     let refused = "select count(*) from lshookd.attempt where error not ilike '%unknownissuer%'";
     let refused = async || {
-        let count: i64 = bed.sql.query_one(refused, &[]).await?.get(0);
+        let count: i64 = env.sql.query_one(refused, &[]).await?.get(0);
         Ok((count > 0).then_some(()))
     };
     eventually("a stranger is refused", Duration::from_secs(20), refused).await?;

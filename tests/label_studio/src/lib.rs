@@ -2,12 +2,12 @@
 //! send, and each scenario claims how the two compare.
 //!
 //! [`scenarios`] are the tables, readable without the rest; [`scenario`] is the language they
-//! are written in; [`stage`] plays one and judges it.
+//! are written in; [`run`] plays one and judges it.
 
 pub mod compare;
 pub mod compatibility;
 pub mod differences;
 pub mod scenario;
+pub mod scenario_run;
 pub mod scenarios;
 pub mod schema;
-pub mod stage;

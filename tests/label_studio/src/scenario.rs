@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use anyhow::Result;
 
-use crate::stage::Stage;
+use crate::scenario_run::ScenarioRun;
 
 /// How the two senders compare.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +28,8 @@ pub enum Claim {
 /// Among fields read early: Label Studio lists the tasks in no order.
 pub const ORDER: &str = "order of tasks";
 
-/// What is done; it changes nothing else on the stage.
-pub type Act = for<'a> fn(&'a mut Stage) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+/// What is done; it changes nothing else on the run.
+pub type Act = for<'a> fn(&'a mut ScenarioRun) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 /// One thing that people do.
 pub struct Scenario {
@@ -58,12 +58,12 @@ pub struct Table {
 
 /// A row: what, which actions, the claim, and how it is done.
 macro_rules! scenario {
-    ($what:literal, [$($action:literal),*], $claim:expr, |$stage:ident| $act:expr) => {
+    ($what:literal, [$($action:literal),*], $claim:expr, |$run:ident| $act:expr) => {
         $crate::scenario::Scenario {
             what: $what,
             actions: &[$($action),*],
             claim: $claim,
-            act: |$stage| Box::pin(async move { let _ = $act?; Ok(()) }),
+            act: |$run| Box::pin(async move { let _ = $act?; Ok(()) }),
         }
     };
 }

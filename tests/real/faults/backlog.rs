@@ -7,8 +7,8 @@ use lshookd_testbed::eventually;
 use lshookd_testbed::receiver::Reply;
 
 use super::seconds;
-use crate::bed::Bed;
 use crate::ledger::if_long;
+use crate::test_env::TestEnv;
 
 /// Events that wait while the endpoint is away.
 fn size() -> i64 {
@@ -16,40 +16,40 @@ fn size() -> i64 {
 }
 
 /// Writes annotations of one task, a transaction each, as fast as it goes; how many a second.
-async fn write(bed: &Bed, quantity: i64) -> Result<f64> {
+async fn write(env: &TestEnv, quantity: i64) -> Result<f64> {
     let started = Instant::now();
-    bed.run(&format!("call fixture.annotate({quantity})")).await?;
+    env.run(&format!("call fixture.annotate({quantity})")).await?;
     #[allow(clippy::cast_precision_loss)]
     Ok(quantity as f64 / started.elapsed().as_secs_f64())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_backlog_is_kept_and_drained_in_order() -> Result<()> {
-    let mut bed = Bed::lay("backlog").await?;
-    bed.webhook("/project", "{}").await?;
+    let mut env = TestEnv::new("backlog").await?;
+    env.webhook("/project", "{}").await?;
     // None of them is given up while the endpoint is away.
-    bed.lshookd = bed.lshookd.with("LSHOOKD_RETRY_SCHEDULE", &vec!["1s"; 7200].join(","));
-    let daemon = bed.lshookd.run().await?;
-    bed.run(include_str!("../../sql/annotate.sql")).await?;
-    bed.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    bed.receiver.expect(1).await?;
-    bed.receiver.clear();
-    bed.receiver.keep_only_ids_of("annotation");
-    bed.receiver.take_down().await;
+    env.lshookd = env.lshookd.with("LSHOOKD_RETRY_SCHEDULE", &vec!["1s"; 7200].join(","));
+    let daemon = env.lshookd.run().await?;
+    env.run(include_str!("../../sql/annotate.sql")).await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    env.receiver.expect(1).await?;
+    env.receiver.clear();
+    env.receiver.keep_only_ids_of("annotation");
+    env.receiver.take_down().await;
     let tenth = size() / 10;
-    let first = write(&bed, tenth).await?;
-    write(&bed, size() - 2 * tenth).await?;
-    let last = write(&bed, tenth).await?;
+    let first = write(&env, tenth).await?;
+    write(&env, size() - 2 * tenth).await?;
+    let last = write(&env, tenth).await?;
     let hours = Duration::from_secs(if_long(7200, 120));
-    let planned = async || Ok((bed.number("select count(*) from lshookd.change").await? == 0).then_some(()));
+    let planned = async || Ok((env.number("select count(*) from lshookd.change").await? == 0).then_some(()));
     eventually("all is planned", hours, planned).await?;
     let waiting = daemon.resident_kilobytes()?;
 
-    bed.receiver.bring_up().await?;
+    env.receiver.bring_up().await?;
     let started = Instant::now();
     let quantity = usize::try_from(size())?;
-    eventually("all of it arrives", hours, async || Ok((bed.receiver.count() >= quantity).then_some(()))).await?;
-    let ids: Vec<i64> = bed.receiver.received().iter().flat_map(|request| request.ids("annotation")).collect();
+    eventually("all of it arrives", hours, async || Ok((env.receiver.count() >= quantity).then_some(()))).await?;
+    let ids: Vec<i64> = env.receiver.received().iter().flat_map(|request| request.ids("annotation")).collect();
     let drained = quantity as f64 / started.elapsed().as_secs_f64();
     let most = daemon.peak_kilobytes()?;
     println!(
@@ -65,20 +65,20 @@ async fn a_long_backlog_is_kept_and_drained_in_order() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_endpoint_fails_for_long_beside_two_hundred_that_do_not() -> Result<()> {
-    let bed = Bed::lay("beside").await?;
+    let env = TestEnv::new("beside").await?;
     for number in 0..200 {
-        bed.webhook(&format!("/healthy/{number}"), "{}").await?;
+        env.webhook(&format!("/healthy/{number}"), "{}").await?;
     }
-    let failing = bed.webhook("/failing", "{}").await?;
-    bed.receiver.answer("/failing", Reply::status(500));
-    let _daemon = bed.lshookd.run().await?;
+    let failing = env.webhook("/failing", "{}").await?;
+    env.receiver.answer("/failing", Reply::status(500));
+    let _daemon = env.lshookd.run().await?;
     let started = Instant::now();
     let latency = async || {
-        bed.receiver.clear();
-        bed.run("update project set title = clock_timestamp()::text").await?;
+        env.receiver.clear();
+        env.run("update project set title = clock_timestamp()::text").await?;
         let written = Instant::now();
         let all = async || {
-            let accepted = bed.receiver.accepted();
+            let accepted = env.receiver.accepted();
             let healthy = accepted.iter().filter(|request| request.path.starts_with("/healthy")).count();
             Ok((healthy == 200).then_some(()))
         };
@@ -94,6 +94,6 @@ async fn one_endpoint_fails_for_long_beside_two_hundred_that_do_not() -> Result<
     println!("200 beside one that fails: the healthy have it after {first:?} at first, {worst:?} at worst");
     assert!(worst < Duration::from_secs(2), "{worst:?}");
     let held = format!("select count(*) from lshookd.delivery where webhook_id = {failing} and state = 'delivered'");
-    assert_eq!(bed.number(&held).await?, 0);
+    assert_eq!(env.number(&held).await?, 0);
     Ok(())
 }

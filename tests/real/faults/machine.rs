@@ -10,25 +10,25 @@ use lshookd_testbed::postgres::Circumstances;
 use lshookd_testbed::proxy::Proxy;
 use lshookd_testbed::receiver::Reply;
 
-use super::{NOT_AT_ALL, bed_on_own_server, seconds};
-use crate::bed::Bed;
+use super::{NOT_AT_ALL, env_on_own_server, seconds};
 use crate::ledger::{self, if_long};
+use crate::test_env::TestEnv;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_may_open_no_more_files() -> Result<()> {
-    let (bed, daemon) = Bed::running("files").await?;
-    ledger::balance("the daemon may open no more files", &bed, NOT_AT_ALL, async || {
+    let (env, daemon) = TestEnv::running("files").await?;
+    ledger::balance("the daemon may open no more files", &env, NOT_AT_ALL, async || {
         for _ in 0..if_long(10, 2) {
             // Those that are open stay so until what they lead to goes.
             daemon.limit_files(daemon.open_files()?)?;
-            super::end_sessions(&bed, "application_name = 'lshookd'").await?;
-            bed.receiver.answer("/second", Reply::status(500));
+            super::end_sessions(&env, "application_name = 'lshookd'").await?;
+            env.receiver.answer("/second", Reply::status(500));
             seconds(1.0).await;
             daemon.limit_files(5)?;
-            super::end_sessions(&bed, "application_name = 'lshookd'").await?;
+            super::end_sessions(&env, "application_name = 'lshookd'").await?;
             seconds(1.0).await;
             daemon.limit_files(1024)?;
-            bed.receiver.answer("/second", Reply::status(200));
+            env.receiver.answer("/second", Reply::status(200));
         }
         Ok(())
     })
@@ -37,12 +37,12 @@ async fn the_daemon_may_open_no_more_files() -> Result<()> {
 }
 
 /// Adds tasks whose payloads have so many megabytes to a project, and a webhook for each.
-async fn large_tasks(bed: &Bed, project: i64, megabytes: usize, webhooks: usize) -> Result<()> {
-    bed.run(&format!(r#"select fixture.rows('project', '{{"id": {project}, "organization_id": 1}}')"#)).await?;
+async fn large_tasks(env: &TestEnv, project: i64, megabytes: usize, webhooks: usize) -> Result<()> {
+    env.run(&format!(r#"select fixture.rows('project', '{{"id": {project}, "organization_id": 1}}')"#)).await?;
     for number in 0..webhooks {
-        bed.webhook(&format!("/large/{number}"), &format!(r#"{{"project_id": {project}}}"#)).await?;
+        env.webhook(&format!("/large/{number}"), &format!(r#"{{"project_id": {project}}}"#)).await?;
     }
-    bed.run(&format!(
+    env.run(&format!(
         "select fixture.rows('task', jsonb_build_object(
              'project_id', {project}, 'data', jsonb_build_object('text', repeat('x', {megabytes} * 1000000))))"
     ))
@@ -51,15 +51,15 @@ async fn large_tasks(bed: &Bed, project: i64, megabytes: usize, webhooks: usize)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payloads_are_larger_than_the_memory() -> Result<()> {
-    let bed = Bed::lay("memory").await?;
-    bed.webhook("/project", "{}").await?;
-    let idle = bed.lshookd.run().await?;
+    let env = TestEnv::new("memory").await?;
+    env.webhook("/project", "{}").await?;
+    let idle = env.lshookd.run().await?;
     // Enough to start with, whatever the binary and its threads take, and not enough for one payload.
     let limit = format!("--as={}", (idle.address_space_kilobytes()? + 30_000) * 1024);
     let mut daemon = Some(idle);
-    ledger::balance("payloads are larger than the memory", &bed, NOT_AT_ALL, async || {
-        large_tasks(&bed, 2, if_long(100, 40), 8).await?;
-        let confined = bed.lshookd.clone().under(&["prlimit", &limit]);
+    ledger::balance("payloads are larger than the memory", &env, NOT_AT_ALL, async || {
+        large_tasks(&env, 2, if_long(100, 40), 8).await?;
+        let confined = env.lshookd.clone().under(&["prlimit", &limit]);
         for _ in 0..if_long(10, 3) {
             if let Some(daemon) = daemon.take() {
                 daemon.kill().await?;
@@ -68,12 +68,12 @@ async fn payloads_are_larger_than_the_memory() -> Result<()> {
             let ended = async || Ok((!confined.is_running()).then_some(()));
             eventually("it is ended by its want of memory", Duration::from_secs(20), ended).await?;
         }
-        daemon = Some(bed.lshookd.run().await?);
+        daemon = Some(env.lshookd.run().await?);
         Ok(())
     })
     .await?;
     let arrived = async || {
-        let all = bed.receiver.accepted();
+        let all = env.receiver.accepted();
         Ok((all.iter().filter(|request| request.path.starts_with("/large")).count() >= 8).then_some(()))
     };
     eventually("the large ones arrive", Duration::from_secs(60), arrived).await?;
@@ -88,24 +88,24 @@ async fn the_clock_is_set_forward_and_back() -> Result<()> {
         return Ok(());
     };
     let environment = clock.environment();
-    let Some((_server, mut bed)) =
-        bed_on_own_server("clock", Circumstances { environment, ..Circumstances::default() }).await?
+    let Some((_server, mut env)) =
+        env_on_own_server("clock", Circumstances { environment, ..Circumstances::default() }).await?
     else {
         return Ok(());
     };
-    bed.webhook("/project", "{}").await?;
+    env.webhook("/project", "{}").await?;
     for (name, value) in clock.environment() {
-        bed = bed.with(&name, &value);
+        env = env.with(&name, &value);
     }
-    bed = bed.with("LSHOOKD_RETENTION", "0");
-    let _daemon = bed.lshookd.run().await?;
-    ledger::balance("the clock is set a day forward and an hour back", &bed, Duration::from_secs(2), async || {
+    env = env.with("LSHOOKD_RETENTION", "0");
+    let _daemon = env.lshookd.run().await?;
+    ledger::balance("the clock is set a day forward and an hour back", &env, Duration::from_secs(2), async || {
         for _ in 0..if_long(10, 2) {
             for offset in [24 * 3600, -3600, 0] {
-                bed.receiver.answer("/second", Reply::status(500));
+                env.receiver.answer("/second", Reply::status(500));
                 seconds(0.5).await;
                 clock.set(offset)?;
-                bed.receiver.answer("/second", Reply::status(200));
+                env.receiver.answer("/second", Reply::status(200));
                 seconds(1.0).await;
             }
         }
@@ -118,13 +118,13 @@ async fn the_clock_is_set_forward_and_back() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresqls_disk_is_full() -> Result<()> {
     let circumstances = Circumstances { disk: Some(700), ..Circumstances::default() };
-    let Some((server, bed)) = bed_on_own_server("disk", circumstances).await? else {
+    let Some((server, env)) = env_on_own_server("disk", circumstances).await? else {
         return Ok(());
     };
-    bed.webhook("/project", "{}").await?;
-    let _daemon = bed.lshookd.run().await?;
+    env.webhook("/project", "{}").await?;
+    let _daemon = env.lshookd.run().await?;
     // PostgreSQL refuses, or crashes and recovers, until there is room.
-    ledger::balance("PostgreSQL's disk is full for 2 s", &bed, Duration::from_secs(10), async || {
+    ledger::balance("PostgreSQL's disk is full for 2 s", &env, Duration::from_secs(10), async || {
         for _ in 0..if_long(5, 1) {
             seconds(1.0).await;
             server.fill_disk(Duration::from_secs(2)).await?;
@@ -142,20 +142,20 @@ async fn packets_to_postgresql_get_lost_and_another_daemon_takes_over() -> Resul
         return Ok(());
     };
     let circumstances = Circumstances { address: Some(machine.switched.into()), ..Circumstances::default() };
-    let Some((_server, mut bed)) = bed_on_own_server("packets", circumstances).await? else {
+    let Some((_server, mut env)) = env_on_own_server("packets", circumstances).await? else {
         return Ok(());
     };
     // The endpoints stay within reach of the daemon that has lost PostgreSQL.
-    let endpoints = Proxy::start_on(machine.direct, bed.receiver.port()).await?;
-    bed.receiver.behind((machine.direct, endpoints.port));
-    bed.webhook("/project", "{}").await?;
-    let there = bed.lshookd.clone().with("POSTGRE_HOST", &machine.switched.to_string()).under(&machine.command());
+    let endpoints = Proxy::start_on(machine.direct, env.receiver.port()).await?;
+    env.receiver.behind((machine.direct, endpoints.port));
+    env.webhook("/project", "{}").await?;
+    let there = env.lshookd.clone().with("POSTGRE_HOST", &machine.switched.to_string()).under(&machine.command());
     let far = there.run().await?;
-    let near = bed.lshookd.start().await?;
-    let account = ledger::balance("packets to PostgreSQL get lost, another takes over", &bed, NOT_AT_ALL, async || {
+    let near = env.lshookd.start().await?;
+    let account = ledger::balance("packets to PostgreSQL get lost, another takes over", &env, NOT_AT_ALL, async || {
         seconds(2.0).await;
         machine.lose_packets()?;
-        let taken = async || Ok(near.log().contains("at work role=Deliverer").then_some(()));
+        let taken = async || Ok(near.log().contains("active role=Deliverer").then_some(()));
         eventually("the other daemon is at work", Duration::from_secs(40), taken).await?;
         assert!(far.log().contains("PostgreSQL is silent"), "the first one gave up before");
         machine.pass_packets()

@@ -5,22 +5,22 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::{NOT_AT_ALL, seconds};
-use crate::bed::Bed;
 use crate::ledger::{self, if_long};
 use crate::published::kept;
+use crate::test_env::TestEnv;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_and_the_stream_are_killed_in_turn() -> Result<()> {
-    let (bed, daemon) = Bed::running("nats").await?;
+    let (env, daemon) = TestEnv::running("nats").await?;
     let mut daemon = Some(daemon);
-    let stream = bed.stream().await?;
-    ledger::balance("NATS and the daemon are killed in turn", &bed, NOT_AT_ALL, async || {
+    let stream = env.stream().await?;
+    ledger::balance("NATS and the daemon are killed in turn", &env, NOT_AT_ALL, async || {
         for _ in 0..if_long(20, 3) {
             seconds(0.3).await;
             if let Some(daemon) = daemon.take() {
                 daemon.kill().await?;
             }
-            daemon = Some(bed.lshookd.run().await?);
+            daemon = Some(env.lshookd.run().await?);
             seconds(0.3).await;
             stream.take_down();
             seconds(0.5).await;
@@ -39,11 +39,11 @@ async fn the_daemon_and_the_stream_are_killed_in_turn() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stream_freezes() -> Result<()> {
     // What it does not acknowledge within this is published again.
-    let bed = Bed::lay("frozen").await?.with("WEBHOOK_TIMEOUT", "1");
-    bed.webhook("/project", "{}").await?;
-    let _daemon = bed.lshookd.run().await?;
-    let stream = bed.stream().await?;
-    ledger::balance("NATS freezes for 3 s", &bed, NOT_AT_ALL, async || {
+    let env = TestEnv::new("frozen").await?.with("WEBHOOK_TIMEOUT", "1");
+    env.webhook("/project", "{}").await?;
+    let _daemon = env.lshookd.run().await?;
+    let stream = env.stream().await?;
+    ledger::balance("NATS freezes for 3 s", &env, NOT_AT_ALL, async || {
         for _ in 0..if_long(10, 2) {
             seconds(0.5).await;
             stream.freeze(Duration::from_secs(3)).await?;

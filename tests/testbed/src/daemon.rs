@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
+use crate::child_guard::ChildGuard;
 use crate::eventually;
-use crate::leash::Leash;
 use crate::postgres::Database;
 
 /// `lshookd`, as built, against one database.
@@ -24,7 +24,7 @@ pub struct Lshookd {
 
 /// A running `lshookd run`.
 pub struct Daemon {
-    leash: Leash,
+    guard: ChildGuard,
     log: PathBuf,
 }
 
@@ -106,7 +106,7 @@ impl Lshookd {
     /// Starts the daemon, and waits until it plans.
     pub async fn run(&self) -> Result<Daemon> {
         let daemon = self.start().await?;
-        let ready = async || Ok(daemon.log().contains("at work role=Planner").then_some(()));
+        let ready = async || Ok(daemon.log().contains("active role=Planner").then_some(()));
         if let Err(error) = eventually("lshookd is at work", Duration::from_secs(20), ready).await {
             bail!("{error:#}; its log:\n{}", daemon.log());
         }
@@ -121,8 +121,8 @@ impl Lshookd {
         command.extend([self.binary.display().to_string(), "run".to_owned()]);
         let mut environment = self.environment.clone();
         environment.extend(self.daemon_role.iter().map(|role| ("POSTGRE_USER".to_owned(), role.clone())));
-        let leash = Leash::start(&command, &environment, &log, &clean_up).await?;
-        Ok(Daemon { leash, log })
+        let guard = ChildGuard::start(&command, &environment, &log, &clean_up).await?;
+        Ok(Daemon { guard, log })
     }
 }
 
@@ -134,7 +134,7 @@ impl Daemon {
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.leash.pid
+        self.guard.pid
     }
 
     /// The file it logs to.
@@ -144,7 +144,7 @@ impl Daemon {
 
     /// Sends a signal, by name.
     pub fn signal(&self, name: &str) -> Result<()> {
-        self.leash.signal(name)
+        self.guard.signal(name)
     }
 
     /// How much memory it holds.
@@ -163,14 +163,14 @@ impl Daemon {
     }
 
     fn memory(&self, which: &str) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.leash.pid))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.guard.pid))?;
         let line = status.lines().find_map(|line| line.strip_prefix(which)).with_context(|| format!("no {which}"))?;
         Ok(line.trim().trim_end_matches("kB").trim().parse()?)
     }
 
     /// Whether it is still there.
     pub fn is_running(&self) -> bool {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.leash.pid)).unwrap_or_default();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.guard.pid)).unwrap_or_default();
         status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
     }
 
@@ -178,25 +178,25 @@ impl Daemon {
     pub fn limit_files(&self, most: u32) -> Result<()> {
         let limit = format!("--nofile={most}:");
         let status =
-            std::process::Command::new("prlimit").args(["--pid", &self.leash.pid.to_string(), &limit]).status()?;
+            std::process::Command::new("prlimit").args(["--pid", &self.guard.pid.to_string(), &limit]).status()?;
         ensure!(status.success(), "prlimit failed");
         Ok(())
     }
 
     /// How many files and connections it has open.
     pub fn open_files(&self) -> Result<u32> {
-        Ok(u32::try_from(std::fs::read_dir(format!("/proc/{}/fd", self.leash.pid))?.count())?)
+        Ok(u32::try_from(std::fs::read_dir(format!("/proc/{}/fd", self.guard.pid))?.count())?)
     }
 
     /// Waits for its end; the exit code, if it was not killed.
     pub async fn ended(mut self) -> Result<Option<i32>> {
-        self.leash.ended().await
+        self.guard.ended().await
     }
 
     /// Ends it at once, as a power failure would.
     pub async fn kill(mut self) -> Result<()> {
         self.signal("KILL")?;
-        self.leash.ended().await?;
+        self.guard.ended().await?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::leash::Leash;
+use crate::child_guard::ChildGuard;
 use crate::postgres::{Database, Server};
 use crate::redis::Redis;
 use crate::{cache, eventually, free_port};
@@ -36,8 +36,8 @@ pub struct LabelStudio {
     /// The folder that local storages may serve.
     pub files: PathBuf,
     client: Client,
-    _leash: Leash,
-    workers: Vec<Leash>,
+    _guard: ChildGuard,
+    workers: Vec<ChildGuard>,
 }
 
 /// What Label Studio is started with, beside the usual.
@@ -159,12 +159,12 @@ impl Installation {
         if let Some(redis) = surroundings.redis {
             environment.push(("REDIS_PORT".to_owned(), redis.port.to_string()));
         }
-        let leash = Leash::start(&command, &environment, &log, &clean_up).await?;
+        let guard = ChildGuard::start(&command, &environment, &log, &clean_up).await?;
         let base = format!("http://127.0.0.1:{port}");
         // Fails where another test has done it, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build()?;
-        let mut studio = LabelStudio { base, files, client, _leash: leash, workers: Vec::new() };
+        let mut studio = LabelStudio { base, files, client, _guard: guard, workers: Vec::new() };
         let answers = async || Ok(studio.get("/api/projects").await.is_ok().then_some(()));
         if let Err(error) = eventually("Label Studio answers", Duration::from_secs(120), answers).await {
             bail!("{error:#}; its log:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
@@ -178,11 +178,11 @@ impl Installation {
         Ok(studio)
     }
 
-    async fn start_worker(&self, environment: &[(String, String)], log: &Path) -> Result<Leash> {
+    async fn start_worker(&self, environment: &[(String, String)], log: &Path) -> Result<ChildGuard> {
         let mut command = vec![self.folder.join("bin/python").display().to_string()];
         command.push(self.package()?.join("manage.py").display().to_string());
         command.extend(["rqworker", "critical", "high", "default", "low"].map(str::to_owned));
-        Leash::start(&command, environment, log, "").await
+        ChildGuard::start(&command, environment, log, "").await
     }
 
     /// Newer versions refuse plain tokens unless told not to.

@@ -1,10 +1,10 @@
 //! Real parts to try lshookd on, each started by itself and gone with the process that
 //! started it: a PostgreSQL server, Label Studio, HTTP receivers, the daemon.
 
+pub mod child_guard;
 pub mod clock;
 pub mod daemon;
 pub mod label_studio;
-pub mod leash;
 pub mod misbehaving;
 pub mod nats;
 pub mod network;

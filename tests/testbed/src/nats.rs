@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::leash::Leash;
+use crate::child_guard::ChildGuard;
 use crate::listens_on;
 
 /// The server.
@@ -16,7 +16,7 @@ pub struct Nats {
     /// Where it listens.
     pub address: SocketAddr,
     store: TempDir,
-    leash: Mutex<Option<Leash>>,
+    guard: Mutex<Option<ChildGuard>>,
 }
 
 impl Nats {
@@ -28,7 +28,7 @@ impl Nats {
     /// The same on another address of this machine.
     pub async fn start_on(address: IpAddr) -> Result<Nats> {
         let address = TcpListener::bind((address, 0))?.local_addr()?;
-        let nats = Nats { address, store: TempDir::with_prefix("lshookd-nats-")?, leash: Mutex::default() };
+        let nats = Nats { address, store: TempDir::with_prefix("lshookd-nats-")?, guard: Mutex::default() };
         nats.put_up().await?;
         Ok(nats)
     }
@@ -40,7 +40,7 @@ impl Nats {
 
     /// Kills it.
     pub fn take_down(&self) {
-        self.leash(Option::take);
+        self.guard(Option::take);
     }
 
     /// Starts it again, with the streams that it had.
@@ -50,21 +50,21 @@ impl Nats {
         command.extend(["--addr".to_owned(), self.address.ip().to_string()]);
         command.extend(["--port".to_owned(), self.address.port().to_string()]);
         command.extend(["--store_dir".to_owned(), self.store.path().display().to_string()]);
-        let leash = Leash::start(&command, &[], Path::new("/dev/null"), "").await?;
-        self.leash(|held| *held = Some(leash));
+        let guard = ChildGuard::start(&command, &[], Path::new("/dev/null"), "").await?;
+        self.guard(|held| *held = Some(guard));
         listens_on("NATS", self.address).await
     }
 
     /// Stops it for this long, with its connections open.
     pub async fn freeze(&self, time: Duration) -> Result<()> {
         let signal =
-            |name| self.leash(|leash| leash.as_ref().context("NATS was taken down").and_then(|it| it.signal(name)));
+            |name| self.guard(|guard| guard.as_ref().context("NATS was taken down").and_then(|it| it.signal(name)));
         signal("STOP")?;
         tokio::time::sleep(time).await;
         signal("CONT")
     }
 
-    fn leash<T>(&self, with: impl FnOnce(&mut Option<Leash>) -> T) -> T {
-        with(&mut self.leash.lock().unwrap_or_else(PoisonError::into_inner))
+    fn guard<T>(&self, with: impl FnOnce(&mut Option<ChildGuard>) -> T) -> T {
+        with(&mut self.guard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

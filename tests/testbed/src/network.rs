@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::leash::Leash;
+use crate::child_guard::ChildGuard;
 
 /// A machine with two ways to this one, one of which goes through a switch.
 pub struct Machine {
@@ -16,7 +16,7 @@ pub struct Machine {
     pub switched: Ipv4Addr,
     /// This machine as that one sees it directly.
     pub direct: Ipv4Addr,
-    _leash: Leash,
+    _guard: ChildGuard,
 }
 
 impl Machine {
@@ -33,12 +33,12 @@ impl Machine {
             return Ok(None);
         }
         let clean_up = format!("ip netns del {name}; ip netns del {name}s");
-        let leash = Leash::start(&["sleep", "infinity"], &[], Path::new("/dev/null"), &clean_up).await?;
+        let guard = ChildGuard::start(&["sleep", "infinity"], &[], Path::new("/dev/null"), &clean_up).await?;
         let script = include_str!("network.sh").replace("NAME", &name);
         let arguments = [switched, neighbour(switched), direct, neighbour(direct)].map(|one| one.to_string());
         let done = std::process::Command::new("sh").args(["-ec", &script, "network"]).args(arguments).output()?;
         ensure!(done.status.success(), "setting up a network failed: {}", String::from_utf8_lossy(&done.stderr));
-        Ok(Some(Machine { name, switched, direct, _leash: leash }))
+        Ok(Some(Machine { name, switched, direct, _guard: guard }))
     }
 
     /// The command that runs another one there.

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::leash::Leash;
+use crate::child_guard::ChildGuard;
 use crate::postgres::{Database, as_postgres};
 use crate::{free_port, listens};
 
 /// A pooler with few server connections, which its clients must share.
 pub struct Pooler {
     port: u16,
-    _leash: Leash,
+    _guard: ChildGuard,
 }
 
 impl Pooler {
@@ -38,9 +38,9 @@ impl Pooler {
         let mut command = as_postgres(&folder)?;
         command.extend(["/usr/sbin/pgbouncer".to_owned(), configuration.display().to_string()]);
         let clean_up = format!("rm -rf '{}'", folder.display());
-        let leash = Leash::start(&command, &[], Path::new("/dev/null"), &clean_up).await?;
+        let guard = ChildGuard::start(&command, &[], Path::new("/dev/null"), &clean_up).await?;
         listens("PgBouncer", port).await?;
-        Ok(Pooler { port, _leash: leash })
+        Ok(Pooler { port, _guard: guard })
     }
 
     /// Where it listens.

@@ -18,7 +18,7 @@ use tokio::process::Command;
 use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::leash::Leash;
+use crate::child_guard::ChildGuard;
 use crate::{eventually, free_port};
 
 /// A server on which databases can be made.
@@ -29,7 +29,7 @@ pub struct Server {
     pub origin: String,
     /// Where its parts are, if it is ours.
     own: Option<Own>,
-    _leash: Leash,
+    _guard: ChildGuard,
 }
 
 /// What is needed to stop a server and start it again.
@@ -66,8 +66,8 @@ impl Server {
         if let Ok(url) = std::env::var("LSHOOKD_TEST_DATABASE_URL") {
             let config = url.parse().context("LSHOOKD_TEST_DATABASE_URL")?;
             let clean_up = include_str!("drop_databases.sh").replace("PREFIX", &prefix());
-            let leash = Leash::start(&["sleep", "infinity"], &[], Path::new("/dev/null"), &clean_up).await?;
-            return Ok(Server { config, origin: "LSHOOKD_TEST_DATABASE_URL".to_owned(), own: None, _leash: leash });
+            let guard = ChildGuard::start(&["sleep", "infinity"], &[], Path::new("/dev/null"), &clean_up).await?;
+            return Ok(Server { config, origin: "LSHOOKD_TEST_DATABASE_URL".to_owned(), own: None, _guard: guard });
         }
         if let Ok(image) = std::env::var("LSHOOKD_TEST_POSTGRES_IMAGE") {
             return Server::contain(&image).await;
@@ -182,9 +182,9 @@ impl Server {
             if circumstances.disk.is_some() { format!("umount '{}';", own.folder.display()) } else { String::new() };
         let clean_up = format!("'{stop}'; {unmount} rm -rf '{}'", own.folder.display());
         let log = if circumstances.disk.is_some() { PathBuf::from("/dev/null") } else { own.folder.join("log") };
-        let leash = Leash::start(&own.command, &circumstances.environment, &log, &clean_up).await?;
+        let guard = ChildGuard::start(&own.command, &circumstances.environment, &log, &clean_up).await?;
         let config = loopback(port, "postgres");
-        let server = Server { config, origin: format!("{}", binaries.display()), own: Some(own), _leash: leash };
+        let server = Server { config, origin: format!("{}", binaries.display()), own: Some(own), _guard: guard };
         server.wait().await?;
         Ok(server)
     }
@@ -207,10 +207,10 @@ impl Server {
             })?;
         let port = container.get_host_port_ipv4(5432).await?;
         let clean_up = format!("docker rm --force {}", container.id());
-        let leash = Leash::start(&["sleep", "infinity"], &[], Path::new("/dev/null"), &clean_up).await?;
-        std::mem::forget(container); // The leash removes it, also when this process is killed.
+        let guard = ChildGuard::start(&["sleep", "infinity"], &[], Path::new("/dev/null"), &clean_up).await?;
+        std::mem::forget(container); // The guard removes it, also when this process is killed.
         let config = loopback(port, "postgres");
-        let server = Server { config, origin: format!("container of {image}"), own: None, _leash: leash };
+        let server = Server { config, origin: format!("container of {image}"), own: None, _guard: guard };
         server.wait().await?;
         Ok(server)
     }

@@ -5,14 +5,14 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use tokio::process::Command;
 
-use crate::leash::Leash;
+use crate::child_guard::ChildGuard;
 use crate::{free_port, listens};
 
 /// An empty server that keeps everything in memory.
 pub struct Redis {
     /// Its port on the loopback interface.
     pub port: u16,
-    _leash: Leash,
+    _guard: ChildGuard,
 }
 
 impl Redis {
@@ -23,9 +23,9 @@ impl Redis {
         let mut command = vec!["redis-server".to_owned()];
         command.extend(arguments.map(str::to_owned));
         command.push(port.to_string());
-        let leash = Leash::start(&command, &[], Path::new("/dev/null"), "").await?;
+        let guard = ChildGuard::start(&command, &[], Path::new("/dev/null"), "").await?;
         listens("Redis", port).await?;
-        Ok(Redis { port, _leash: leash })
+        Ok(Redis { port, _guard: guard })
     }
 
     /// Sets a key in database 1.

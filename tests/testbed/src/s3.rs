@@ -4,14 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::leash::Leash;
+use crate::child_guard::ChildGuard;
 use crate::{cache, free_port, listens};
 
 /// An object store with one bucket, to which any key gives access.
 pub struct S3 {
     /// Its URL.
     pub endpoint: String,
-    _leash: Leash,
+    _guard: ChildGuard,
 }
 
 impl S3 {
@@ -23,9 +23,9 @@ impl S3 {
         let port = free_port()?;
         let server = cache().join("python-parts/bin/moto_server").display().to_string();
         let command = [server, "-H".to_owned(), "127.0.0.1".to_owned(), "-p".to_owned(), port.to_string()];
-        let leash = Leash::start(&command, &[], Path::new("/dev/null"), "").await?;
+        let guard = ChildGuard::start(&command, &[], Path::new("/dev/null"), "").await?;
         listens("the object store", port).await?;
-        let store = S3 { endpoint: format!("http://127.0.0.1:{port}"), _leash: leash };
+        let store = S3 { endpoint: format!("http://127.0.0.1:{port}"), _guard: guard };
         store.put("", String::new()).await?;
         Ok(store)
     }

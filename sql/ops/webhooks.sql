@@ -1,0 +1,74 @@
+-- Label Studio's webhooks, and who delivers them. What was delivered is counted for the last hour,
+-- for there may be millions.
+with webhook as materialized (
+    select * from lshookd.webhook_rows($1::bigint[])
+),
+project as materialized (
+    select id, "row"::json ->> 'title' as title
+    from lshookd.project_rows((select coalesce(array_agg(distinct project_id), '{}') from webhook))
+),
+recent as (
+    select delivery.webhook_id, count(*) as delivered
+    from lshookd.attempt
+    join lshookd.delivery on delivery.id = attempt.delivery_id
+    where attempt.started_at > clock_timestamp() - interval '1 hour'
+      and attempt.error is null
+    group by delivery.webhook_id
+)
+select row_to_json(listed) as row
+from (
+    select webhook.id,
+           webhook.url,
+           webhook.project_id,
+           project.title as project,
+           webhook.organization_id,
+           case when not webhook.send_for_all_actions then webhook.actions end as actions,
+           array(
+               select chosen_action.action
+               from lshookd.chosen_action
+               where chosen_action.webhook_id = webhook.id
+               order by chosen_action.action
+           ) as additional_actions,
+           webhook.send_payload,
+           case
+               when adoption.webhook_id is null and webhook.is_active then 'both'
+               when adoption.webhook_id is null then 'nobody'
+               when adoption.released_at is null and not webhook.is_active then 'lshookd'
+               when webhook.is_active then 'label studio'
+               else 'nobody'
+           end as delivered_by,
+           exists (
+               select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = webhook.id
+           ) as paused,
+           (
+               select count(*)
+               from lshookd.delivery
+               where delivery.webhook_id = webhook.id and delivery.state = 'pending'
+           ) as pending,
+           (
+               select count(*)
+               from lshookd.delivery
+               where delivery.webhook_id = webhook.id and delivery.state = 'dead'
+           ) as dead,
+           coalesce(recent.delivered, 0) as delivered_last_hour,
+           (
+               select delivery.ended_at
+               from lshookd.delivery
+               where delivery.webhook_id = webhook.id and delivery.state = 'delivered'
+               order by delivery.id desc
+               limit 1
+           ) as last_delivered_at,
+           failing.last_error
+    from webhook
+    left join project on project.id = webhook.project_id
+    left join lshookd.adoption on adoption.webhook_id = webhook.id
+    left join recent on recent.webhook_id = webhook.id
+    left join lateral (
+        select failing_lane.last_error
+        from lshookd.failing_lane
+        where failing_lane.webhook_id = webhook.id
+        order by failing_lane.last_attempt_at desc
+        limit 1
+    ) as failing on true
+    order by webhook.id
+) as listed;

@@ -1,0 +1,105 @@
+//! `lshookd status` and `lshookd check`.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+use super::Output;
+use super::output::{plain, table, values};
+use crate::config::{Listed, Settings};
+use crate::ops::check::{Level, Report, check};
+use crate::ops::status::{self, Status};
+
+/// Pause between two looks of `--watch`.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
+const FAILING: &[(&str, &str)] = &[
+    ("webhook_id", "WEBHOOK"),
+    ("project_id", "PROJECT"),
+    ("delivery_id", "DELIVERY"),
+    ("attempts", "ATTEMPTS"),
+    ("due_at", "NEXT ATTEMPT"),
+    ("last_status", "STATUS"),
+    ("last_error", "ERROR"),
+];
+
+/// Shows the status once, or with `watch` every two seconds.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn show(mut client: Client, settings: &Settings, watch: bool, output: Output) -> Result<()> {
+    loop {
+        match status::read(&client).await {
+            Ok(status) => {
+                if watch && std::io::stdout().is_terminal() && !output.json {
+                    print!("\x1b[2J\x1b[H");
+                }
+                let is_read = match output.json {
+                    true => say!("{}", Value::from(&status)),
+                    false => print(&status),
+                };
+                if !watch || !is_read {
+                    return Ok(());
+                }
+            }
+            Err(_) if watch && client.is_closed() => client = super::reconnect(settings).await?,
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(WATCH_INTERVAL).await;
+    }
+}
+
+/// `false` when nobody reads any more.
+fn print(status: &Status) -> bool {
+    let Status { changes_unplanned, oldest_change_seconds, deliveries_pending, oldest_delivery_seconds, .. } = status;
+    let roles: Vec<&str> = status.active_roles.iter().map(|active| active.role.as_str()).collect();
+    let roles = if roles.is_empty() { "none: no daemon is running".to_owned() } else { roles.join(", ") };
+    let is_read = say!("active         {roles}");
+    say!("unplanned      {changes_unplanned} changes, the oldest for {oldest_change_seconds:.1} s");
+    say!("pending        {deliveries_pending} deliveries, the oldest for {oldest_delivery_seconds:.1} s");
+    say!("delivered      {} in the last minute", status.delivered_last_minute);
+    say!("dead           {} deliveries", status.deliveries_dead);
+    say!("lanes          {}, of these {} due and {} failing", status.lanes, status.lanes_due, status.lanes_failing);
+    if status.all_paused {
+        say!("paused         all webhooks");
+    } else if !status.paused.is_empty() {
+        say!("paused         webhook {}", super::listed(&status.paused));
+    }
+    if status.changes_set_aside > 0 {
+        say!("set aside      {} changes; see `lshookd check`", status.changes_set_aside);
+    }
+    if status.capture_errors > 0 {
+        say!("capture errors {}; see `lshookd check`", status.capture_errors);
+    }
+    if !status.failing.is_empty() {
+        say!("\n{}", table(&values(&status.failing), FAILING));
+    }
+    is_read
+}
+
+/// Checks everything; whether nothing is wrong, with `strict` not even a warning.
+pub async fn run_check(settings: &Settings, strict: bool, output: Output) -> bool {
+    let report = check(settings).await;
+    print_report(&report, output);
+    report.level < if strict { Level::Warning } else { Level::Error }
+}
+
+fn print_report(report: &Report, output: Output) {
+    if output.json {
+        say!("{}", json!(report));
+        return;
+    }
+    let row = |finding: &crate::ops::check::Finding| {
+        let hint = finding.hint.as_deref().map(|hint| format!("\n→ {hint}")).unwrap_or_default();
+        json!({ "level": finding.level, "code": finding.code, "text": plain(&format!("{}{hint}", finding.message)) })
+    };
+    let rows: Vec<Value> = report.findings.iter().map(row).collect();
+    say!("{}", table(&rows, &[("level", ""), ("code", "CHECK"), ("text", "FOUND")]));
+    let set: Vec<&Listed> = report.settings.iter().filter(|setting| setting.origin != Listed::DEFAULT).collect();
+    if !set.is_empty() {
+        say!("\n{}", table(&values(&set), &[("key", "SETTING"), ("value", "VALUE"), ("origin", "FROM")]));
+    }
+}

@@ -1,0 +1,359 @@
+//! `lshookd webhook`: Label Studio's webhooks, and who delivers them.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+use tokio_postgres::Client;
+use url::Url;
+
+use super::{Output, listed};
+use crate::config::Settings;
+use crate::model::Action;
+use crate::ops::webhook::{LabelStudiosActions, NewWebhook, PayloadChoice, Update, WebhookSummary};
+use crate::ops::{adoption, pause, sample, secret, webhook};
+
+/// What to do with webhooks.
+#[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// List webhooks: who delivers each, what is pending, and what fails
+    #[command(after_help = "Example: lshookd webhook list --json")]
+    List,
+    /// Create a webhook of a project or of the organization, delivered by lshookd alone
+    #[command(after_help = "Example: lshookd webhook create https://trainer.example.com/hook --project 7 \
+                            --actions ANNOTATION_CREATED,ANNOTATION_UPDATED")]
+    Create(Create),
+    /// Change what is named of a webhook, and nothing else
+    #[command(
+        after_help = "Examples: lshookd webhook update 12 --additional-actions TASKS_COMPLETED --enrich-deletions\n          \
+                            lshookd webhook update 12 --url https://trainer.example.com/new --state disabled"
+    )]
+    Update(UpdateArgs),
+    /// Delete webhooks; their pending deliveries are cancelled
+    #[command(after_help = "Example: lshookd webhook delete 12 --yes")]
+    Delete {
+        /// Webhooks, by their number in Label Studio
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<i64>,
+        /// Confirm: cancel pending deliveries
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Deliver webhooks in Label Studio's place; Label Studio shows them as inactive
+    #[command(after_help = "Example: lshookd webhook adopt --all")]
+    Adopt {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// Adopt also webhooks that ask for actions which lshookd does not have, and which nobody delivers then
+        #[arg(long)]
+        force: bool,
+    },
+    /// Give adopted webhooks back to Label Studio
+    #[command(after_help = "Example: lshookd webhook release 12")]
+    Release(Chosen),
+    /// Hold back the deliveries of webhooks
+    #[command(after_help = "Example: lshookd webhook pause 12")]
+    Pause(Chosen),
+    /// Resume the deliveries of paused webhooks
+    #[command(after_help = "Example: lshookd webhook resume --all")]
+    Resume(Chosen),
+    /// Send a real, signed sample of an action to a webhook, and show the answer
+    #[command(after_help = "Example: lshookd webhook test 12 --action TASKS_CREATED")]
+    Test {
+        /// The webhook, by its number in Label Studio
+        id: i64,
+        /// The action to send
+        #[arg(long, short, default_value = "ANNOTATION_CREATED", value_parser = super::action())]
+        action: Action,
+    },
+    /// Show the secrets that a webhook's requests are signed with, or rotate them
+    #[command(after_help = "Example: lshookd webhook secret 12 --rotate")]
+    Secret {
+        /// The webhook, by its number in Label Studio
+        id: i64,
+        /// Create a new secret; for a day requests are signed with the old one, too
+        #[arg(long)]
+        rotate: bool,
+    },
+}
+
+/// Which webhooks a command is about.
+#[derive(Debug, Args)]
+pub struct Chosen {
+    /// Webhooks, by their number in Label Studio
+    #[arg(value_name = "ID", required_unless_present = "all")]
+    ids: Vec<i64>,
+    /// All webhooks
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+}
+
+impl Chosen {
+    /// The ids; `None` for all.
+    fn ids(&self) -> Option<&[i64]> {
+        (!self.all).then_some(&self.ids)
+    }
+}
+
+/// Payload options.
+#[derive(Debug, Clone, Args)]
+pub struct PayloadArgs {
+    /// Show in deletions what was deleted, as it last was
+    #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    enrich_deletions: Option<bool>,
+    /// Show in updates what the object was before
+    #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    previous: Option<bool>,
+    /// Send CloudEvents 1.0: attributes as headers (binary), or the event inside an envelope (structured)
+    #[arg(long, value_name = "MODE", value_parser = ["binary", "structured", "off"])]
+    cloudevents: Option<String>,
+    /// Send the objects; false sends the action's name alone
+    #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    send_payload: Option<bool>,
+}
+
+impl PayloadArgs {
+    fn choice(&self) -> PayloadChoice {
+        let PayloadArgs { enrich_deletions, previous, cloudevents, .. } = self.clone();
+        PayloadChoice { enrich_deletions, previous, cloudevents }
+    }
+}
+
+/// A new webhook.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Where to post, an http or https URL; or a subject of NATS JetStream, nats://HOST:PORT/SUBJECT
+    url: Url,
+    /// Project of the webhook; without, it belongs to the organization and receives events of every project
+    #[arg(long, value_name = "ID")]
+    project: Option<i64>,
+    /// Organization, where there are several
+    #[arg(long, value_name = "ID", conflicts_with = "project")]
+    organization: Option<i64>,
+    /// Actions to deliver, separated by commas, additional ones among them; without, all of Label Studio's
+    #[arg(long, value_delimiter = ',', value_name = "ACTION", value_parser = super::action())]
+    actions: Vec<Action>,
+    /// File of headers to send along, `Name: value` in each line
+    #[arg(long, value_name = "FILE")]
+    headers_file: Option<PathBuf>,
+    #[command(flatten)]
+    payload: PayloadArgs,
+    /// Leave the webhook active in Label Studio, so that each delivers every event
+    #[arg(long)]
+    beside_label_studio: bool,
+}
+
+/// Changes of a webhook.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The webhook, by its number in Label Studio
+    id: i64,
+    /// New URL
+    #[arg(long)]
+    url: Option<Url>,
+    /// File of headers that take the place of all present ones, `Name: value` in each line
+    #[arg(long, value_name = "FILE")]
+    headers_file: Option<PathBuf>,
+    /// Exactly these of Label Studio's actions, separated by commas; or all
+    #[arg(long, value_delimiter = ',', value_name = "ACTION", value_parser = super::action_or("all"))]
+    actions: Option<Vec<String>>,
+    /// Exactly these additional actions, separated by commas; or none
+    #[arg(long, value_delimiter = ',', value_name = "ACTION", value_parser = super::action_or("none"))]
+    additional_actions: Option<Vec<String>>,
+    #[command(flatten)]
+    payload: PayloadArgs,
+    /// active: lshookd delivers a webhook that nobody delivered; disabled: nobody delivers it, and what is pending waits
+    #[arg(long, value_parser = ["active", "disabled"])]
+    state: Option<String>,
+}
+
+/// Does it.
+///
+/// # Errors
+/// As the operation has.
+pub async fn run(client: &mut Client, settings: &Settings, command: WebhookCommand, output: Output) -> Result<()> {
+    match command {
+        WebhookCommand::List => list(client, output).await,
+        WebhookCommand::Create(new) => create(client, new, output).await,
+        WebhookCommand::Update(changes) => update(client, &changes, output).await,
+        WebhookCommand::Delete { ids, yes } => delete(client, &ids, yes, output).await,
+        WebhookCommand::Adopt { chosen, force } => adopt(client, chosen.ids(), force, output).await,
+        WebhookCommand::Release(chosen) => release(client, chosen.ids(), output).await,
+        WebhookCommand::Pause(chosen) => {
+            pause::pause(client, chosen.ids()).await?;
+            let sentence = format!("Deliveries of {} are paused; events are still recorded.", named(chosen.ids()));
+            output.say(&sentence, &json!({ "paused": chosen.ids(), "all": chosen.all }));
+            Ok(())
+        }
+        WebhookCommand::Resume(chosen) => {
+            pause::resume(client, chosen.ids()).await?;
+            let sentence = format!("Deliveries of {} are resumed.", named(chosen.ids()));
+            output.say(&sentence, &json!({ "resumed": chosen.ids(), "all": chosen.all }));
+            Ok(())
+        }
+        WebhookCommand::Test { id, action } => test(client, settings, id, action, output).await,
+        WebhookCommand::Secret { id, rotate } => {
+            let columns = [("secret", "SECRET"), ("created_at", "CREATED"), ("expires_at", "EXPIRES")];
+            output.table(&secret::secrets(client, id, rotate).await?, &columns, "The webhook has no secret.");
+            Ok(())
+        }
+    }
+}
+
+const COLUMNS: &[(&str, &str)] = &[
+    ("id", "ID"),
+    ("scope", "SCOPE"),
+    ("url", "URL"),
+    ("all_actions", "ACTIONS"),
+    ("delivered_by", "DELIVERED BY"),
+    ("paused", "PAUSED"),
+    ("pending", "PENDING"),
+    ("dead", "DEAD"),
+    ("last_delivered_at", "LAST DELIVERED"),
+    ("last_error", "LAST ERROR"),
+];
+
+async fn list(client: &Client, output: Output) -> Result<()> {
+    let with_scope = |webhook: &WebhookSummary| {
+        let mut row = serde_json::to_value(webhook).unwrap_or_default();
+        row["scope"] = json!(webhook.scope());
+        row["all_actions"] = json!(webhook.all_actions());
+        row
+    };
+    let rows: Vec<Value> = webhook::list(client).await?.iter().map(with_scope).collect();
+    output.table(&rows, COLUMNS, "Label Studio has no webhooks; `lshookd webhook create` creates one.");
+    Ok(())
+}
+
+async fn create(client: &mut Client, new: Create, output: Output) -> Result<()> {
+    let headers = new.headers_file.as_ref().map(read_headers).transpose()?.unwrap_or_default();
+    let new = NewWebhook {
+        payload: new.payload.choice(),
+        send_payload: new.payload.send_payload.unwrap_or(true),
+        url: new.url,
+        project: new.project,
+        organization: new.organization,
+        actions: new.actions,
+        headers,
+        beside_label_studio: new.beside_label_studio,
+    };
+    let id = webhook::create(client, &new).await?;
+    let sentence =
+        format!("Webhook {id} is created; `lshookd webhook secret {id}` shows the secret that signs its requests.");
+    output.say(&sentence, &json!({ "id": id }));
+    Ok(())
+}
+
+async fn update(client: &mut Client, changes: &UpdateArgs, output: Output) -> Result<()> {
+    let id = changes.id;
+    let change = Update {
+        url: changes.url.clone(),
+        headers: changes.headers_file.as_ref().map(read_headers).transpose()?,
+        actions: changes.actions.as_deref().map(label_studios_actions).transpose()?,
+        additional_actions: changes.additional_actions.as_deref().map(additional_actions).transpose()?,
+        send_payload: changes.payload.send_payload,
+        payload: changes.payload.choice(),
+        is_active: changes.state.as_deref().map(|state| state == "active"),
+    };
+    webhook::update(client, id, &change).await?;
+    output.say(&format!("Webhook {id} is updated."), &json!({ "id": id }));
+    Ok(())
+}
+
+fn label_studios_actions(names: &[String]) -> Result<LabelStudiosActions> {
+    match names {
+        [all] if all.eq_ignore_ascii_case("all") => Ok(LabelStudiosActions::All),
+        names => Ok(LabelStudiosActions::Chosen(actions(names, "all")?)),
+    }
+}
+
+fn additional_actions(names: &[String]) -> Result<Vec<Action>> {
+    match names {
+        [none] if none.eq_ignore_ascii_case("none") => Ok(Vec::new()),
+        names => actions(names, "none"),
+    }
+}
+
+fn actions(names: &[String], alone: &str) -> Result<Vec<Action>> {
+    let mut actions = Vec::new();
+    for name in names {
+        match name.parse::<Action>() {
+            Ok(action) => actions.push(action),
+            Err(_) => fail!(Choice, "{alone} stands alone, without other actions"),
+        }
+    }
+    Ok(actions)
+}
+
+fn read_headers(path: &PathBuf) -> Result<Map<String, Value>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    webhook::parse_headers(&text)
+}
+
+async fn delete(client: &mut Client, ids: &[i64], yes: bool, output: Output) -> Result<()> {
+    let webhook::Deletion { cancelled } = webhook::delete(client, ids, yes).await?;
+    let sentence = format!("Webhook {} is deleted; {cancelled} pending deliveries are cancelled.", listed(ids));
+    output.say(&sentence, &json!({ "deleted": ids, "cancelled": cancelled }));
+    Ok(())
+}
+
+/// Adopts webhooks, or with `None` all that Label Studio delivers.
+///
+/// # Errors
+/// As [`adoption::adopt`].
+pub async fn adopt(client: &mut Client, ids: Option<&[i64]>, force: bool, output: Output) -> Result<()> {
+    let adopted = adoption::adopt(client, ids, force).await?;
+    let sentence = match adopted.as_slice() {
+        [] => "Label Studio delivers no webhook; there is nothing to adopt.".to_owned(),
+        adopted => {
+            format!("lshookd alone delivers webhook {} now; Label Studio shows it as inactive.", listed(adopted))
+        }
+    };
+    output.say(&sentence, &json!({ "adopted": adopted }));
+    Ok(())
+}
+
+async fn release(client: &mut Client, ids: Option<&[i64]>, output: Output) -> Result<()> {
+    let released = adoption::release(client, ids).await?;
+    let sentence = match released.as_slice() {
+        [] => "None of these webhooks is adopted; there is nothing to release.".to_owned(),
+        released => {
+            format!("Label Studio delivers webhook {} again; lshookd delivers what occurred before.", listed(released))
+        }
+    };
+    output.say(&sentence, &json!({ "released": released }));
+    Ok(())
+}
+
+async fn test(client: &Client, settings: &Settings, webhook: i64, action: Action, output: Output) -> Result<()> {
+    let sample::SampleAnswer { answer, bytes, shows_object } = sample::send(client, settings, webhook, action).await?;
+    let status = answer.status.map(|status| status.as_u16());
+    let sentence = format!(
+        "{action}, {bytes} bytes{}: {} after {} ms{}",
+        if shows_object { "" } else { " (there is no object to show, so the action's name alone)" },
+        match (status, &answer.error) {
+            (Some(status), _) => format!("answer {status}"),
+            (None, None) => "acknowledged".to_owned(),
+            (None, Some(_)) => "no answer".to_owned(),
+        },
+        answer.duration.as_millis(),
+        answer.head.as_deref().filter(|head| !head.is_empty()).map(|head| format!("\n{head}")).unwrap_or_default(),
+    );
+    output.say(
+        &sentence,
+        &json!({
+            "webhook_id": webhook, "action": action.name(), "bytes": bytes, "shows_object": shows_object,
+            "status": status, "error": answer.error,
+            "duration_ms": u64::try_from(answer.duration.as_millis()).unwrap_or(u64::MAX), "response_head": answer.head,
+        }),
+    );
+    match answer.error {
+        None => Ok(()),
+        Some(error) => fail!(Endpoint, "webhook {webhook} did not take the sample: {error}"),
+    }
+}
+
+fn named(ids: Option<&[i64]>) -> String {
+    ids.map_or_else(|| "all webhooks".to_owned(), |ids| format!("webhook {}", listed(ids)))
+}

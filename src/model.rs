@@ -1,0 +1,9 @@
+//! What every room speaks of: actions, events and URLs. Knows no other room, and does no input or output.
+
+mod action;
+mod event;
+mod url;
+
+pub use action::{Action, Kind, Layout};
+pub use event::{End, Event, EventView, PayloadOptions};
+pub use url::masked_url;

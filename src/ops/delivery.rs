@@ -1,0 +1,205 @@
+//! Deliveries: what each webhook was and is owed.
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+
+use super::{check_known, check_project, rows};
+use crate::model::{Action, masked_url};
+
+/// What a delivery may be.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum DeliveryState {
+    /// It is attempted when its turn comes.
+    Pending,
+    /// The endpoint took it.
+    Delivered,
+    /// Given up, and kept.
+    Dead,
+    /// The webhook was deleted first.
+    Cancelled,
+    /// Ended by an operator.
+    Skipped,
+}
+
+impl DeliveryState {
+    /// As in `lshookd.delivery.state`.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// Which deliveries; all that is given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// `webhook.id`
+    pub webhook: Option<i64>,
+    /// The action.
+    pub action: Option<Action>,
+    /// `project.id`
+    pub project: Option<i64>,
+    /// The state.
+    pub state: Option<DeliveryState>,
+    /// Earliest time at which the event occurred.
+    pub since: Option<Timestamp>,
+    /// The time before which it occurred.
+    pub until: Option<Timestamp>,
+}
+
+impl Filter {
+    /// Whether it holds of every delivery.
+    pub fn is_empty(&self) -> bool {
+        let Filter { webhook, action, project, state, since, until } = self;
+        webhook.is_none()
+            && action.is_none()
+            && project.is_none()
+            && state.is_none()
+            && since.is_none()
+            && until.is_none()
+    }
+
+    /// Refuses a webhook or a project that is not there and of which there are no deliveries either.
+    ///
+    /// # Errors
+    /// Then, or when the database cannot be asked.
+    pub async fn check(&self, client: &Client) -> Result<()> {
+        let of = |webhook, project| Filter { webhook, project, ..Filter::default() };
+        if let Some(webhook) = self.webhook
+            && find(client, &of(Some(webhook), None), None, 1).await?.is_empty()
+        {
+            check_known(client, &[webhook]).await?;
+        }
+        if let Some(project) = self.project.filter(|project| *project != 0)
+            && find(client, &of(None, Some(project)), None, 1).await?.is_empty()
+        {
+            check_project(client, project).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A delivery in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeliverySummary {
+    /// `lshookd.delivery.id`
+    pub id: i64,
+    /// Sent as `webhook-id`.
+    pub message_id: uuid::Uuid,
+    /// `webhook.id`
+    pub webhook_id: i64,
+    /// `project.id`; 0 for the organization.
+    pub project_id: i64,
+    /// The action's name.
+    pub action: String,
+    /// About how many objects the event is.
+    pub objects: i32,
+    /// When the event occurred.
+    pub occurred_at: Timestamp,
+    /// The state.
+    pub state: DeliveryState,
+    /// How many there were.
+    pub attempts: i32,
+    /// When it ended, if it did.
+    pub ended_at: Option<Timestamp>,
+    /// HTTP status of the last attempt.
+    pub last_status: Option<i16>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+/// One attempt of a delivery.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Counted from 1.
+    pub number: i32,
+    /// When the request began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub duration_ms: i64,
+    /// HTTP status, if there was an answer.
+    pub status: Option<i16>,
+    /// Why it counts as failed, if it does.
+    pub error: Option<String>,
+    /// The first bytes of the answer.
+    pub response_head: Option<String>,
+}
+
+/// A delivery in full, its URL without credentials, of its headers the names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryDetail {
+    /// `lshookd.delivery.id`
+    pub id: i64,
+    /// Sent as `webhook-id`.
+    pub message_id: uuid::Uuid,
+    /// `webhook.id`
+    pub webhook_id: i64,
+    /// `project.id`; 0 for the organization.
+    pub project_id: i64,
+    /// The action's name.
+    pub action: String,
+    /// About how many objects the event is.
+    pub objects: i32,
+    /// When the event occurred.
+    pub occurred_at: Timestamp,
+    /// When it was planned.
+    pub planned_at: Timestamp,
+    /// How the end of its action was known.
+    pub ended_by: Option<String>,
+    /// The state.
+    pub state: DeliveryState,
+    /// When it ended, if it did.
+    pub ended_at: Option<Timestamp>,
+    /// The webhook's URL, if the webhook is still there.
+    pub url: Option<String>,
+    /// Names of the webhook's headers.
+    pub header_names: Vec<String>,
+    /// All attempts, in order.
+    pub attempts: Vec<Attempt>,
+    /// The JSON that the endpoint receives.
+    pub body: String,
+}
+
+/// Deliveries before one, or the newest; the newest first.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn find(client: &Client, filter: &Filter, before: Option<i64>, limit: i64) -> Result<Vec<DeliverySummary>> {
+    let Filter { webhook, action, project, state, since, until } = filter;
+    rows(
+        client,
+        include_str!("../../sql/ops/deliveries.sql"),
+        &[webhook, &action.map(Action::name), project, &state.map(DeliveryState::name), since, until, &before, &limit],
+    )
+    .await
+    .context("reading lshookd.delivery")
+}
+
+/// One delivery, by its number or its webhook-id.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn find_one(client: &Client, id: &str) -> Result<Option<DeliveryDetail>> {
+    let found: Vec<Value> = rows(client, include_str!("../../sql/ops/delivery.sql"), &[&id]).await?;
+    let Some(mut delivery) = found.into_iter().next() else {
+        return Ok(None);
+    };
+    if let Some(url) = delivery["url"].as_str() {
+        delivery["url"] = json!(masked_url(url));
+    }
+    serde_json::from_value(delivery).context("reading lshookd.delivery")
+}

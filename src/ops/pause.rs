@@ -1,0 +1,27 @@
+//! Pausing: deliveries of webhooks are held back, and nothing is lost.
+
+use anyhow::Result;
+use tokio_postgres::Client;
+
+use super::{check_known, wake_lanes};
+
+/// Holds back the deliveries of some webhooks, or with `None` of all; requests in flight end.
+///
+/// # Errors
+/// When one is unknown, or the database refuses.
+pub async fn pause(client: &Client, ids: Option<&[i64]>) -> Result<()> {
+    check_known(client, ids.unwrap_or_default()).await?;
+    let paused: Vec<Option<i64>> = ids.map_or_else(|| vec![None], |ids| ids.iter().copied().map(Some).collect());
+    client.execute(include_str!("../../sql/ops/pause.sql"), &[&paused]).await?;
+    Ok(())
+}
+
+/// Lets the deliveries of some webhooks go on, or with `None` of all.
+///
+/// # Errors
+/// When one is unknown, or the database refuses.
+pub async fn resume(client: &Client, ids: Option<&[i64]>) -> Result<()> {
+    check_known(client, ids.unwrap_or_default()).await?;
+    client.execute(include_str!("../../sql/ops/resume.sql"), &[&ids]).await?;
+    wake_lanes(client, ids).await
+}

@@ -1,0 +1,138 @@
+//! Status: what is pending, what fails, and which daemons are active.
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio_postgres::Client;
+
+use super::rows;
+
+/// The state of the whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Unplanned changes.
+    pub changes_unplanned: i64,
+    /// Age of the oldest of them.
+    pub oldest_change_seconds: f64,
+    /// Pending deliveries.
+    pub deliveries_pending: i64,
+    /// Age of the oldest of their events.
+    pub oldest_delivery_seconds: f64,
+    /// Deliveries of the last minute.
+    pub delivered_last_minute: i64,
+    /// Dead deliveries.
+    pub deliveries_dead: i64,
+    /// Changes that cannot be planned.
+    pub changes_set_aside: i64,
+    /// Changes that could not be captured.
+    pub capture_errors: i64,
+    /// Size on disk of unplanned changes, with room that is kept for more.
+    pub changes_bytes: i64,
+    /// Size on disk of rows that are kept for them.
+    pub kept_rows_bytes: i64,
+    /// Share of PostgreSQL's queue of notifications that is in use, from 0 to 1.
+    pub notification_queue_usage: f64,
+    /// Whether the server allows prepared transactions, so that writers do not notify.
+    pub has_prepared_transactions: bool,
+    /// Lanes that had deliveries.
+    pub lanes: i64,
+    /// Lanes that are due.
+    pub lanes_due: i64,
+    /// Lanes whose next delivery has failed.
+    pub lanes_failing: i64,
+    /// Paused webhooks.
+    pub paused: Vec<i64>,
+    /// Whether all deliveries are paused.
+    pub all_paused: bool,
+    /// Failing lanes, at most a hundred.
+    pub failing: Vec<FailingLane>,
+    /// Which daemon is active in which role.
+    #[serde(default)]
+    pub active_roles: Vec<ActiveRole>,
+}
+
+/// A lane whose next delivery has failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailingLane {
+    /// `webhook.id`
+    pub webhook_id: i64,
+    /// `project.id`; 0 for the organization.
+    pub project_id: i64,
+    /// The delivery that failed.
+    pub delivery_id: i64,
+    /// How many attempts it had.
+    pub attempts: i32,
+    /// HTTP status of the last one.
+    pub last_status: Option<i16>,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
+    /// When the next one is due.
+    pub due_at: Timestamp,
+}
+
+/// A role with the daemon that is active in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActiveRole {
+    /// planner, deliverer or retention
+    pub role: String,
+    /// The backend of its session.
+    pub pid: Option<i32>,
+    /// Where it connects from.
+    pub address: Option<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+impl Status {
+    /// The daemon that is active in a role.
+    pub fn active(&self, role: &str) -> Option<&ActiveRole> {
+        self.active_roles.iter().find(|active| active.role == role)
+    }
+}
+
+/// Reads the status.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn read(client: &Client) -> Result<Status> {
+    let mut read: Vec<Status> = rows(client, include_str!("../../sql/ops/status.sql"), &[]).await?;
+    let mut status = read.pop().context("reading the status")?;
+    let daemons = client.query(include_str!("../../sql/ops/active_roles.sql"), &[]).await?;
+    status.active_roles = daemons
+        .iter()
+        .map(|row| ActiveRole {
+            role: row.get("role"),
+            pid: row.get("pid"),
+            address: row.get("address"),
+            since: row.get("since"),
+        })
+        .collect();
+    Ok(status)
+}
+
+/// Attempts of the last hour of a webhook, in twelve parts of five minutes, the oldest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptsByPart {
+    /// `webhook.id`
+    pub webhook_id: i64,
+    /// Attempts that succeeded.
+    pub good: Vec<i64>,
+    /// Attempts that failed.
+    pub failed: Vec<i64>,
+}
+
+/// The attempts of the last hour of all webhooks.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn attempts_of_last_hour(client: &Client) -> Result<Vec<AttemptsByPart>> {
+    rows(client, include_str!("../../sql/ops/attempts_by_hour.sql"), &[]).await
+}
+
+impl From<&Status> for Value {
+    fn from(status: &Status) -> Value {
+        // Numbers, texts and lists of them are always JSON.
+        serde_json::to_value(status).unwrap_or_default()
+    }
+}

@@ -1,0 +1,10 @@
+//! From changes to events.
+
+pub mod completion;
+pub mod gather;
+pub mod listen;
+pub mod plan;
+pub mod planner;
+pub mod render;
+pub mod rule;
+pub mod webhook;

@@ -1,0 +1,84 @@
+//! Listening: sleeping until there is something to plan.
+//!
+//! NOTIFY takes a lock at commit that serializes all writers of the cluster, so writers notify
+//! only a sleeper: they try an advisory lock in share mode, and notify if that fails. To sleep,
+//! one takes the lock exclusively, which is granted only while no capturing transaction is in
+//! flight, looks at the table once more, and holds the lock until awake. Nobody waits for it;
+//! a notification that is lost all the same costs no more than one `poll`.
+//!
+//! Relies on `lshookd.wake()` (`sql/functions/capture/wake.sql`), and on a session of its own.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::pg::Session;
+use crate::pg::lock::{self, LockKey};
+
+/// Pauses while a capturing transaction is in flight, which keeps us from sleeping soundly: most are over
+/// at once, others take minutes.
+const SHORTEST_DOZE: Duration = Duration::from_millis(1);
+const LONGEST_DOZE: Duration = Duration::from_millis(20);
+
+/// The last look before sleeping, and whether writers may notify (`lshookd.may_notify`).
+const CHANGES_WAIT: &str =
+    "select exists (select from lshookd.change) as waiting, lshookd.may_notify() as may_be_notified";
+
+/// How often one looks where writers may not notify.
+const WITHOUT_NOTIFICATIONS: Duration = Duration::from_millis(200);
+
+/// How soundly one has slept of late.
+pub struct Sleeper {
+    doze: Duration,
+}
+
+impl Default for Sleeper {
+    fn default() -> Sleeper {
+        Sleeper { doze: SHORTEST_DOZE }
+    }
+}
+
+/// Makes the session listen to the writers' wake-up call.
+pub async fn start(session: &Session) -> Result<()> {
+    session.client.batch_execute("listen lshookd").await?;
+    Ok(())
+}
+
+/// Returns when there may be changes, after `poll` at the latest, or when `stop` says so.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn sleep(
+    session: &mut Session,
+    sleeper: &mut Sleeper,
+    poll: Duration,
+    stop: &CancellationToken,
+) -> Result<()> {
+    while session.notifications.try_recv().is_ok() {}
+    // Granted only while no transaction that captured something is in flight.
+    if !lock::try_lock(&session.statements.on(&session.client), LockKey::Idle).await? {
+        tokio::select! {
+            () = tokio::time::sleep(sleeper.doze) => {}
+            () = stop.cancelled() => {}
+        }
+        sleeper.doze = (sleeper.doze * 2).min(LONGEST_DOZE);
+        return Ok(());
+    }
+    sleeper.doze = SHORTEST_DOZE;
+    let row = session.statements.on(&session.client).query_one(CHANGES_WAIT, &[]).await?;
+    let poll = if row.get("may_be_notified") { poll } else { poll.min(WITHOUT_NOTIFICATIONS) };
+    let notified = if row.get("waiting") {
+        Ok(Some(()))
+    } else {
+        tokio::select! {
+            notified = timeout(poll, session.notifications.recv()) => notified,
+            () = stop.cancelled() => Ok(Some(())),
+        }
+    };
+    if let Ok(None) = notified {
+        bail!("the connection to PostgreSQL was lost while waiting for changes");
+    }
+    lock::unlock(&session.statements.on(&session.client), LockKey::Idle).await
+}

@@ -1,0 +1,284 @@
+//! The planner: changes in, events and deliveries out, in one transaction each.
+//!
+//! Promises: a change leaves the queue in the transaction that stores its events, or is set aside with its reason; one
+//! that cannot be planned holds nobody up. Relies on being the only planner of this database, which its role sees to.
+
+mod batch;
+mod commit;
+mod failure;
+mod set_aside;
+mod upkeep;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+use crate::metrics::Metrics;
+use crate::model::End;
+use crate::pg::Session;
+use crate::pg::role::{self, Heartbeat};
+use crate::pipeline::gather::{self, Clients, Unit};
+use crate::pipeline::listen;
+use crate::pipeline::render::Unrenderable;
+use crate::pipeline::rule;
+use crate::queue;
+use crate::queue::change::{self, Pending};
+use batch::{Planned, batches};
+use commit::Writer;
+use failure::Failure;
+use upkeep::{Triggers, report_capture_errors};
+
+/// Maximum changes that are looked at together.
+const WINDOW: usize = 10_000;
+
+/// So often a transaction is done over at once that collided with the deliverer's or found a table locked.
+const MAXIMUM_COLLISIONS: usize = 500;
+
+/// And this long after: the other one is done by then.
+const COLLISION_PAUSE: Duration = Duration::from_millis(1);
+
+/// So often, and this long after, a transaction is done over that failed in a way which may pass.
+const MAXIMUM_DOUBTS: usize = 3;
+const DOUBT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Pause between looks while backends are active; as long as the last look took, if that is longer, so that planning
+/// never takes more than half of the time of a core from Label Studio.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const MAXIMUM_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// And as much longer for each change that waits: the more there is to look through, the rarer.
+const POLL_INTERVAL_PER_CHANGE: Duration = Duration::from_micros(20);
+
+/// How often the planner sees to what is not urgent.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The planner, active on its session.
+struct Planner<'a, A> {
+    session: Session,
+    heartbeat: Heartbeat,
+    settings: &'a Settings,
+    metrics: &'a Metrics,
+    stop: &'a CancellationToken,
+    /// Called each time it comes round.
+    is_alive: A,
+    writer: Writer,
+    clients: Clients,
+    triggers: Triggers,
+    capture_errors: i64,
+    /// When upkeep was done last.
+    kept_up: Option<Instant>,
+    /// Whether anything was planned since.
+    has_planned: bool,
+    /// When the next throttled event is due.
+    throttled_until: Option<Instant>,
+}
+
+/// Plans until `stop`, and calls `is_alive` each time it comes round.
+///
+/// # Errors
+/// When the connection is lost, or a statement fails: nothing is lost, the changes still wait.
+pub async fn run(
+    session: Session,
+    heartbeat: Heartbeat,
+    settings: &Settings,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+    is_alive: impl Fn(),
+) -> Result<()> {
+    listen::start(&session).await?;
+    session.keep_plans().await?;
+    session.client.batch_execute(include_str!("../../sql/pg/short_transactions.sql")).await?;
+    let clients = Clients::read(&session.statements.on(&session.client)).await?;
+    let planner = Planner {
+        session,
+        heartbeat,
+        settings,
+        metrics,
+        stop,
+        is_alive,
+        writer: Writer::new(settings),
+        clients,
+        triggers: Triggers::default(),
+        capture_errors: 0,
+        kept_up: None,
+        has_planned: false,
+        throttled_until: None,
+    };
+    planner.run().await
+}
+
+impl<A: Fn()> Planner<'_, A> {
+    async fn run(mut self) -> Result<()> {
+        let mut sleeper = listen::Sleeper::default();
+        while !self.stop.is_cancelled() {
+            (self.is_alive)();
+            let looked = Instant::now();
+            self.keep_up().await?;
+            let database = self.session.statements.on(&self.session.client);
+            self.heartbeat.beat(&database).await?;
+            // The backends are looked at before the changes are read: of a backend that has ended or is idle now, all
+            // that it has committed is then among the changes.
+            let activity = gather::activity(&database, &mut self.clients, &self.settings.gather, WINDOW).await?;
+            let waiting = activity.changes();
+            let ready = gather::ready_connections(&activity, &self.settings.gather, waiting >= WINDOW);
+            if ready.is_empty() && waiting > 0 && !activity.urgent {
+                let more = POLL_INTERVAL_PER_CHANGE * u32::try_from(waiting).unwrap_or(u32::MAX);
+                tokio::time::sleep(POLL_INTERVAL + more).await;
+                continue;
+            }
+            let Pending { changes, unreadable } = change::pending(&database, WINDOW).await?;
+            for (seq, reason) in &unreadable {
+                set_aside::changes(&self.session.client, self.metrics, &[*seq], reason).await?;
+            }
+            if changes.is_empty() {
+                let pause = self.longest_sleep();
+                listen::sleep(&mut self.session, &mut sleeper, pause, self.stop).await?;
+                continue;
+            }
+            let units = gather::gather(changes, &activity, &ready, &self.settings.gather);
+            if units.is_empty() {
+                tokio::time::sleep(POLL_INTERVAL).await;
+                continue;
+            }
+            self.plan(units).await?;
+            let took = looked.elapsed();
+            if took > POLL_INTERVAL {
+                tokio::time::sleep(took.min(MAXIMUM_POLL_INTERVAL)).await;
+            }
+        }
+        self.heartbeat.stop(&self.session.client).await
+    }
+
+    /// How long the planner may sleep when nothing waits.
+    fn longest_sleep(&self) -> Duration {
+        let throttled =
+            self.throttled_until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+        self.settings.poll.min(throttled).min(role::INTERVAL)
+    }
+
+    /// Does what is due beside planning.
+    async fn keep_up(&mut self) -> Result<()> {
+        let is_due = self.kept_up.is_none_or(|kept_up| kept_up.elapsed() > UPKEEP_INTERVAL);
+        if is_due || self.writer.has_throttled() || self.throttled_until.is_some_and(|until| until <= Instant::now()) {
+            self.throttled_until = self.release_throttled().await?;
+        }
+        if !is_due {
+            return Ok(());
+        }
+        self.kept_up = Some(Instant::now());
+        self.triggers.review(&self.session.client, self.metrics).await?;
+        let database = self.session.statements.on(&self.session.client);
+        self.clients.review(&database).await?;
+        if std::mem::take(&mut self.has_planned) {
+            database.discard_plans().await?;
+        }
+        database.execute(include_str!("../../sql/plan/forget_rows.sql"), &[]).await?;
+        self.capture_errors = report_capture_errors(&database, self.capture_errors).await?;
+        Ok(())
+    }
+
+    /// Stores events that rules have throttled for long enough; when the next is due, if there is one.
+    async fn release_throttled(&mut self) -> Result<Option<Instant>> {
+        let statements = self.session.statements.clone();
+        let mut next = rule::next_throttled(&statements.on(&self.session.client)).await?;
+        if next.is_some_and(|next| next.is_zero()) {
+            let transaction = self.session.client.transaction().await.context("beginning a transaction")?;
+            let database = statements.on(&transaction);
+            queue::store(&database, &rule::release_throttled(&database).await?).await?;
+            next = rule::next_throttled(&database).await?;
+            transaction.commit().await.context("committing throttled events")?;
+        }
+        Ok(next.and_then(|next| Instant::now().checked_add(next)))
+    }
+
+    async fn plan(&mut self, units: Vec<Unit>) -> Result<()> {
+        self.has_planned = true;
+        for unit in &units {
+            self.metrics.gathered(unit.end);
+            if unit.end != End::Closed {
+                self.clients.planned(unit.connection());
+            }
+        }
+        for batch in batches(units, self.settings) {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            self.heartbeat.beat(&self.session.statements.on(&self.session.client)).await?;
+            self.commit_or_set_aside(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits a batch; where something in it cannot be planned, unit by unit, and sets that aside.
+    async fn commit_or_set_aside(&mut self, batch: Vec<Planned>) -> Result<()> {
+        let mut batches = VecDeque::from([batch]);
+        let mut collisions = 0;
+        let mut doubts = 0;
+        while let Some(mut batch) = batches.pop_front() {
+            (self.is_alive)();
+            let client = &self.session.client;
+            let error = match self.writer.commit(&self.session.statements.on(client), &batch).await {
+                Ok(stored) => {
+                    self.metrics.planned(stored.changes, stored.events);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if let Some(unrenderable) = error.downcast_ref::<Unrenderable>() {
+                let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
+                if set_aside::objects(client, self.metrics, &seqs, unrenderable).await? {
+                    // What is left of the changes is read again.
+                    continue;
+                }
+            }
+            match Failure::of(&error, client) {
+                Failure::Collision if collisions < MAXIMUM_COLLISIONS => {
+                    collisions += 1;
+                    batches.push_front(batch);
+                    tokio::time::sleep(COLLISION_PAUSE).await;
+                    continue;
+                }
+                Failure::Doubtful if doubts < MAXIMUM_DOUBTS => {
+                    doubts += 1;
+                    batches.push_front(batch);
+                    tokio::time::sleep(DOUBT_PAUSE).await;
+                    continue;
+                }
+                Failure::Collision | Failure::Passing => return Err(error),
+                Failure::Doubtful | Failure::Permanent => {}
+            }
+            match batch.as_mut_slice() {
+                [planned] => match planned.cut() {
+                    true => batches.push_front(batch),
+                    false => self.set_aside(planned, &format!("{error:#}")).await?,
+                },
+                _ => batches.extend(batch.into_iter().map(|planned| vec![planned])),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a unit aside that cannot be stored as a whole: the objects whose events cannot be stored by themselves, or
+    /// all of its changes where there is no such event.
+    async fn set_aside(&mut self, planned: &Planned, reason: &str) -> Result<()> {
+        let client = &self.session.client;
+        let mut culprits = Unrenderable::default();
+        let alone = if planned.events.len() < 2 { &[] } else { planned.events.as_slice() };
+        for event in alone {
+            let alone = [Planned { seqs: Vec::new(), events: vec![event.clone()] }];
+            if let Some(error) = self.writer.attempt(&self.session.statements.on(client), &alone).await? {
+                match Failure::of(&error, client) {
+                    Failure::Collision | Failure::Passing => return Err(error),
+                    Failure::Doubtful | Failure::Permanent => culprits.add_all(event, || format!("{error:#}")),
+                }
+            }
+        }
+        if !set_aside::objects(client, self.metrics, &planned.seqs, &culprits).await? {
+            set_aside::changes(client, self.metrics, &planned.seqs, reason).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! One transaction of the planner's: it takes the changes of a batch and stores its events, all at once or not at
+//! all. Rows are read in its snapshot, so that no payload is older than its change.
+
+use anyhow::{Context, Result};
+use tokio::try_join;
+use tokio_postgres::{Client, GenericClient};
+
+use super::batch::Planned;
+use crate::config::Settings;
+use crate::model::{Event, EventView};
+use crate::pg::Prepared;
+use crate::pipeline::completion;
+use crate::pipeline::render::{PORTION, Renderer, Unrenderable, gone};
+use crate::pipeline::rule::{Rule, RuleOutput, Rulebook};
+use crate::pipeline::webhook::{self, EventRecipients, Webhooks};
+use crate::queue::{self, Addressed, change};
+
+/// All that the transaction reads is of one moment.
+const BEGIN: &str = "start transaction isolation level repeatable read";
+const HAS_TAPS: &str = include_str!("../../../sql/plan/taps.sql");
+
+/// How many changes became how many events.
+pub struct Stored {
+    /// Changes that were taken.
+    pub changes: usize,
+    /// Events that were stored.
+    pub events: usize,
+}
+
+/// What makes events of changes, beside the database.
+pub struct Writer {
+    renderer: Renderer,
+    rulebook: Rulebook,
+    organization_webhooks: bool,
+    batch_bytes: usize,
+}
+
+impl Writer {
+    /// By these settings.
+    pub fn new(settings: &Settings) -> Writer {
+        Writer {
+            renderer: Renderer::new(&settings.extra_fields),
+            rulebook: Rulebook::default(),
+            organization_webhooks: settings.organization_webhooks,
+            batch_bytes: settings.batch_bytes,
+        }
+    }
+
+    /// Whether a rule has throttled an event since this was asked last.
+    pub fn has_throttled(&mut self) -> bool {
+        self.rulebook.has_throttled()
+    }
+
+    /// Takes the changes of a batch and stores its events.
+    ///
+    /// # Errors
+    /// When the transaction failed and was rolled back.
+    pub async fn commit(&mut self, database: &Prepared<'_, Client>, batch: &[Planned]) -> Result<Stored> {
+        match self.store(database, batch).await {
+            Ok(stored) => {
+                database.client().batch_execute("commit").await.context("committing the planner's transaction")?;
+                tracing::debug!(changes = stored.changes, events = stored.events, "planned");
+                Ok(stored)
+            }
+            Err(error) => {
+                // Where this fails the connection is lost, and the transaction with it.
+                let _ = database.client().batch_execute("rollback").await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Tries a batch and rolls it back; the error that it has.
+    ///
+    /// # Errors
+    /// When it cannot be rolled back.
+    pub async fn attempt(
+        &mut self,
+        database: &Prepared<'_, Client>,
+        batch: &[Planned],
+    ) -> Result<Option<anyhow::Error>> {
+        let stored = self.store(database, batch).await;
+        database.client().batch_execute("rollback").await.context("rolling back a trial")?;
+        Ok(stored.err())
+    }
+
+    async fn store(&mut self, database: &Prepared<'_, Client>, batch: &[Planned]) -> Result<Stored> {
+        let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
+        let events: Vec<&Event> = batch.iter().flat_map(|planned| &planned.events).collect();
+        database.prepare(&[change::CONSUME, webhook::READ, HAS_TAPS]).await?;
+        // Sent together, which is a way to PostgreSQL and back less.
+        let ((), (), webhooks, is_tapped) = try_join!(
+            biased;
+            async { database.client().batch_execute(BEGIN).await.context("beginning the planner's transaction") },
+            change::consume(database, &seqs),
+            Webhooks::read(database, &events, self.organization_webhooks),
+            has_taps(database),
+        )?;
+        let mut unrenderable = Unrenderable::default();
+        for event in events.iter().filter(|event| webhooks.is_unknown(event.project)) {
+            unrenderable.add_all(event, || gone("project", event.project));
+        }
+        unrenderable.check()?;
+        let completions = completion::announced(database, &webhooks, &events).await?;
+        let events = completion::in_place(events, &completions);
+        let groups: Vec<EventRecipients<'_>> =
+            events.iter().flat_map(|event| webhooks.recipients(event, is_tapped)).collect();
+        let stored = self.store_groups(database, &groups).await?;
+        Ok(Stored { changes: seqs.len(), events: stored })
+    }
+
+    /// Renders events and stores them portion by portion; how many there were.
+    async fn store_groups(&mut self, database: &Prepared<'_, Client>, groups: &[EventRecipients<'_>]) -> Result<usize> {
+        let Writer { renderer, rulebook, batch_bytes, .. } = self;
+        let rendering = renderer.begin(database, &with_payload(groups).collect::<Vec<_>>()).await?;
+        let mut stored = 0;
+        for portion in portions(groups) {
+            if let [EventRecipients { shown, recipients, with_payload: true, rules }] = portion
+                && shown.event.objects.len() > PORTION
+                && shown.in_full()
+            {
+                let store = async |part: Event, body: String| {
+                    let addressed = address(database, rulebook, rules, &part, recipients, Some(body)).await?;
+                    stored += addressed.len();
+                    queue::store(database, &addressed).await
+                };
+                rendering.at_length(*shown, *batch_bytes, store).await?;
+                continue;
+            }
+            let mut bodies = rendering.bodies(&with_payload(portion).collect::<Vec<_>>()).await?.into_iter();
+            let mut ready = Vec::new();
+            for EventRecipients { shown: EventView { event, .. }, recipients, with_payload, rules } in portion {
+                let body = if *with_payload { bodies.next() } else { None };
+                ready.extend(address(database, rulebook, rules, event, recipients, body).await?);
+            }
+            stored += ready.len();
+            queue::store(database, &ready).await?;
+        }
+        Ok(stored)
+    }
+}
+
+/// To whom an event goes: as it is, or as the rules that govern it make it.
+async fn address(
+    client: &Prepared<'_, impl GenericClient>,
+    rulebook: &mut Rulebook,
+    rules: &[&Rule],
+    event: &Event,
+    recipients: &[i64],
+    body: Option<String>,
+) -> Result<Vec<Addressed>> {
+    let Some(body) = body.as_ref().filter(|_| !rules.is_empty()) else {
+        return Ok(vec![Addressed::new(event, recipients.to_vec(), body)]);
+    };
+    let outputs = rulebook.apply(client, rules, event, body).await?;
+    let addressed =
+        |RuleOutput { action, body }| Addressed { action, ..Addressed::new(event, recipients.to_vec(), Some(body)) };
+    Ok(outputs.into_iter().map(addressed).collect())
+}
+
+/// Those that more is shown of than the action's name.
+fn with_payload<'a>(groups: &[EventRecipients<'a>]) -> impl Iterator<Item = EventView<'a>> {
+    groups.iter().filter(|group| group.with_payload).map(|group| group.shown)
+}
+
+/// Cuts the list into portions that are rendered and stored together: of a bounded number of objects, or a single
+/// event that has more.
+fn portions<'a, 'b>(groups: &'b [EventRecipients<'a>]) -> impl Iterator<Item = &'b [EventRecipients<'a>]> {
+    let mut rest = groups;
+    std::iter::from_fn(move || {
+        let mut objects = 0;
+        let fits = rest.iter().take_while(|group| {
+            objects += group.shown.event.objects.len();
+            objects <= PORTION
+        });
+        let length = fits.count().max(1).min(rest.len());
+        let (portion, others) = rest.split_at(length);
+        rest = others;
+        (!portion.is_empty()).then_some(portion)
+    })
+}
+
+/// Whether somebody taps events that no webhook wants.
+async fn has_taps(client: &Prepared<'_, impl GenericClient>) -> Result<bool> {
+    let row = client.query_one(HAS_TAPS, &[]).await;
+    Ok(row.context("reading lshookd.tap")?.get("has_taps"))
+}

@@ -1,0 +1,458 @@
+//! Rendering: events → the JSON bodies that Label Studio's serializers would write.
+//!
+//! Relies on PostgreSQL for the JSON of a row (`row_to_json`), whose values are passed on as
+//! text, so that no number loses a digit; what differs between a row and Label Studio's
+//! serializer is fixed by name, as the [catalog](crate::label_studio::catalog) says. Rows are read in the
+//! caller's transaction: events of one batch see one state of the database. An event with many
+//! objects is rendered piece by piece, so that an import takes no more memory than one body.
+//!
+//! Promises that an event is shown with all of its objects, as they are or as they last were, or not at all: what
+//! cannot be shown is an error that names it ([`Unrenderable`]).
+
+mod reader;
+mod row;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use tokio::try_join;
+use tokio_postgres::GenericClient;
+
+use crate::label_studio;
+use crate::label_studio::catalog::Catalog;
+use crate::model::{Action, Event, EventView, Kind, Layout};
+use crate::pg::Prepared;
+use reader::{Child, Images, Reader, only_id};
+
+/// How long the catalog is taken to stay as it is.
+const CATALOG_AGE: Duration = Duration::from_secs(1);
+
+/// Objects that are read together, at most; of an event with many, about as many as have so many bytes.
+pub const PORTION: usize = 500;
+const PORTION_BYTES: usize = 2_000_000;
+
+/// Objects that events cannot be made of, for they, or what they belong to, are not there any more and no row was
+/// kept.
+#[derive(Debug, Default, thiserror::Error)]
+#[error("{}", reasons(.0))]
+pub struct Unrenderable(BTreeMap<Kind, Missing>);
+
+/// Those of one kind, and why, of one of them.
+#[derive(Debug)]
+struct Missing {
+    objects: BTreeSet<i64>,
+    reason: String,
+}
+
+fn reasons(missing: &BTreeMap<Kind, Missing>) -> String {
+    missing.values().map(|missing| missing.reason.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+impl Unrenderable {
+    /// Adds an object, and why it cannot be shown.
+    pub fn add(&mut self, kind: Kind, object: i64, reason: impl FnOnce() -> String) {
+        let missing = self.0.entry(kind).or_insert_with(|| Missing { objects: BTreeSet::new(), reason: reason() });
+        missing.objects.insert(object);
+    }
+
+    /// The same for all objects of an event.
+    pub fn add_all(&mut self, event: &Event, reason: impl Fn() -> String) {
+        for object in &event.objects {
+            self.add(event.action.kind(), *object, &reason);
+        }
+    }
+
+    /// An error where there is something.
+    ///
+    /// # Errors
+    /// Then.
+    pub fn check(self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.into()) }
+    }
+
+    /// By kind the objects, and why one of them cannot be shown.
+    pub fn objects(&self) -> impl Iterator<Item = (Kind, Vec<i64>, &str)> {
+        self.0.iter().map(|(kind, missing)| (*kind, missing.objects.iter().copied().collect(), missing.reason.as_str()))
+    }
+}
+
+/// Why an event cannot be shown of which nothing is known any more.
+pub fn gone(what: &str, id: i64) -> String {
+    format!("{what} {id} is not there any more, and no row of it was kept")
+}
+
+/// Renders events, batch by batch.
+pub struct Renderer {
+    catalog: Option<(Instant, Catalog)>,
+    extra_fields: Vec<String>,
+}
+
+/// The rendering of the events of one transaction: what they have in common.
+pub struct Rendering<'a, C> {
+    reader: Reader<'a, C>,
+    projects: HashMap<i64, String>,
+    /// By project what `$undefined$` stands for in the data of its tasks.
+    undefined_keys: HashMap<i64, String>,
+}
+
+/// The objects of one portion of events, as JSON, by id.
+struct Objects {
+    tasks: HashMap<i64, String>,
+    annotations: HashMap<i64, Child>,
+    label_links: HashMap<i64, Child>,
+    labels: HashMap<i64, String>,
+    images: HashMap<Kind, Images>,
+}
+
+impl Renderer {
+    /// A renderer that shows these fields, beside Label Studio's own; each as table.field.
+    pub fn new(extra_fields: &[String]) -> Renderer {
+        Renderer { catalog: None, extra_fields: extra_fields.to_vec() }
+    }
+
+    /// Reads the projects of the events, each once for all of them.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn begin<'a, C: GenericClient>(
+        &'a mut self,
+        client: &'a Prepared<'a, C>,
+        events: &[EventView<'_>],
+    ) -> Result<Rendering<'a, C>> {
+        let (read_at, catalog) = self.catalog.get_or_insert_with(|| (Instant::now(), Catalog::default()));
+        if *catalog == Catalog::default() || read_at.elapsed() >= CATALOG_AGE {
+            let fresh = Catalog::read(client, &self.extra_fields).await?;
+            if fresh != *catalog {
+                report_unsupported(client).await?;
+            }
+            (*read_at, *catalog) = (Instant::now(), fresh);
+        }
+        let reader = Reader { client, catalog };
+        let events = events.iter().map(|shown| shown.event);
+        let show_it = events.filter(|event| event.action != Action::ProjectDeleted && !event.action.has_no_project());
+        let (projects, undefined_keys) = reader.projects(&show_it.map(|event| event.project).collect()).await?;
+        Ok(Rendering { reader, projects, undefined_keys })
+    }
+
+    /// The bodies of events that hold few objects; see [`Rendering::bodies`].
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn render(
+        &mut self,
+        client: &Prepared<'_, impl GenericClient>,
+        events: &[EventView<'_>],
+    ) -> Result<Vec<String>> {
+        self.begin(client, events).await?.bodies(events).await
+    }
+}
+
+/// Says what of Label Studio's tables, which are new or have changed, is not understood.
+async fn report_unsupported(client: &Prepared<'_, impl GenericClient>) -> Result<()> {
+    for (missing, consequence) in label_studio::unsupported_elements(client.client()).await? {
+        tracing::warn!(missing, consequence, "unsupported schema elements in this version of Label Studio");
+    }
+    Ok(())
+}
+
+impl<C: GenericClient> Rendering<'_, C> {
+    /// The bodies of the events, in their order.
+    ///
+    /// Objects that were deleted meanwhile are shown as they last were.
+    ///
+    /// # Errors
+    /// [`Unrenderable`], or when the database cannot be asked.
+    pub async fn bodies(&self, events: &[EventView<'_>]) -> Result<Vec<String>> {
+        let objects = Objects::read(&self.reader, &self.undefined_keys, events).await?;
+        let mut unrenderable = Unrenderable::default();
+        let mut bodies = Vec::with_capacity(events.len());
+        for shown in events {
+            let mut part = Part::default();
+            for id in &shown.event.objects {
+                match objects.entry(*shown, *id) {
+                    Ok(entry) => part.push(*id, &entry),
+                    Err(reason) => unrenderable.add(shown.event.action.kind(), *id, || reason),
+                }
+            }
+            match self.enclose(*shown, part, objects.project(*shown)) {
+                Some(body) => bodies.push(body),
+                None => unrenderable.add_all(shown.event, || gone("project", shown.event.project)),
+            }
+        }
+        unrenderable.check()?;
+        Ok(bodies)
+    }
+
+    /// Hands over an event of many objects with its body; in parts, where that would exceed
+    /// `most` bytes.
+    ///
+    /// # Errors
+    /// [`Unrenderable`], or when the database cannot be asked, or `hand_over` fails.
+    pub async fn at_length(
+        &self,
+        shown: EventView<'_>,
+        most: usize,
+        mut hand_over: impl AsyncFnMut(Event, String) -> Result<()>,
+    ) -> Result<()> {
+        let mut part = Part::default();
+        let mut rest = shown.event.objects.as_slice();
+        let mut quantity = PORTION / 5;
+        let mut unrenderable = Unrenderable::default();
+        while !rest.is_empty() {
+            let (ids, others) = rest.split_at(quantity.min(rest.len()));
+            rest = others;
+            let portion = shown.event.of(ids.to_vec());
+            let portion = EventView { event: &portion, ..shown };
+            let objects = Objects::read(&self.reader, &self.undefined_keys, &[portion]).await?;
+            quantity = (PORTION_BYTES * ids.len() / objects.bytes().max(1)).clamp(1, PORTION);
+            for id in ids {
+                let entry = match objects.entry(shown, *id) {
+                    Ok(entry) => entry,
+                    Err(reason) => {
+                        unrenderable.add(shown.event.action.kind(), *id, || reason);
+                        continue;
+                    }
+                };
+                if !part.ids.is_empty() && part.bytes() + entry.bytes() > most {
+                    self.end(shown, std::mem::take(&mut part), &mut hand_over).await?;
+                }
+                part.push(*id, &entry);
+            }
+        }
+        unrenderable.check()?;
+        self.end(shown, part, &mut hand_over).await
+    }
+
+    async fn end(
+        &self,
+        shown: EventView<'_>,
+        part: Part,
+        hand_over: &mut impl AsyncFnMut(Event, String) -> Result<()>,
+    ) -> Result<()> {
+        let event = shown.event.of(part.ids.clone());
+        match self.enclose(shown, part, None) {
+            Some(body) => hand_over(event, body).await,
+            None => {
+                let mut unrenderable = Unrenderable::default();
+                unrenderable.add_all(&event, || gone("project", event.project));
+                unrenderable.check()
+            }
+        }
+    }
+
+    /// The body of an event, of what has come together of its objects; `None` where its project is unknown.
+    /// `last` is a deleted project as it last was.
+    fn enclose(&self, shown: EventView<'_>, part: Part, last: Option<&str>) -> Option<String> {
+        let EventView { event, options } = shown;
+        let action = event.action;
+        let layout = action.layout();
+        let (open, close) = if matches!(layout, Layout::Several(_)) { ("[", "]") } else { ("", "") };
+        // The objects may have many megabytes: the body is made around them.
+        let mut body = part.shown;
+        if let Layout::One(name) | Layout::Several(name) = layout {
+            body.insert_str(0, &format!(r#"{{"action":"{action}","{name}":{open}"#));
+            body.push_str(close);
+            body.push(',');
+            if let Some(name) = action.beside() {
+                push_field(&mut body, name, [open, &part.beside, close]);
+            }
+        } else {
+            body = format!(r#"{{"action":"{action}","#);
+        }
+        if options.previous {
+            push_field(
+                &mut body,
+                "previous",
+                [open, if part.previous.is_empty() { "null" } else { &part.previous }, close],
+            );
+        }
+        if !event.changed.is_empty() {
+            let shape = self.reader.catalog.shape_of(action.kind());
+            let names =
+                event.changed.iter().map(|column| serde_json::Value::from(row::field(column, shape)).to_string());
+            push_field(&mut body, "changed", [&list(names), "", ""]);
+        }
+        if action.has_no_project() {
+            body.pop();
+        } else {
+            body.push_str(r#""project":"#);
+            match action {
+                Action::ProjectDeleted => {
+                    body.push_str(&last.map_or_else(|| only_id(event.project).into(), Cow::Borrowed));
+                }
+                _ => body.push_str(self.projects.get(&event.project)?),
+            }
+        }
+        body.push('}');
+        Some(body)
+    }
+}
+
+fn push_field(body: &mut String, name: &str, value: [&str; 3]) {
+    for piece in [&["\"", name, "\":"], value.as_slice(), &[","]].concat() {
+        body.push_str(piece);
+    }
+}
+
+/// What an object belongs to, where it belongs to something.
+///
+/// # Errors
+/// That it is gone.
+fn parent<'a>(what: &str, child: Option<&Child>, rows: &'a HashMap<i64, String>) -> Result<Option<&'a str>, String> {
+    let Some(id) = child.and_then(|child| child.parent) else {
+        return Ok(None);
+    };
+    rows.get(&id).map(|row| Some(row.as_str())).ok_or_else(|| gone(what, id))
+}
+
+/// An object of an event, and what is shown beside it, as JSON.
+struct Entry<'a> {
+    shown: Cow<'a, str>,
+    beside: Option<&'a str>,
+    previous: Option<&'a str>,
+}
+
+impl Entry<'_> {
+    fn bytes(&self) -> usize {
+        self.shown.len() + self.beside.map_or(0, str::len) + self.previous.map_or(0, str::len)
+    }
+}
+
+/// What has come together of an event's objects, as the insides of JSON lists: the objects, beside each what it
+/// belongs to, and what it was before.
+#[derive(Default)]
+struct Part {
+    ids: Vec<i64>,
+    shown: String,
+    beside: String,
+    previous: String,
+}
+
+impl Part {
+    fn bytes(&self) -> usize {
+        self.shown.len() + self.beside.len() + self.previous.len()
+    }
+
+    fn push(&mut self, id: i64, entry: &Entry<'_>) {
+        if !self.ids.is_empty() {
+            self.shown.push(',');
+            self.beside.push(',');
+            self.previous.push(',');
+        }
+        self.ids.push(id);
+        self.shown.push_str(&entry.shown);
+        self.beside.push_str(entry.beside.unwrap_or("null"));
+        self.previous.push_str(entry.previous.unwrap_or("null"));
+    }
+}
+
+impl Objects {
+    async fn read(
+        reader: &Reader<'_, impl GenericClient>,
+        undefined_keys: &HashMap<i64, String>,
+        events: &[EventView<'_>],
+    ) -> Result<Objects> {
+        // By task the project of its event: the task itself may have left it by now.
+        let mut tasks = BTreeMap::new();
+        let mut annotations = BTreeSet::new();
+        let mut label_links = BTreeSet::new();
+        let mut seen: HashMap<Kind, BTreeSet<i64>> = HashMap::new();
+        for shown in events {
+            let EventView { event, options } = shown;
+            let kind = event.action.kind();
+            match kind {
+                _ if !shown.in_full() => {}
+                Kind::Task => tasks.extend(event.objects.iter().map(|id| (*id, event.project))),
+                Kind::Annotation => annotations.extend(&event.objects),
+                Kind::LabelLink => label_links.extend(&event.objects),
+                Kind::Project if !options.enriched => {}
+                _ => seen.entry(kind).or_default().extend(&event.objects),
+            }
+            if options.previous {
+                seen.entry(kind).or_default().extend(&event.objects);
+            }
+        }
+        // Questions that do not depend on each other's answers are asked together.
+        let (annotations, label_links) = try_join!(
+            reader.children(include_str!("../../sql/render/annotation_rows.sql"), "task_completion", &annotations),
+            reader.children(
+                include_str!("../../sql/render/label_link_rows.sql"),
+                "labels_manager_labellink",
+                &label_links
+            ),
+        )?;
+        for EventView { event, .. } in events.iter().filter(|shown| shown.event.action.beside() == Some("task")) {
+            let parents = event.objects.iter().filter_map(|id| annotations.get(id)?.parent);
+            tasks.extend(parents.map(|task| (task, event.project)));
+        }
+        let mut labels: BTreeSet<i64> = label_links.values().filter_map(|link| link.parent).collect();
+        labels.extend(seen.get(&Kind::Label).into_iter().flatten());
+        let (tasks, labels) = try_join!(reader.tasks(&tasks, undefined_keys), reader.labels(&labels))?;
+        let mut images = HashMap::new();
+        for (kind, ids) in &seen {
+            images.insert(*kind, reader.images(*kind, ids).await?);
+        }
+        Ok(Objects { tasks, annotations, label_links, labels, images })
+    }
+
+    fn bytes(&self) -> usize {
+        let images = self.images.values().flat_map(|images| images.latest.values());
+        let children = self.annotations.values().map(|child| &child.json);
+        self.tasks.values().chain(children).chain(images).map(String::len).sum()
+    }
+
+    /// An object of an event as that shows it.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn entry(&self, event: EventView<'_>, id: i64) -> Result<Entry<'_>, String> {
+        let EventView { event: Event { action, transaction, .. }, options } = event;
+        let kind = action.kind();
+        let images = self.images.get(&kind);
+        let previous = images
+            .filter(|_| options.previous)
+            .and_then(|images| images.before.get(&(id, *transaction)))
+            .map(String::as_str);
+        if !event.in_full() {
+            return Ok(Entry { shown: only_id(id).into(), beside: None, previous });
+        }
+        let seen =
+            || images.and_then(|images| images.after.get(&(id, *transaction)).or_else(|| images.latest.get(&id)));
+        let own = match kind {
+            Kind::Project => Some(""),
+            Kind::Task => self.tasks.get(&id).map(String::as_str),
+            Kind::Annotation => self.annotations.get(&id).map(|child| child.json.as_str()),
+            Kind::LabelLink => self.label_links.get(&id).map(|child| child.json.as_str()),
+            Kind::Label => self.labels.get(&id).or_else(seen).map(String::as_str),
+            Kind::Prediction | Kind::Draft | Kind::Storage | Kind::Comment | Kind::User => seen().map(String::as_str),
+        };
+        let shown = own.ok_or_else(|| gone(kind.name(), id))?;
+        let beside = match action.beside() {
+            Some("task") => parent("task", self.annotations.get(&id), &self.tasks)?,
+            Some("label") => parent("label", self.label_links.get(&id), &self.labels)?,
+            _ => None,
+        };
+        Ok(Entry { shown: shown.into(), beside, previous })
+    }
+
+    /// A deleted project as it last was, where that is wanted.
+    fn project(&self, event: EventView<'_>) -> Option<&str> {
+        let images = self.images.get(&Kind::Project).filter(|_| event.options.enriched)?;
+        images.latest.get(&event.event.project).map(String::as_str)
+    }
+}
+
+/// A JSON list of what is JSON already.
+fn list<T: AsRef<str>>(items: impl Iterator<Item = T>) -> String {
+    let mut text = String::from("[");
+    for item in items {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(item.as_ref());
+    }
+    text.push(']');
+    text
+}

@@ -1,0 +1,113 @@
+//! Queueing: events and deliveries are stored in the transaction that consumes their changes.
+
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use tokio::try_join;
+use tokio_postgres::GenericClient;
+use tokio_postgres::types::ToSql;
+
+use crate::model::{End, Event};
+use crate::pg::Prepared;
+
+/// An event, who receives it, and what it says.
+pub struct Addressed {
+    /// The action's name: one of [`Action`](crate::model::Action)'s, or of somebody's own.
+    pub action: String,
+    /// In which project; 0 where it has none.
+    pub project: i64,
+    /// About how many objects.
+    pub objects: usize,
+    /// When the last of its changes was captured.
+    pub occurred_at: SystemTime,
+    /// How the end of its action was known.
+    pub end: End,
+    /// The webhooks, by id; none where somebody only taps it.
+    pub recipients: Vec<i64>,
+    /// The JSON body; `None` if every recipient wants the action's name alone.
+    pub body: Option<String>,
+}
+
+impl Addressed {
+    /// An event as it is.
+    pub fn new(event: &Event, recipients: Vec<i64>, body: Option<String>) -> Addressed {
+        let Event { action, project, occurred_at, end, .. } = *event;
+        let (action, objects) = (action.name().to_owned(), event.objects.len());
+        Addressed { action, project, objects, occurred_at, end, recipients, body }
+    }
+}
+
+const STORE_EVENTS: &str = include_str!("../../sql/queue/store_events.sql");
+const ENSURE_SECRETS: &str = include_str!("../../sql/queue/ensure_secrets.sql");
+const OPEN_LANES: &str = include_str!("../../sql/queue/open_lanes.sql");
+
+/// PostgreSQL holds a gigabyte in one value, and so much in one message; this leaves room.
+const LARGEST_BODY: usize = 500_000_000;
+
+/// An event whose body PostgreSQL could not hold.
+#[derive(Debug, thiserror::Error)]
+#[error("the body of {action} in project {project} would have {bytes} bytes, which is more than can be stored")]
+pub struct BodyTooLarge {
+    action: String,
+    project: i64,
+    bytes: usize,
+}
+
+/// Stores events with one delivery per recipient, in order, and wakes their lanes.
+///
+/// # Errors
+/// When the database refuses, or with [`BodyTooLarge`]; the caller's transaction must then be
+/// rolled back.
+pub async fn store(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
+    let size = |addressed: &Addressed| addressed.body.as_ref().map_or(0, String::len);
+    if let Some(addressed) = events.iter().find(|addressed| size(addressed) > LARGEST_BODY) {
+        let (action, project) = (addressed.action.clone(), addressed.project);
+        return Err(BodyTooLarge { action, project, bytes: size(addressed) }.into());
+    }
+    let mut start = 0;
+    let mut bytes = 0;
+    for (place, addressed) in events.iter().enumerate() {
+        if bytes + size(addressed) > LARGEST_BODY {
+            store_together(client, &events[start..place]).await?;
+            (start, bytes) = (place, 0);
+        }
+        bytes += size(addressed);
+    }
+    store_together(client, &events[start..]).await
+}
+
+async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let actions: Vec<&str> = events.iter().map(|addressed| addressed.action.as_str()).collect();
+    let projects: Vec<i64> = events.iter().map(|addressed| addressed.project).collect();
+    let counts: Vec<i32> =
+        events.iter().map(|addressed| i32::try_from(addressed.objects).unwrap_or(i32::MAX)).collect();
+    let moments: Vec<SystemTime> = events.iter().map(|addressed| addressed.occurred_at).collect();
+    let bodies: Vec<Option<&str>> = events.iter().map(|addressed| addressed.body.as_deref()).collect();
+    let ends: Vec<&str> = events.iter().map(|addressed| addressed.end.name()).collect();
+    let tap_only: Vec<bool> = events.iter().map(|addressed| addressed.recipients.is_empty()).collect();
+    let mut places: Vec<i64> = Vec::new();
+    let mut webhooks: Vec<i64> = Vec::new();
+    let mut lane_projects: Vec<i64> = Vec::new();
+    for (addressed, place) in events.iter().zip(1..) {
+        for webhook in &addressed.recipients {
+            places.push(place);
+            webhooks.push(*webhook);
+            lane_projects.push(addressed.project);
+        }
+    }
+    let event: [&(dyn ToSql + Sync); 9] =
+        [&actions, &projects, &counts, &moments, &bodies, &tap_only, &ends, &places, &webhooks];
+    let lane: [&(dyn ToSql + Sync); 2] = [&webhooks, &lane_projects];
+    client.prepare(&[STORE_EVENTS, ENSURE_SECRETS, OPEN_LANES]).await?;
+    let stored = try_join!(
+        biased;
+        client.execute(STORE_EVENTS, &event),
+        client.execute(ENSURE_SECRETS, &lane[..1]),
+        client.execute(OPEN_LANES, &lane),
+    );
+    stored.context("storing events, deliveries, secrets and lanes")?;
+    Ok(())
+}
