@@ -8,13 +8,8 @@ ARG BUILDER=rust:1-bookworm
 
 FROM ${BUILDER} AS builder
 WORKDIR /source
-COPY Cargo.toml Cargo.lock README.md ./
-COPY src src
-COPY sql sql
-COPY templates templates
-# The members that only tests need are no part of the image.
-RUN sed -i '/^\[workspace\]/,/^$/d; /^\[dev-dependencies\]/,/^$/d; /^\[\[test\]\]/,/^$/d' Cargo.toml \
-    && cargo build --release
+COPY . .
+RUN cargo build --release --locked --package lshookd
 RUN mkdir -p /image/usr/bin /image/etc/ssl/certs /image/tmp \
     && cp target/release/lshookd /image/usr/bin/ \
     && ldd target/release/lshookd | grep -o '/[^ ]*' | sort -u | xargs -I{} cp --parents --dereference {} /image \

@@ -18,6 +18,7 @@ demo:
 test:
 	@tests/testbed/setup.sh --parts 1.13.1 $(LABEL_STUDIO)
 	cargo test --lib --test real
+	cargo test --doc
 
 ## The table of faults, each under a load of 10,000 annotations at least and injected often.
 test-faults:

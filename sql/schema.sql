@@ -389,6 +389,31 @@ begin
 end
 $$;
 
+CREATE FUNCTION lshookd.capture_webhook_insert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if new.is_active and exists (
+        select
+        from lshookd.active_role
+        join lshookd.daemon_setting as setting on setting.holder = active_role.holder
+        where active_role.role = 'planner'
+          and setting.key = 'adopt_new'
+          and setting.value = 'true'
+    ) then
+        insert into lshookd.adoption (webhook_id)
+        values (new.id)
+        on conflict do nothing;
+        new.is_active := false;
+    end if;
+    return new;
+exception when others then
+    perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
+    return new;
+end
+$$;
+
 CREATE FUNCTION lshookd.capture_webhook_update() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1827,6 +1852,15 @@ CREATE VIEW lshookd.label_studio AS
 
 COMMENT ON VIEW lshookd.label_studio IS 'The schema of Label Studio''s tables.';
 
+CREATE TABLE lshookd.pause (
+    webhook_id bigint,
+    paused_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE ONLY lshookd.pause REPLICA IDENTITY FULL;
+
+COMMENT ON TABLE lshookd.pause IS 'Webhooks whose deliveries are held back until an operator resumes them; null stands for all.';
+
 CREATE VIEW lshookd.lag AS
  SELECT ( SELECT count(*) AS count
            FROM lshookd.change) AS changes_unplanned,
@@ -1839,10 +1873,12 @@ CREATE VIEW lshookd.lag AS
            FROM ((( SELECT lane_1.webhook_id,
                     lane_1.project_id
                    FROM lshookd.lane lane_1
-                  WHERE (lane_1.due_at < 'infinity'::timestamp with time zone)) lane
+                  WHERE ((lane_1.due_at < 'infinity'::timestamp with time zone) AND (NOT (EXISTS ( SELECT
+                           FROM lshookd.pause
+                          WHERE ((pause.webhook_id IS NULL) OR (pause.webhook_id = lane_1.webhook_id))))))) lane
              CROSS JOIN LATERAL ( SELECT delivery.event_id
                    FROM lshookd.delivery
-                  WHERE ((delivery.webhook_id = lane.webhook_id) AND (delivery.project_id = lane.project_id) AND (delivery.state = 'pending'::text))
+                  WHERE ((delivery.webhook_id = lane.webhook_id) AND (delivery.project_id = lane.project_id) AND (delivery.state = 'pending'::text) AND (delivery.schedule_from = 0))
                   ORDER BY delivery.id
                  LIMIT 1) first)
              JOIN lshookd.event ON ((event.id = first.event_id)))), (0)::numeric))::double precision AS oldest_delivery_seconds;
@@ -1855,15 +1891,6 @@ CREATE TABLE lshookd.migration (
     applied_on character varying(255),
     checksum character varying(255)
 );
-
-CREATE TABLE lshookd.pause (
-    webhook_id bigint,
-    paused_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
-);
-
-ALTER TABLE ONLY lshookd.pause REPLICA IDENTITY FULL;
-
-COMMENT ON TABLE lshookd.pause IS 'Webhooks whose deliveries are held back until an operator resumes them; null stands for all.';
 
 CREATE TABLE lshookd.payload_option (
     webhook_id bigint NOT NULL,

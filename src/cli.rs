@@ -1,4 +1,4 @@
-//! The command line: what is asked, and what is printed. The work itself is in [`ops`](crate::ops).
+//! The command line: what is asked, and what is printed. The work itself is in [`ops`].
 //!
 //! Promises: a command prints tables or sentences for people and, with `--json`, JSON for programs, errors included.
 

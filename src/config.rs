@@ -24,7 +24,7 @@ use certificate::identity;
 pub use certificate::{Identity, certificates};
 pub use connection::{Server, SslMode, Tls};
 pub use sources::{Flags, Sources};
-use value::{allow_list, boolean, duration, list, network, positive, seconds};
+use value::{above_zero, allow_list, boolean, duration, list, network, positive, seconds};
 
 /// A setting whose value cannot be used, or a key nobody knows. Ends the program with 2.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +146,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("passfile", Variable::Own, None, "File of PostgreSQL passwords in the format of libpq, read if no password is set; ~/.pgpass if not set"),
     setting("label_studio_schema", Variable::Own, None, "PostgreSQL schema of Label Studio's tables; detected if unique"),
     setting("organization_webhooks", Variable::Own, Some("true"), "Whether webhooks without a project are delivered; false leaves them to Label Studio"),
-    setting("webhook_timeout", Variable::LabelStudio, None, "Timeout of a request in seconds, to connect and to answer each; 1 and 15 if not set"),
+    setting("adopt_new", Variable::Own, Some("false"), "Whether webhooks are adopted as they are created in Label Studio, also those of ML backends, so that only lshookd delivers them"),
+    setting("webhook_timeout", Variable::LabelStudio, None, "Timeout of a request in seconds as in Label Studio, to connect and to answer each; connect_timeout and answer_timeout take its place"),
+    setting("connect_timeout", Variable::Own, None, "Timeout to connect to an endpoint: DNS, TCP and TLS together; webhook_timeout if that is set, else 10s"),
+    setting("answer_timeout", Variable::Own, None, "Timeout of the answer of an endpoint, once the request is sent; webhook_timeout if that is set, else 15s"),
     setting("webhook_batch_size", Variable::LabelStudio, Some("5000"), "Maximum objects per event"),
     setting("redirect_to_get", Variable::Own, Some("false"), "Whether a redirect by 301, 302 or 303 is followed by a GET without the event whose answer counts, as in Label Studio; otherwise the attempt fails"),
     setting("batch_bytes", Variable::Own, Some("8000000"), "Maximum bytes in the body of one event of several objects; more go into further events"),
@@ -315,10 +318,15 @@ impl Settings {
     /// # Errors
     /// The first value that does not parse.
     pub fn from(sources: &Sources) -> Result<Settings, SettingError> {
-        let timeout = match sources.parse_optional("webhook_timeout", seconds)? {
-            Some(both) => Timeout { connect: both, answer: both },
-            // Label Studio's second is for an annotator who waits; nobody waits for us.
-            None => Timeout { connect: Duration::from_secs(1), answer: Duration::from_secs(15) },
+        // Label Studio's second is for an annotator who waits; nobody waits for us.
+        let both = sources.parse_optional("webhook_timeout", seconds)?;
+        let (connect, answer) = (
+            sources.parse_optional("connect_timeout", above_zero)?,
+            sources.parse_optional("answer_timeout", above_zero)?,
+        );
+        let timeout = Timeout {
+            connect: connect.or(both).unwrap_or(Duration::from_secs(10)),
+            answer: answer.or(both).unwrap_or(Duration::from_secs(15)),
         };
         let (allowed_networks, allowed_hosts) = sources.parse("allow", allow_list)?;
         Ok(Settings {
@@ -418,7 +426,10 @@ mod tests {
         let set = settings(&[("WEBHOOK_TIMEOUT", "0.5")], "").unwrap().timeout;
         assert_eq!(set, Timeout { connect: half, answer: half });
         let unset = settings(&[], "").unwrap().timeout;
-        assert_eq!(unset, Timeout { connect: Duration::from_secs(1), answer: Duration::from_secs(15) });
+        assert_eq!(unset, Timeout { connect: Duration::from_secs(10), answer: Duration::from_secs(15) });
+        let mixed = settings(&[("WEBHOOK_TIMEOUT", "0.5"), ("LSHOOKD_ANSWER_TIMEOUT", "10m")], "").unwrap().timeout;
+        assert_eq!(mixed, Timeout { connect: half, answer: Duration::from_secs(600) });
+        assert!(settings(&[("LSHOOKD_CONNECT_TIMEOUT", "0")], "").is_err());
     }
 
     #[test]

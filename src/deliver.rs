@@ -5,7 +5,7 @@
 //! when a 2xx answer is recorded, and until then it is sent again. Relies on being the only
 //! deliverer of this database, which the daemon's lock sees to.
 
-mod backoff;
+pub mod backoff;
 mod client;
 mod cloudevent;
 mod connection;
@@ -14,6 +14,7 @@ mod lane;
 mod publish;
 mod record;
 mod request;
+mod resolver;
 mod share;
 
 use std::collections::HashMap;
@@ -129,11 +130,19 @@ pub async fn run(
     let mut planned_at = Instant::now();
     let mut look_at = Instant::now();
     let mut awaited = 0_usize;
+    let mut upkept_at: Option<Instant> = None;
     let outcome = loop {
         if planned_at.elapsed() > PLANS_AGE && !active.is_empty() {
             planned_at = Instant::now();
             if let Err(error) = shared.database().discard_plans().await {
                 break Err(error.into());
+            }
+        }
+        if upkept_at.is_none_or(|at| at.elapsed() >= role::INTERVAL) {
+            upkept_at = Some(Instant::now());
+            let query = include_str!("../sql/deliver/wake_deleted.sql");
+            if let Err(error) = shared.database().execute(query, &[]).await {
+                break Err(anyhow::Error::from(error).context("waking the lanes of deleted webhooks"));
             }
         }
         let beat = timeout(LEASE, heartbeat.beat(&shared.database())).await.context("PostgreSQL is silent").flatten();

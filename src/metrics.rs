@@ -85,9 +85,9 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// An attempt ended, after so long; `lag` is the time since its event occurred.
-    pub fn attempted(&self, outcome: Outcome, answer_time: Duration, lag: Duration) {
-        if outcome == Outcome::Delivered {
+    /// An attempt ended, after so long; `lag` is the time since its event occurred, unless it is replayed.
+    pub fn attempted(&self, outcome: Outcome, answer_time: Duration, lag: Option<Duration>) {
+        if let Some(lag) = lag.filter(|_| outcome == Outcome::Delivered) {
             self.lag.observe(lag.as_secs_f64());
         }
         self.answer_time.observe(answer_time.as_secs_f64());
@@ -165,8 +165,8 @@ mod tests {
     #[test]
     fn what_is_counted_is_shown_in_prometheus_conventions() {
         let metrics = Metrics::default();
-        metrics.attempted(Outcome::Delivered, Duration::from_millis(30), Duration::from_secs(3));
-        metrics.attempted(Outcome::Dead, Duration::from_millis(30), Duration::from_secs(3));
+        metrics.attempted(Outcome::Delivered, Duration::from_millis(30), Some(Duration::from_secs(3)));
+        metrics.attempted(Outcome::Dead, Duration::from_millis(30), Some(Duration::from_secs(3)));
         metrics.interrupted("planner");
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();

@@ -2,7 +2,8 @@
 none, so that Label Studio can show the ones first that the model is least sure of (in the project's
 settings, order tasks by prediction score).
 
-    lshookd webhook create http://127.0.0.1:8000/ --project 7 --actions ANNOTATION_CREATED,ANNOTATION_UPDATED
+    lshookd webhook create http://127.0.0.1:8000/ --project 7 --actions \\
+        ANNOTATION_CREATED,ANNOTATIONS_CREATED,ANNOTATION_UPDATED
     LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_TOKEN=… WEBHOOK_SECRET=whsec_… python3 active_learning.py
 
 The model counts words of the task's `text` by choice; put yours in its place.
@@ -13,10 +14,11 @@ import json
 import os
 import urllib.request
 
-from webhook import serve
+from webhook import annotations, serve
 
 words = collections.defaultdict(collections.Counter)
 learned = {}
+interface = {}
 
 
 def api(method, path, body=None):
@@ -37,10 +39,13 @@ def learn(annotation, task):
     before = learned.pop(annotation["id"], None)
     if before:
         words[before[0]].subtract(before[1])
-    for region in annotation["result"]:
-        choice, text = region["value"]["choices"][0], task["data"]["text"].split()
-        words[choice].update(text)
-        learned[annotation["id"]] = (choice, text)
+    # A skipped task has no result, and other regions hold no choices.
+    for region in annotation["result"] or []:
+        if not annotation["was_cancelled"] and region.get("value", {}).get("choices"):
+            choice, text = region["value"]["choices"][0], str(task["data"].get("text", "")).split()
+            words[choice].update(text)
+            learned[annotation["id"]] = (choice, text)
+            interface.update({key: region[key] for key in ("from_name", "to_name", "type")})
 
 
 def guess(text):
@@ -51,15 +56,16 @@ def guess(text):
 
 
 def handle(event):
-    learn(event["annotation"], event["task"])
-    if not words:
+    for annotation, task in annotations(event):
+        learn(annotation, task)
+    if not interface:
         return
-    project, region = event["project"]["id"], event["annotation"]["result"][0]
+    project = event["project"]["id"]
     for task in api("GET", f"/api/tasks?project={project}&fields=all&page_size=100")["tasks"]:
         if task["is_labeled"] or task["predictions"]:
             continue
-        choice, score = guess(task["data"]["text"])
-        result = {key: region[key] for key in ("from_name", "to_name", "type")} | {"value": {"choices": [choice]}}
+        choice, score = guess(str(task["data"].get("text", "")))
+        result = interface | {"value": {"choices": [choice]}}
         prediction = {"task": task["id"], "result": [result], "score": score, "model_version": "words"}
         api("POST", "/api/predictions/", prediction)
 

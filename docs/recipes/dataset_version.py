@@ -21,6 +21,14 @@ waiting = {}
 
 
 def export(project, title):
+    try:
+        commit(project, title)
+    except Exception as error:
+        # The project may be deleted meanwhile; else the next event brings another attempt.
+        print(f"project {project} cannot be exported: {error!r}", file=sys.stderr, flush=True)
+
+
+def commit(project, title):
     url = f"{os.environ['LABEL_STUDIO_URL']}/api/projects/{project}/export?exportType=JSON&download_all_tasks=true"
     request = urllib.request.Request(url, headers={"Authorization": f"Token {os.environ['LABEL_STUDIO_TOKEN']}"})
     with urllib.request.urlopen(request) as answer:

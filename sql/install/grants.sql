@@ -41,9 +41,11 @@ begin
         execute format('grant select, insert on lshookd.change, lshookd.deleted_row, lshookd.watched_row to %I', capture);
         execute format('grant insert on lshookd.capture_error to %I', capture);
         execute format('grant select on lshookd.payload_option to %I', capture);
+        execute format('grant select (role, holder) on lshookd.active_role to %I', capture);
+        execute format('grant select (holder, key, value) on lshookd.daemon_setting to %I', capture);
         execute format(
-            'grant select (webhook_id, released_at), update (released_at, released_snapshot, released_in_flight) '
-            'on lshookd.adoption to %I',
+            'grant select (webhook_id, released_at), insert (webhook_id), '
+            'update (released_at, released_snapshot, released_in_flight) on lshookd.adoption to %I',
             capture
         );
         execute format('grant select on sequence lshookd.change_seq_seq to %I', capture);

@@ -1,4 +1,19 @@
--- What is pending, what fails, how large the queues are, and how much was delivered in the last minute.
+-- What is pending, what fails, how large the queues are, and how much was delivered in the last minute. A lane fails
+-- only while somebody would attempt its next delivery: its webhook is there, delivered by lshookd and not paused.
+with served as materialized (
+    select webhook.id
+    from lshookd.webhook_rows(null) as webhook
+    left join lshookd.adoption on adoption.webhook_id = webhook.id and adoption.released_at is null
+    where (webhook.is_active or adoption.webhook_id is not null)
+      and not exists (
+          select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = webhook.id
+      )
+),
+failing_lane as materialized (
+    select *
+    from lshookd.failing_lane
+    where failing_lane.webhook_id in (select served.id from served)
+)
 select row_to_json(listed) as row
 from (
     select lag.changes_unplanned,
@@ -19,7 +34,22 @@ from (
            current_setting('max_prepared_transactions') <> '0' as has_prepared_transactions,
            (select count(*) from lshookd.lane) as lanes,
            (select count(*) from lshookd.lane where due_at <= clock_timestamp()) as lanes_due,
-           (select count(*) from lshookd.failing_lane) as lanes_failing,
+           (select count(*) from failing_lane) as lanes_failing,
+           (
+               select count(*)
+               from lshookd.webhook_rows(null) as webhook
+               where webhook.is_active and webhook.id not in (select webhook_id from lshookd.adoption)
+           ) as webhooks_delivered_twice,
+           array(
+               select row_to_json(failing)
+               from (
+                   select webhook_id, count(*) as lanes
+                   from failing_lane
+                   group by webhook_id
+                   order by webhook_id
+                   limit 1000
+               ) as failing
+           ) as failing_webhooks,
            (select coalesce(array_agg(webhook_id order by webhook_id), '{}') from lshookd.pause where webhook_id is not null)
                as paused,
            exists (select from lshookd.pause where webhook_id is null) as all_paused,
@@ -27,7 +57,7 @@ from (
                select row_to_json(failing)
                from (
                    select webhook_id, project_id, delivery_id, attempts, last_status, last_error, due_at
-                   from lshookd.failing_lane
+                   from failing_lane
                    order by last_attempt_at desc
                    limit 100
                ) as failing

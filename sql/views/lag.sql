@@ -1,4 +1,4 @@
--- How far planning and delivery are behind.
+-- How far planning and delivery are behind. What is paused or replayed is no lag.
 create or replace view lshookd.lag as
 select (select count(*) from lshookd.change) as changes_unplanned,
        coalesce((select extract(epoch from clock_timestamp() - min(captured_at)) from lshookd.change), 0)::float8
@@ -11,6 +11,9 @@ select (select count(*) from lshookd.change) as changes_unplanned,
                    select lane.webhook_id, lane.project_id
                    from lshookd.lane
                    where lane.due_at < 'infinity'
+                     and not exists (
+                         select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = lane.webhook_id
+                     )
                ) as lane
                cross join lateral (
                    select delivery.event_id
@@ -18,6 +21,7 @@ select (select count(*) from lshookd.change) as changes_unplanned,
                    where delivery.webhook_id = lane.webhook_id
                      and delivery.project_id = lane.project_id
                      and delivery.state = 'pending'
+                     and delivery.schedule_from = 0
                    order by delivery.id
                    limit 1
                ) as first

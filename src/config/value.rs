@@ -34,6 +34,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+pub fn above_zero(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|duration| match duration {
+        Duration::ZERO => Err("must be more than 0".to_owned()),
+        duration => Ok(duration),
+    })
+}
+
 pub fn positive(text: &str) -> Result<usize, String> {
     text.trim().parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a whole number above 0".to_owned())
 }

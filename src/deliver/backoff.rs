@@ -11,7 +11,19 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// together are not retried together.
 const JITTER: std::ops::Range<f64> = 0.9..1.1;
 
-/// The pause after `attempts` attempts (at least one) have failed, or `None` after the last.
+/// The pause after `attempts` attempts (at least one) have failed, or `None` after the last. An endpoint's `Retry-After`
+/// makes it longer, up to a day.
+///
+/// ```
+/// use std::time::Duration;
+/// use lshookd::deliver::backoff::pause;
+///
+/// let schedule = [Duration::from_secs(5), Duration::from_secs(30)];
+/// let first = pause(&schedule, 1, None).unwrap();
+/// assert!(first > Duration::from_secs(4) && first < Duration::from_secs(6));
+/// assert_eq!(pause(&schedule, 1, Some(Duration::from_secs(60))), Some(Duration::from_secs(60)));
+/// assert_eq!(pause(&schedule, 3, None), None);
+/// ```
 pub fn pause(schedule: &[Duration], attempts: usize, retry_after: Option<Duration>) -> Option<Duration> {
     let scheduled = schedule.get(attempts.saturating_sub(1))?;
     let pause = scheduled.mul_f64(rand::rng().random_range(JITTER));
@@ -19,6 +31,14 @@ pub fn pause(schedule: &[Duration], attempts: usize, retry_after: Option<Duratio
 }
 
 /// `Retry-After` in either form: seconds or a date (RFC 9110, section 10.2.3).
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use lshookd::deliver::backoff::retry_after;
+///
+/// assert_eq!(retry_after("120", SystemTime::now()), Some(Duration::from_secs(120)));
+/// assert_eq!(retry_after("soon", SystemTime::now()), None);
+/// ```
 pub fn retry_after(header: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = header.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));

@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
 use super::connection::Openings;
-use super::egress::{EgressPolicy, GatedResolver};
+use super::resolver::{Resolver, SharedResolver};
 use crate::config::{Identity, Timeout, Trust};
 
 /// While a request waits, an HTTP/2 connection is asked so often whether it lives, and has as long to say so.
@@ -31,11 +31,11 @@ impl Clients {
     ///
     /// # Errors
     /// When a certificate cannot be used.
-    pub fn new(trust: &Trust, timeout: Timeout, policy: &Arc<EgressPolicy>) -> Result<Clients> {
+    pub fn new(trust: &Trust, timeout: Timeout, resolver: &Arc<Resolver>) -> Result<Clients> {
         let client = |identity: Option<&Identity>| {
             Client::builder()
                 .tls_backend_preconfigured(tls(trust, identity)?)
-                .dns_resolver(GatedResolver(Arc::clone(policy)))
+                .dns_resolver(SharedResolver(Arc::clone(resolver)))
                 .redirect(reqwest::redirect::Policy::none())
                 // A proxy of the environment's would connect to what egress has not looked at.
                 .no_proxy()

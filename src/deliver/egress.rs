@@ -8,10 +8,8 @@
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use ipnet::IpNet;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::config::Egress;
@@ -144,7 +142,10 @@ impl EgressPolicy {
     }
 
     /// The addresses of a name; refuses it if any of them is refused, as Label Studio does.
-    async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+    ///
+    /// # Errors
+    /// The refusal, or that the name does not resolve.
+    pub async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
         let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
         if !self.allows_name(name) {
             for address in &addresses {
@@ -187,19 +188,6 @@ fn embedded(address: IpAddr) -> Option<IpAddr> {
         [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0, 0, 0, 0, 0, 0, ..] => at(12),
         [0x2002, ..] => at(2),
         _ => None,
-    }
-}
-
-/// Resolves names for the HTTP client.
-pub struct GatedResolver(pub Arc<EgressPolicy>);
-
-impl Resolve for GatedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let policy = Arc::clone(&self.0);
-        Box::pin(async move {
-            let addresses: Addrs = Box::new(policy.resolve(name.as_str()).await?.into_iter());
-            Ok(addresses)
-        })
     }
 }
 

@@ -120,7 +120,8 @@ impl Lane {
         let number = delivery.attempts + 1;
         let verdict = verdict(&answer, &shared.retry_schedule, number - delivery.schedule_from);
         self.log(&delivery, number, &answer, verdict);
-        let lag = SystemTime::now().duration_since(delivery.occurred_at).unwrap_or_default();
+        // What is replayed occurred long ago, and nobody has waited for it.
+        let lag = SystemTime::now().duration_since(delivery.occurred_at).ok().filter(|_| delivery.schedule_from == 0);
         shared.metrics.attempted(verdict.outcome(), answer.duration, lag);
         shared.recorder.record(Attempt { delivery: delivery.id, number, answer, verdict }).await?;
         if matches!(verdict, Verdict::Retry(_)) {

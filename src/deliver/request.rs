@@ -21,6 +21,7 @@ use super::cloudevent::{self, CloudEvent, Mode};
 use super::connection;
 use super::egress::EgressPolicy;
 use super::publish::Publisher;
+use super::resolver::Resolver;
 use crate::config::{Settings, Timeout};
 
 /// Of an answer this much is kept.
@@ -94,6 +95,7 @@ pub struct Answer {
 pub struct Sender {
     clients: Clients,
     policy: Arc<EgressPolicy>,
+    resolver: Arc<Resolver>,
     publisher: Publisher,
     timeout: Timeout,
     redirect_to_get: bool,
@@ -107,9 +109,11 @@ impl Sender {
     pub fn new(settings: &Settings, policy: Arc<EgressPolicy>) -> Result<Sender> {
         let (timeout, redirect_to_get) = (settings.timeout, settings.redirect_to_get);
         let publisher = Publisher::new(Arc::clone(&policy), timeout);
+        let resolver = Arc::new(Resolver::new(Arc::clone(&policy)));
         Ok(Sender {
-            clients: Clients::new(&settings.trust, timeout, &policy)?,
+            clients: Clients::new(&settings.trust, timeout, &resolver)?,
             policy,
+            resolver,
             publisher,
             timeout,
             redirect_to_get,
@@ -128,8 +132,10 @@ impl Sender {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => answer.error = Some(reason),
             Err(_) => {
-                answer.error =
-                    Some(format!("no complete answer within {:.1} s (setting webhook_timeout)", limit.as_secs_f64()))
+                answer.error = Some(format!(
+                    "no complete answer within {:.1} s (settings connect_timeout and answer_timeout)",
+                    limit.as_secs_f64()
+                ))
             }
         }
         answer.duration = clock.elapsed();
@@ -178,6 +184,9 @@ impl Sender {
                 request = request.body(message.body.clone());
             }
             let response = send(request).await.map_err(|error| explain(&error.without_url()))?;
+            if let (Some(host), Some(address)) = (url.host_str(), response.remote_addr()) {
+                self.resolver.reached(host, address.ip());
+            }
             let Some(next) = redirect(&response, &url)? else {
                 return Ok(response);
             };

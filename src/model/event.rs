@@ -67,6 +67,14 @@ impl Event {
     }
 
     /// The same in events of at most so many objects.
+    ///
+    /// ```
+    /// use lshookd::model::{Action, Event};
+    ///
+    /// let import = Event::standalone(Action::TasksCreated, 7, vec![1, 2, 3]);
+    /// let parts: Vec<Vec<i64>> = import.cut(2).into_iter().map(|part| part.objects).collect();
+    /// assert_eq!(parts, [vec![1, 2], vec![3]]);
+    /// ```
     pub fn cut(self, most: usize) -> Vec<Event> {
         if self.objects.len() <= most {
             return vec![self];

@@ -1,6 +1,12 @@
 //! URLs as people may see them.
 
 /// A URL without user, password, fragment and the values of its query.
+///
+/// ```
+/// use lshookd::model::masked_url;
+///
+/// assert_eq!(masked_url("https://user:secret@host/path?token=secret"), "https://host/path?…");
+/// ```
 pub fn masked_url(text: &str) -> String {
     let Ok(mut url) = url::Url::parse(text) else {
         return "(no valid URL)".to_owned();

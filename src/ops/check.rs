@@ -370,6 +370,17 @@ async fn adoptions(client: &Client, findings: &mut Findings) -> Result<()> {
             format!("`lshookd webhook adopt {}` adopts it again", spaced(&released)),
         );
     }
+    for row in client.query(include_str!("../../sql/ops/disabled_webhooks.sql"), &[]).await? {
+        let (webhook, pending): (i64, i64) = (row.get("webhook_id"), row.get("pending"));
+        findings.warn(
+            "disabled",
+            format!("webhook {webhook} is disabled: nobody delivers its {pending} pending deliveries"),
+            format!(
+                "`lshookd webhook update {webhook} --state active` delivers them, `lshookd delivery skip --webhook \
+                 {webhook}` ends them"
+            ),
+        );
+    }
     for (webhook, actions) in adoption::unknown_actions(client, None).await? {
         findings.warn(
             "unknown-actions",

@@ -41,6 +41,10 @@ pub struct Status {
     pub lanes_due: i64,
     /// Lanes whose next delivery has failed.
     pub lanes_failing: i64,
+    /// Active webhooks that Label Studio delivers as well.
+    pub webhooks_delivered_twice: i64,
+    /// Webhooks with failing lanes, at most a thousand.
+    pub failing_webhooks: Vec<FailingWebhook>,
     /// Paused webhooks.
     pub paused: Vec<i64>,
     /// Whether all deliveries are paused.
@@ -50,6 +54,15 @@ pub struct Status {
     /// Which daemon is active in which role.
     #[serde(default)]
     pub active_roles: Vec<ActiveRole>,
+}
+
+/// A webhook of which lanes fail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailingWebhook {
+    /// `webhook.id`
+    pub webhook_id: i64,
+    /// How many.
+    pub lanes: i64,
 }
 
 /// A lane whose next delivery has failed.

@@ -160,6 +160,11 @@ pub async fn create(client: &mut Client, new: &NewWebhook) -> Result<i64> {
         .await
         .map_err(explain_write)?;
     let id: i64 = row.get("id");
+    if new.beside_label_studio {
+        transaction.execute(include_str!("../../sql/ops/leave_beside.sql"), &[&id]).await.map_err(explain_write)?;
+        let activate = "select lshookd.update_webhook($1::bigint, null, null, null, null, null, true)";
+        transaction.execute(activate, &[&id]).await.map_err(explain_write)?;
+    }
     transaction.execute(include_str!("../../sql/queue/ensure_secrets.sql"), &[&vec![id]]).await?;
     let additional = names(&new.actions, false);
     if !additional.is_empty() {

@@ -1,7 +1,7 @@
 //! Gathering: changes → units of work.
 //!
 //! One action of Label Studio is often many transactions on one connection, so the changes of
-//! a connection are kept together until it is [ready]. A unit is what one connection did, transaction
+//! a connection are kept together until it is ready. A unit is what one connection did, transaction
 //! by transaction.
 //!
 //! Promises that of two changes to one object the earlier is always in an earlier unit, or
@@ -296,14 +296,7 @@ pub(crate) mod tests {
             } else {
                 vec![]
             },
-            departed: vec![],
-            moved: false,
-            bulk: false,
-            by_label_studio: false,
-            columns: vec![],
-            became_true: vec![],
-            became_false: vec![],
-            status: None,
+            ..Change::default()
         }
     }
 

@@ -43,6 +43,30 @@ const PROJECT_IMPORT: &[&str] = &["model_version", "updated_at"];
 
 /// Turns one unit of work into events, in order, with at most `batch_size` objects each.
 /// Transactions that are `pause` apart are taken for two actions.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use lshookd::model::{Action, End};
+/// use lshookd::pipeline::gather::{Transaction, Unit};
+/// use lshookd::pipeline::plan::plan;
+/// use lshookd::queue::change::{Change, Operation, Relation};
+///
+/// let import = |seq, ids: &[i64]| Change {
+///     seq,
+///     transaction: 1,
+///     connection: 1,
+///     captured_at: SystemTime::now(),
+///     relation: Relation::Task,
+///     operation: Operation::Insert,
+///     project: Some(7),
+///     ids: ids.to_vec(),
+///     ..Change::default()
+/// };
+/// let changes = vec![import(1, &[1, 2]), import(2, &[3])];
+/// let unit = Unit { transactions: vec![Transaction { changes }], single_action: true, end: End::Closed };
+/// let events = plan(&unit, 5000, Duration::from_millis(50));
+/// assert_eq!((events[0].action, &events[0].objects), (Action::TasksCreated, &vec![1, 2, 3]));
+/// ```
 pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
     let transactions = after_migrations(unit);
     let organizations = organizations_of_users(&transactions);

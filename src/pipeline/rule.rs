@@ -24,6 +24,19 @@ use condition::Conditions;
 use pace::Step;
 
 /// A rule, as `lshookd.rule` has it and as a file writes it.
+///
+/// ```
+/// use lshookd::pipeline::rule::Rule;
+///
+/// let rule: Rule = toml::from_str(r#"
+///     name = "train"
+///     webhook = 11
+///     actions = ["ANNOTATION_CREATED"]
+///     condition = "event.annotation.lead_time > 2"
+///     threshold = 100
+/// "#).unwrap();
+/// assert!(rule.check().is_ok() && rule.governs("ANNOTATION_CREATED") && !rule.governs("TASKS_CREATED"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {

@@ -88,6 +88,31 @@ pub struct Change {
     pub status: Option<String>,
 }
 
+impl Default for Change {
+    /// A change of nothing, at the beginning of time.
+    fn default() -> Change {
+        Change {
+            seq: 0,
+            transaction: 0,
+            connection: 0,
+            captured_at: SystemTime::UNIX_EPOCH,
+            relation: Relation::Project,
+            operation: Operation::Update,
+            project: None,
+            ids: Vec::new(),
+            parents: Vec::new(),
+            departed: Vec::new(),
+            moved: false,
+            bulk: false,
+            by_label_studio: false,
+            columns: Vec::new(),
+            became_true: Vec::new(),
+            became_false: Vec::new(),
+            status: None,
+        }
+    }
+}
+
 /// What waits to be planned.
 #[derive(Debug, Default)]
 pub struct Pending {

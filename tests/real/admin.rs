@@ -8,6 +8,7 @@ use lshookd_testbed::eventually;
 use lshookd_testbed::free_port;
 use lshookd_testbed::receiver::Reply;
 use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
 
 use crate::test_env::TestEnv;
 
@@ -102,7 +103,9 @@ async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
         "lshookd_database_up 1",
         "lshookd_role_active{role=\"planner\"} 1",
         "lshookd_capture_errors 0",
-        "# EOF",
+        "lshookd_build_info{version=",
+        "process_resident_memory_bytes ",
+        "# TYPE lshookd_events_planned_total counter",
     ] {
         assert!(text.lines().any(|has| has.starts_with(line)), "{line} is not in {text}");
     }
@@ -113,7 +116,8 @@ async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
     let (_, text) = get(&base, "/metrics").await?;
     for document in [include_str!("../../docs/grafana.json"), include_str!("../../docs/alerts.yaml")] {
         let names = document.split(|each: char| !each.is_ascii_alphanumeric() && each != '_');
-        for name in names.filter(|name| name.starts_with("lshookd_")) {
+        // Those of webhooks are there while one fails; see below.
+        for name in names.filter(|name| name.starts_with("lshookd_") && !name.starts_with("lshookd_webhook_")) {
             assert!(text.lines().any(|line| line.starts_with(name)), "{name} is not in {text}");
         }
     }
@@ -139,6 +143,44 @@ async fn metrics_and_health_tell_how_it_goes() -> Result<()> {
     assert!(get(&base, "/metrics").await?.1.contains("lshookd_database_up 0"));
     env.run(&format!("grant connect on database {} to public", env.database.name)).await?;
     eventually("it is ready again", Duration::from_secs(20), ready).await?;
+    daemon.stop().await?;
+    Ok(())
+}
+
+/// Whoever looks sees that an endpoint fails as long as somebody would attempt a delivery to it, and no longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_fails_while_somebody_would_deliver_to_it() -> Result<()> {
+    let (env, daemon, base) = watched("failing", &[]).await?;
+    env.receiver.answer("/project", Reply::status(500));
+    env.run("update project set title = 'a'").await?;
+    const LINE: &str = "lshookd_webhook_lanes_failing{webhook=\"1\"} 1";
+    let fails = async |expected: bool| {
+        let seen = async || {
+            let (_, text) = get(&base, "/metrics").await?;
+            let says = [text.contains(LINE), metric(&text, "lshookd_lanes_failing") == Some(1.0)];
+            let status: Value = serde_json::from_str(&env.lshookd.succeed(&["status", "--json"]).await?)?;
+            let all = [says[0], says[1], status["lanes_failing"] == 1, status["failing"] != json!([])];
+            Ok(all.iter().all(|says| *says == expected).then_some(text))
+        };
+        eventually(&format!("it fails: {expected}"), Duration::from_secs(20), seen).await
+    };
+    fails(true).await?;
+    env.lshookd.succeed(&["webhook", "pause", "1"]).await?;
+    let text = fails(false).await?;
+    assert_eq!(metric(&text, "lshookd_oldest_delivery_age_seconds"), Some(0.0), "what is paused is no lag");
+    env.lshookd.succeed(&["webhook", "resume", "1"]).await?;
+    fails(true).await?;
+    // Somebody disables it in Label Studio: nobody delivers it, and check says so.
+    env.run("update webhook set is_active = false").await?;
+    fails(false).await?;
+    let checked = env.lshookd.command(&["check"]).await?;
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("webhook 1 is disabled"));
+    // Somebody deletes it there: what is pending is cancelled, whenever its next attempt would have been.
+    env.run("update lshookd.lane set due_at = clock_timestamp() + interval '1 hour'; delete from webhook").await?;
+    let cancelled = "select count(*) from lshookd.delivery where state = 'cancelled'";
+    let ended = async || Ok((env.number(cancelled).await? == 1).then_some(()));
+    eventually("it is cancelled", Duration::from_secs(20), ended).await?;
+    fails(false).await?;
     daemon.stop().await?;
     Ok(())
 }

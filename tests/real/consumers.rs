@@ -195,11 +195,12 @@ async fn the_recipes_of_the_documentation_work() -> Result<()> {
     let training = ["3", "sh", "-c", "echo $0 $1 >>trained"];
     let train =
         Recipe::start(&lshookd, &run, "train_after", "ANNOTATION_CREATED,ANNOTATIONS_CREATED", &training).await?;
-    let learning = "ANNOTATION_CREATED,ANNOTATION_UPDATED";
+    let learning = "ANNOTATION_CREATED,ANNOTATIONS_CREATED,ANNOTATION_UPDATED";
     let learn = Recipe::start(&lshookd, &run, "active_learning", learning, &[]).await?;
     let telling = ["sh", "-c", "cat >>told"];
     let tell = Recipe::start(&lshookd, &run, "notify_annotators", "PROJECT_CREATED,PROJECT_UPDATED", &telling).await?;
-    let keeping = "ANNOTATION_CREATED,ANNOTATION_UPDATED";
+    let keeping =
+        "ANNOTATION_CREATED,ANNOTATIONS_CREATED,ANNOTATION_UPDATED,ANNOTATIONS_DELETED,TASKS_CREATED,TASKS_DELETED";
     let keep = Recipe::start(&lshookd, &run, "dataset_version", keeping, &["FOLDER/repository", "1"]).await?;
     let repository = keep.folder.path().join("repository");
     for arguments in [&["init", "--quiet"][..], &["config", "user.name", "t"], &["config", "user.email", "t@localhost"]]
@@ -227,5 +228,33 @@ async fn the_recipes_of_the_documentation_work() -> Result<()> {
         Ok(String::from_utf8(log.stdout)?.contains("Birds: annotations").then_some(()))
     };
     let outcome = eventually("the dataset is committed", Duration::from_secs(30), committed).await;
-    outcome.with_context(|| std::fs::read_to_string(keep.folder.path().join("log")).unwrap_or_default())
+    outcome.with_context(|| std::fs::read_to_string(keep.folder.path().join("log")).unwrap_or_default())?;
+
+    // Whatever else comes by the actions that they ask for: skipped, empty, in bulk, edited, deleted.
+    run.annotate(0, json!({"result": [], "was_cancelled": true})).await?;
+    run.annotate(1, json!({"result": []})).await?;
+    run.edit(json!({"result": choice("owl")})).await?;
+    run.act("predictions_to_annotations", Some(&[3]), json!({})).await?;
+    run.act("delete_tasks_annotations", Some(&[2]), json!({})).await?;
+    run.import(json!([{"text": "tuwit"}])).await?;
+    run.act("delete_tasks", Some(&[2]), json!({})).await?;
+    run.settle().await?;
+    for (name, recipe) in [("train_after", &train), ("active_learning", &learn), ("notify", &tell), ("dataset", &keep)]
+    {
+        let inbox = recipe.folder.path().join("inbox.db");
+        let query = "import sqlite3, sys; print(sorted(dict(sqlite3.connect(sys.argv[1]).execute('select state, count(*) from event group by state')).keys()))";
+        let handled = async || {
+            let output = std::process::Command::new("python3").args(["-c", query]).arg(&inbox).output()?;
+            Ok((String::from_utf8(output.stdout)?.trim() == "['handled']").then_some(()))
+        };
+        let log = || std::fs::read_to_string(recipe.folder.path().join("log")).unwrap_or_default();
+        eventually(name, Duration::from_secs(30), handled).await.with_context(log)?;
+        ensure!(log().is_empty(), "{name}: {}", log());
+    }
+    let kinds = "select array_agg(distinct action order by action) from lshookd.event";
+    let kinds: Vec<String> = run.sql.query_one(kinds, &[]).await?.get(0);
+    for kind in ["ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED", "ANNOTATION_UPDATED", "TASKS_DELETED"] {
+        ensure!(kinds.iter().any(|action| action == kind), "no {kind} came");
+    }
+    Ok(())
 }

@@ -100,7 +100,7 @@ async fn a_slow_endpoint_holds_up_only_itself() -> Result<()> {
     assert!(start.elapsed() < Duration::from_secs(3));
     let timed_out = async || {
         Ok((env
-            .number("select count(*) from lshookd.attempt where status is null and error like '%webhook_timeout%'")
+            .number("select count(*) from lshookd.attempt where status is null and error like '%answer_timeout%'")
             .await?
             > 0)
         .then_some(()))

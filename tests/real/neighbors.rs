@@ -252,7 +252,9 @@ async fn echoes_are_masked_and_redirects_that_lose_the_event_fail() -> Result<()
 async fn a_rule_that_computes_for_long_stops_nobody() -> Result<()> {
     let (env, daemon) = TestEnv::running("slowrule").await?;
     let nested = "event.tasks.all(a, event.tasks.all(b, event.tasks.all(c, a.id + b.id + c.id >= 0)))";
-    env.sql.execute("insert into lshookd.rule (name, webhook, condition) values ('slow', 1, $1)", &[&nested]).await?;
+    env.sql
+        .execute("insert into lshookd.rule (name, webhook_id, condition) values ('slow', 1, $1)", &[&nested])
+        .await?;
     env.run(r#"select fixture.rows('task', '{"project_id": 1}', 400)"#).await?;
     let began = Instant::now();
     env.receiver.expect(1).await?;

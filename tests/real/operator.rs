@@ -1,5 +1,6 @@
 //! The operator's commands, against real parts.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -186,6 +187,55 @@ async fn a_webhook_is_created_listed_and_deleted() -> Result<()> {
     ask(&env.lshookd, &["webhook", "delete", &id]).await?;
     assert_eq!(env.number("select count(*) from webhook").await?, 1);
     assert_eq!(env.number("select count(*) from webhook_action").await?, 0);
+    Ok(())
+}
+
+/// Where the settings say so, a webhook that somebody creates in Label Studio is lshookd's from the first: a hundred
+/// of them get each event once.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_webhooks_are_adopted_as_they_are_created() -> Result<()> {
+    const WEBHOOKS: usize = 100;
+    let database = test_env::label_studio_database("adoptnew").await?;
+    let studio = Installation::find(&test_env::version())?.start_in(&database, Surroundings::default()).await?;
+    let lshookd = test_env::installed(&database).await?.with("LSHOOKD_ADOPT_NEW", "true");
+    let daemon = lshookd.run().await?;
+    let mut run = ScenarioRun::start(studio, &database, Receiver::start().await?).await?;
+    run.furnish().await?;
+    run.settle().await?;
+    run.receiver.clear();
+    for number in 0..WEBHOOKS {
+        let webhook = json!({
+            "url": run.receiver.url(&format!("/new/{number}")), "project": run.project, "send_payload": true,
+            "send_for_all_actions": true, "is_active": true,
+        });
+        run.studio.post("/api/webhooks/", webhook).await?;
+        if number == WEBHOOKS / 2 {
+            run.annotate(0, json!({"result": [], "lead_time": 1})).await?;
+        }
+    }
+    run.annotate(0, json!({"result": [], "lead_time": 2})).await?;
+    run.settle().await?;
+    let mut arrived: HashMap<String, usize> = HashMap::new();
+    for request in run.receiver.received().iter().filter(|request| request.path.starts_with("/new/")) {
+        assert!(request.is_ours(), "Label Studio posts to {}", request.path);
+        if request.action() == "ANNOTATION_CREATED" {
+            *arrived.entry(request.path.clone()).or_default() += 1;
+        }
+    }
+    for number in 0..WEBHOOKS {
+        let expected = if number <= WEBHOOKS / 2 { 2 } else { 1 };
+        assert_eq!(arrived.get(&format!("/new/{number}")), Some(&expected), "webhook {number}");
+    }
+    expect_finding(&lshookd, "delivered-twice", "ok", "").await?;
+
+    // One that is to be Label Studio's as well is so.
+    let url = run.receiver.url("/both");
+    let made = ask(&lshookd, &["webhook", "create", &url, "--beside-label-studio"]).await?;
+    let listed = ask(&lshookd, &["webhook", "list"]).await?;
+    let both = listed.as_array().into_iter().flatten().find(|webhook| webhook["id"] == made["id"]);
+    assert_eq!(both.context("not listed")?["delivered_by"], "both");
+    assert_eq!(run.sql.query_one("select count(*) from lshookd.capture_error", &[]).await?.get::<_, i64>(0), 0);
+    daemon.stop().await?;
     Ok(())
 }
 
