@@ -507,7 +507,6 @@ CREATE FUNCTION lshookd.differences(relation text, before jsonb, after jsonb, OU
                                          'total_predictions', 'comment_count', 'unresolved_comment_count',
                                          'last_comment_updated_at', 'precomputed_agreement']
                   when 'draft' then array['updated_at']
-                  when 'comment' then array['updated_at']
                   when 'label' then array['updated_at']
                   when 'user' then array['last_activity', 'activity_at', 'last_login', 'password']
                   else '{}'
@@ -1099,7 +1098,6 @@ CREATE FUNCTION lshookd.tables_of(relation text) RETURNS SETOF regclass
               when 'draft' then class.relname = 'tasks_annotationdraft'
               when 'label' then class.relname = 'labels_manager_label'
               when 'user' then class.relname = 'htx_user'
-              when 'comment' then class.relname in ('comment', 'comments_comment')
               when 'storage' then class.relname like 'io\_storages\_%storage' and exists (
                   select
                   from pg_attribute as attribute

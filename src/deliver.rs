@@ -18,11 +18,12 @@ mod resolver;
 mod share;
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
@@ -40,11 +41,11 @@ use request::Sender;
 pub use request::{Answer, Message};
 use share::Shares;
 
-/// Most lanes that are worked on at once; the others stay due.
-const MOST_LANES: usize = 2048;
+/// Maximum lanes that are worked on at once; the others stay due.
+const MAXIMUM_LANES: usize = 2048;
 
-/// And most that are begun after one look: one webhook's share is worked on before the next look.
-const MOST_BEGUN: usize = 512;
+/// And maximum that are begun after one look: one webhook's share is worked on before the next look.
+const MAXIMUM_BEGUN: usize = 512;
 
 /// Lanes that end within this time are looked after together.
 const GATHERING: Duration = Duration::from_millis(10);
@@ -56,7 +57,7 @@ const CROWDED: Duration = Duration::from_millis(100);
 const LARGE_BODIES: u32 = 16 * 1024;
 
 /// How long PostgreSQL may leave a question unanswered, and how often it is asked at least while
-/// lanes are worked on. Together less than the 19 s after which it gives up on a client that has
+/// lanes are worked on. Together less than the 19 s after which it ends the session of a client that has
 /// fallen silent (`sql/pg/session.sql`), and lets another daemon have the lanes.
 const LEASE: Duration = Duration::from_secs(10);
 const RENEWAL: Duration = Duration::from_secs(4);
@@ -98,123 +99,162 @@ pub async fn run(
     session: Session,
     settings: &Settings,
     metrics: &Metrics,
-    mut heartbeat: Heartbeat,
+    heartbeat: Heartbeat,
     stop: &CancellationToken,
 ) -> Result<()> {
     // A slow request goes on beside those that hold a place.
-    if let Err(error) = rlimit::increase_nofile_limit(2 * MOST_LANES as u64) {
+    if let Err(error) = rlimit::increase_nofile_limit(2 * MAXIMUM_LANES as u64) {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
     session.keep_plans().await?;
-    let Session { client, statements, mut notifications } = session;
+    let Session { client, statements, notifications } = session;
     client.batch_execute("listen lshookd_lane").await?;
-    let policy = Arc::new(EgressPolicy::new(&settings.egress));
     let (recorder, records) = record::recorder();
     let shared = Arc::new(Shared {
         client,
         statements,
-        sender: Sender::new(settings, policy)?,
+        sender: Sender::new(settings, Arc::new(EgressPolicy::new(&settings.egress)))?,
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
         hold: settings.poll,
-        shares: Shares::new(settings.concurrency, settings.concurrency_per_webhook, MOST_LANES),
+        shares: Shares::new(settings.concurrency, settings.concurrency_per_webhook, MAXIMUM_LANES),
         large_bodies: Semaphore::new(LARGE_BODIES as usize),
         metrics: metrics.clone(),
         stop: stop.child_token(),
     });
-    let mut lanes: JoinSet<Result<()>> = JoinSet::new();
-    let mut active: HashMap<Id, Lane> = HashMap::new();
     let writing = records.write(shared.database());
     tokio::pin!(writing);
-    let mut clock = ServerClock::default();
-    let mut planned_at = Instant::now();
-    let mut look_at = Instant::now();
-    let mut awaited = 0_usize;
-    let mut upkept_at: Option<Instant> = None;
-    let outcome = loop {
-        if planned_at.elapsed() > PLANS_AGE && !active.is_empty() {
-            planned_at = Instant::now();
-            if let Err(error) = shared.database().discard_plans().await {
-                break Err(error.into());
-            }
-        }
-        if upkept_at.is_none_or(|at| at.elapsed() >= role::INTERVAL) {
-            upkept_at = Some(Instant::now());
-            let query = include_str!("../sql/deliver/wake_deleted.sql");
-            if let Err(error) = shared.database().execute(query, &[]).await {
-                break Err(anyhow::Error::from(error).context("waking the lanes of deleted webhooks"));
-            }
-        }
-        let beat = timeout(LEASE, heartbeat.beat(&shared.database())).await.context("PostgreSQL is silent").flatten();
-        if let Err(error) = beat {
-            break Err(error);
-        }
-        if look_at <= Instant::now() {
-            // Notifications that came together are answered together, by a look after the last of them.
-            while notifications.try_recv().is_ok() {}
-            let room = MOST_LANES.saturating_sub(active.len()).min(MOST_BEGUN);
-            let looking = timeout(LEASE, due_lanes(&shared, &active, room, settings.poll, &mut clock));
-            let looking = looking.await.context("PostgreSQL is silent; another daemon may be active").flatten();
-            let (due, next) = match looking {
-                Ok(due) => due,
-                Err(error) => break Err(error),
-            };
-            let crowded = due.len() >= room;
-            let before = active.len();
-            // Behind those of a webhook that has its share there may be lanes of others.
-            let mut hides_others = false;
-            for lane in due {
-                if !shared.shares.enter(lane.webhook) {
-                    hides_others = crowded;
-                    continue;
-                }
-                let shared = Arc::clone(&shared);
-                let task = lanes.spawn(async move { lane.work(&shared).await });
-                active.insert(task.id(), lane);
-            }
-            // Where more wait than may begin, a look is worth its while when half of those that began have ended.
-            awaited = if crowded { (active.len() - before) / 2 } else { 0 };
-            let next = if hides_others { GATHERING } else { next.min(role::INTERVAL) };
-            look_at = Instant::now() + if active.is_empty() { next } else { next.min(RENEWAL) };
-        }
-        tokio::select! {
-            () = stop.cancelled() => break Ok(()),
-            result = &mut writing => break result.and_then(|()| bail!("recording ended by itself")),
-            Some(ended) = lanes.join_next_with_id() => match end_of(ended, &mut active, &shared).await {
-                Ok(lane) => {
-                    shared.shares.leave(lane.webhook);
-                    // It may be due again, and others may wait for its place.
-                    awaited = awaited.saturating_sub(1);
-                    look_at = look_at.min(Instant::now() + if awaited == 0 { GATHERING } else { CROWDED });
-                }
-                Err(error) => break Err(error),
-            },
-            notified = notifications.recv() => match notified {
-                Some(()) => look_at = Instant::now(),
-                None => break Err(anyhow::anyhow!("the connection to PostgreSQL was lost")),
-            },
-            () = sleep(look_at.saturating_duration_since(Instant::now())) => {}
-        }
+    let mut deliverer = Deliverer {
+        shared: Arc::clone(&shared),
+        heartbeat,
+        notifications,
+        poll: settings.poll,
+        lanes: JoinSet::new(),
+        active: HashMap::new(),
+        clock: ServerClock::default(),
+        planned_at: Instant::now(),
+        kept_up_at: None,
+        look_at: Instant::now(),
+        awaited: 0,
     };
+    let outcome = deliverer.deliver(stop, writing.as_mut()).await;
     shared.stop.cancel();
-    if outcome.is_ok() {
+    outcome?;
+    deliverer.drain(writing.as_mut()).await
+}
+
+/// The deliverer, active on its session.
+struct Deliverer {
+    shared: Arc<Shared>,
+    heartbeat: Heartbeat,
+    notifications: mpsc::UnboundedReceiver<()>,
+    poll: Duration,
+    /// The lanes that are worked on.
+    lanes: JoinSet<Result<()>>,
+    active: HashMap<Id, Lane>,
+    clock: ServerClock,
+    /// When PostgreSQL planned its statements anew.
+    planned_at: Instant,
+    kept_up_at: Option<Instant>,
+    /// When to look for lanes that are due.
+    look_at: Instant,
+    /// So many lanes must end before another look is worth its while.
+    awaited: usize,
+}
+
+impl Deliverer {
+    /// Works on lanes as they are due, until `stop`.
+    async fn deliver(
+        &mut self,
+        stop: &CancellationToken,
+        mut writing: Pin<&mut impl Future<Output = Result<()>>>,
+    ) -> Result<()> {
+        loop {
+            self.keep_up().await?;
+            if self.look_at <= Instant::now() {
+                self.look().await?;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                result = &mut writing => return result.and_then(|()| bail!("recording ended by itself")),
+                Some(ended) = self.lanes.join_next_with_id() => {
+                    let lane = end_of(ended, &mut self.active, &self.shared).await?;
+                    self.shared.shares.leave(lane.webhook);
+                    // It may be due again, and others may wait for its place.
+                    self.awaited = self.awaited.saturating_sub(1);
+                    let gathering = if self.awaited == 0 { GATHERING } else { CROWDED };
+                    self.look_at = self.look_at.min(Instant::now() + gathering);
+                }
+                notified = self.notifications.recv() => match notified {
+                    Some(()) => self.look_at = Instant::now(),
+                    None => bail!("the connection to PostgreSQL was lost"),
+                },
+                () = sleep(self.look_at.saturating_duration_since(Instant::now())) => {}
+            }
+        }
+    }
+
+    /// Sees to what is not urgent, and asks whether the role is still this daemon's.
+    async fn keep_up(&mut self) -> Result<()> {
+        let database = self.shared.database();
+        if self.planned_at.elapsed() > PLANS_AGE && !self.active.is_empty() {
+            self.planned_at = Instant::now();
+            database.discard_plans().await?;
+        }
+        if self.kept_up_at.is_none_or(|at| at.elapsed() >= role::INTERVAL) {
+            self.kept_up_at = Some(Instant::now());
+            let woken = database.execute(include_str!("../sql/deliver/wake_deleted.sql"), &[]).await;
+            woken.context("waking the lanes of deleted webhooks")?;
+        }
+        timeout(LEASE, self.heartbeat.beat(&database)).await.context("PostgreSQL is silent").flatten()
+    }
+
+    /// Begins to work on lanes that are due, as far as there is room, and says when to look again.
+    async fn look(&mut self) -> Result<()> {
+        // Notifications that came together are answered together, by a look after the last of them.
+        while self.notifications.try_recv().is_ok() {}
+        let room = MAXIMUM_LANES.saturating_sub(self.active.len()).min(MAXIMUM_BEGUN);
+        let looking = timeout(LEASE, due_lanes(&self.shared, &self.active, room, self.poll, &mut self.clock));
+        let looking = looking.await.context("PostgreSQL is silent; another daemon may be active").flatten();
+        let (due, next) = looking?;
+        let crowded = due.len() >= room;
+        let before = self.active.len();
+        // Behind those of a webhook that has its share there may be lanes of others.
+        let mut hides_others = false;
+        for lane in due {
+            if !self.shared.shares.enter(lane.webhook) {
+                hides_others = crowded;
+                continue;
+            }
+            let shared = Arc::clone(&self.shared);
+            let task = self.lanes.spawn(async move { lane.work(&shared).await });
+            self.active.insert(task.id(), lane);
+        }
+        // Where more wait than may begin, a look is worth its while when half of those that began have ended.
+        self.awaited = if crowded { (self.active.len() - before) / 2 } else { 0 };
+        let next = if hides_others { GATHERING } else { next.min(role::INTERVAL) };
+        self.look_at = Instant::now() + if self.active.is_empty() { next } else { next.min(RENEWAL) };
+        Ok(())
+    }
+
+    /// Lets requests in flight end, records them, and gives the role up.
+    async fn drain(mut self, writing: Pin<&mut impl Future<Output = Result<()>>>) -> Result<()> {
         let draining = async {
-            while lanes.join_next().await.is_some() {}
-            shared.recorder.flush().await
+            while self.lanes.join_next().await.is_some() {}
+            self.shared.recorder.flush().await
         };
         let recorded = timeout(SHUTDOWN_TIMEOUT, async {
             tokio::select! {
                 result = draining => result,
-                result = &mut writing => result,
+                result = writing => result,
             }
         });
         match recorded.await {
             Ok(result) => result?,
             Err(_) => tracing::warn!("stopping with requests in flight; they will be sent again after the next start"),
         }
-        heartbeat.stop(&shared.client).await?;
+        self.heartbeat.stop(&self.shared.client).await
     }
-    outcome
 }
 
 /// Which lane has ended. One that panicked ends alone: it is held back for a while, and the others go on.

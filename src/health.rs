@@ -42,7 +42,7 @@ impl Service {
     }
 
     /// A role has its session; with the planner's and the deliverer's the service is ready, be it
-    /// to stand by.
+    /// standby.
     pub fn is_ready(&self, role: Role) {
         let Some(place) = place(role) else {
             return;

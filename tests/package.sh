@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The Debian package as an operator meets it: in a really booted systemd, beside a PostgreSQL and a
 # real Label Studio on a loopback interface of its own, and by the commands of the documentation.
-# Installed, adopted, labelled, the endpoint broken and mended, replayed, the settings reloaded,
+# Installed, adopted, labeled, the endpoint broken and fixed, replayed, the settings reloaded,
 # upgraded, removed, purged; and the page in a real browser. Takes root; installs systemd-container,
 # debootstrap and chromium where missing.
 set -euo pipefail

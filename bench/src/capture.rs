@@ -1,4 +1,4 @@
-//! What capture costs the writers: the same load on a database with lshookd at work, and without.
+//! What capture costs the writers: the same load on a database with lshookd active, and without.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-"""Tells annotators when a project is set up: when it is made, and when its labelling interface
+"""Tells annotators when a project is set up: when it is created, and when its labeling interface
 changes. The message goes to a command's standard input, as a mailer or a chat's client takes it.
 
     lshookd webhook create http://127.0.0.1:8000/ --actions PROJECT_CREATED,PROJECT_UPDATED
@@ -22,7 +22,7 @@ def handle(event):
     if event["action"] == "PROJECT_CREATED":
         message = f"There is a new project: {project['title']}"
     elif before is not None and before != project["label_config"]:
-        message = f"The labelling interface of {project['title']} has changed"
+        message = f"The labeling interface of {project['title']} has changed"
     else:
         return
     subprocess.run(sys.argv[1:], input=message + "\n", text=True, check=True)

@@ -39,7 +39,7 @@ def inbox():
 
 
 def serve(handle):
-    """Calls handle(event) for every event, and once more where it failed; after ATTEMPTS it gives up."""
+    """Calls handle(event) for every event, and once more where it failed; after ATTEMPTS the event counts as failed."""
     secret = os.environ["WEBHOOK_SECRET"]
     arrived = threading.Event()
 

@@ -1,4 +1,4 @@
--- Makes every lane due that waits to try again.
+-- Makes every lane due that waits for a retry.
 update lshookd.lane
 set due_at = clock_timestamp()
 where due_at > clock_timestamp()

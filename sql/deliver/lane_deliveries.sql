@@ -48,7 +48,7 @@ select waiting.id,
        waiting.event_id,
        event.project_id,
        payload_option.cloudevents,
-       case when webhook.send_payload and octet_length(event.body) > 1000000 then octet_length(event.body) end as large,
+       case when webhook.send_payload and octet_length(event.body) > 1000000 then octet_length(event.body) end as large_body_bytes,
        case
            when webhook.is_served and webhook.send_payload and octet_length(event.body) <= 1000000 then event.body
        end as body,

@@ -1,5 +1,5 @@
 -- Records a batch of attempts: the attempts themselves, the new state of each delivery, and
--- for those to be tried again when their lane is due. Lanes are locked in their fixed order,
+-- for those to be retried when their lane is due. Lanes are locked in their fixed order,
 -- the one in which the planner wakes them.
 with outcome as (
     select *

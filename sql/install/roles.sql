@@ -38,8 +38,7 @@ where relnamespace = to_regnamespace(quote_ident(:'label_studio_schema'))
   and relkind = 'r'
   and (
       relname in ('project', 'task', 'task_completion', 'prediction', 'tasks_annotationdraft', 'labels_manager_label',
-                  'labels_manager_labellink', 'webhook', 'htx_user', 'django_migrations', 'comment',
-                  'comments_comment')
+                  'labels_manager_labellink', 'webhook', 'htx_user', 'django_migrations')
       or relname like 'io\_storages\_%storage'
   )
 \gexec
@@ -94,7 +93,7 @@ from (
 where sequence is not null
 \gexec
 
--- To see whether a connection is still at work.
+-- To see whether a connection is done.
 grant pg_read_all_stats to :"name";
 
 commit;

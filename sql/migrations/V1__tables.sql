@@ -309,9 +309,6 @@ values ('TASK_UPDATED', 'task', 'update'),
        ('STORAGE_SYNC_STARTED', 'storage', 'update'),
        ('STORAGE_SYNC_COMPLETED', 'storage', 'update'),
        ('STORAGE_SYNC_FAILED', 'storage', 'update'),
-       ('COMMENT_CREATED', 'comment', 'insert'),
-       ('COMMENT_UPDATED', 'comment', 'update'),
-       ('COMMENT_DELETED', 'comment', 'delete'),
        ('USER_CREATED', 'user', 'insert'),
        ('USER_CREATED', 'user', 'update'),  -- A new user's organization comes after it.
        ('USER_UPDATED', 'user', 'update'),
@@ -352,7 +349,7 @@ create table lshookd.rule (
     threshold      integer  check (threshold > 0),   -- one event for so many objects
     throttle       interval check (throttle > interval '0'),  -- minimum time between two events; the latest counts
     rename_action  text     check (rename_action ~ '^[A-Z][A-Z0-9_]{0,99}$'),  -- an action's name in its place
-    template       text,                             -- the body: the name of a provided template, or a template
+    template       text,                             -- the body, as a template
     parameters     jsonb    not null default '{}' check (jsonb_typeof(parameters) = 'object')
 );
 

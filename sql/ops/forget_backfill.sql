@@ -1,4 +1,4 @@
--- Gives up unfinished backfills of the same kind.
+-- Ends unfinished backfills of the same kind.
 update lshookd.backfill
 set finished_at = clock_timestamp()
 where webhook_id = $1

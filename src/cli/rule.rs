@@ -10,7 +10,6 @@ use tokio_postgres::Client;
 
 use super::Output;
 use crate::ops::rule::{self, RuleInForce};
-use crate::pipeline::rule::Rule;
 
 /// What to do with rules.
 #[derive(Debug, Subcommand)]
@@ -58,7 +57,7 @@ const COLUMNS: &[(&str, &str)] = &[
     ("condition", "CONDITION"),
     ("pace", "PACE"),
     ("rename_action", "RENAMED TO"),
-    ("template", "TEMPLATE"),
+    ("has_template", "TEMPLATE"),
     ("throttled", "THROTTLED"),
 ];
 
@@ -82,11 +81,11 @@ pub async fn run(client: &mut Client, command: &RuleCommand, output: Output) -> 
         }
         RuleCommand::Test { file, limit, event } => {
             let own = event.as_deref().map(read).transpose()?;
-            let trials = rule::try_out(client, &rules(file)?, *limit, own.as_deref()).await?;
+            let trials = rule::try_out(client, &rule::read(file)?, *limit, own.as_deref()).await?;
             output.table(&trials, TRIALS, "There are no rules in this file.");
         }
         RuleCommand::Apply { file, prune, yes } => {
-            let rule::Applied { applied, deleted } = rule::apply(client, &rules(file)?, *prune, *yes).await?;
+            let rule::Applied { applied, deleted } = rule::apply(client, &rule::read(file)?, *prune, *yes).await?;
             let mut sentence = format!("{} rules applied.", applied.len());
             if !deleted.is_empty() {
                 sentence.push_str(&format!(" Deleted: {}.", deleted.join(", ")));
@@ -105,10 +104,6 @@ fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
-fn rules(path: &Path) -> Result<Vec<Rule>> {
-    rule::parse(&read(path)?).with_context(|| format!("{}", path.display()))
-}
-
 /// A rule for a table, its pace in one cell.
 fn row(RuleInForce { mut rule, throttled }: RuleInForce) -> Value {
     let mut pace = Vec::new();
@@ -124,5 +119,6 @@ fn row(RuleInForce { mut rule, throttled }: RuleInForce) -> Value {
     }
     rule["pace"] = json!(pace.join(", "));
     rule["throttled"] = json!(throttled);
+    rule["has_template"] = json!(!rule["template"].is_null());
     rule
 }

@@ -29,7 +29,7 @@ pub struct Lane {
     pub project: i64,
 }
 
-/// One delivery that waits.
+/// One pending delivery.
 struct Delivery {
     id: i64,
     attempts: i32,
@@ -40,12 +40,12 @@ struct Delivery {
     /// By PostgreSQL's clock.
     occurred_at: SystemTime,
     /// Kilobytes of the body, where that is too large to be in the message yet.
-    large: Option<u32>,
+    large_body_kilobytes: Option<u32>,
     message: Message,
 }
 
-/// What waits, as far as it was read.
-struct Waiting {
+/// Deliveries that were read to be attempted next.
+struct Claim {
     state: WebhookState,
     deliveries: Vec<Delivery>,
     /// Whether nothing waited behind them.
@@ -84,7 +84,7 @@ impl Lane {
                 () = shared.stop.cancelled() => return Ok(()),
             };
             let turn = Instant::now();
-            let Waiting { state, deliveries, is_all } = self.fetch(shared, last_sent).await?;
+            let Claim { state, deliveries, is_all } = self.fetch(shared, last_sent).await?;
             was_all = is_all;
             match state {
                 WebhookState::Served => {}
@@ -108,7 +108,7 @@ impl Lane {
     /// Sends one delivery; `false` if the lane must wait before the next attempt.
     async fn attempt(self, shared: &Shared, place: &mut Place, mut delivery: Delivery) -> Result<bool> {
         // Held until the request has ended.
-        let _room = match delivery.large {
+        let _room = match delivery.large_body_kilobytes {
             None => None,
             Some(kilobytes) => Some(delivery.fetch_body(shared, kilobytes).await?),
         };
@@ -154,7 +154,7 @@ impl Lane {
         }
     }
 
-    async fn fetch(self, shared: &Shared, after: i64) -> Result<Waiting> {
+    async fn fetch(self, shared: &Shared, after: i64) -> Result<Claim> {
         let rows = shared
             .database()
             .query(include_str!("../../sql/deliver/lane_deliveries.sql"), &[&self.webhook, &self.project, &after])
@@ -166,7 +166,7 @@ impl Lane {
             Some(Some(true)) | None => WebhookState::Served,
         };
         let is_all = rows.first().is_none_or(|row| row.get("is_all"));
-        Ok(Waiting { state, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
+        Ok(Claim { state, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
     }
 
     /// Looks again after a while: the webhook is disabled or paused, or something is wrong.
@@ -206,7 +206,7 @@ impl Delivery {
             Some(body) => Bytes::copy_from_slice(body.as_bytes()),
             None => Bytes::from(format!(r#"{{"action":"{action}"}}"#)),
         };
-        let large: Option<i32> = row.get("large");
+        let large_body_bytes: Option<i32> = row.get("large_body_bytes");
         let (id, project): (Uuid, i64) = (row.get("message_id"), row.get("project_id"));
         let occurred_at: Timestamp = row.get("occurred_at");
         let mut message = Message {
@@ -222,7 +222,7 @@ impl Delivery {
         Delivery {
             event: row.get("event_id"),
             occurred_at: occurred_at.into(),
-            large: large.map(|bytes| bytes.unsigned_abs() / 1024),
+            large_body_kilobytes: large_body_bytes.map(|bytes| bytes.unsigned_abs() / 1024),
             id: row.get("id"),
             attempts: row.get("attempts"),
             schedule_from: row.get("schedule_from"),

@@ -26,7 +26,7 @@ pub enum Verdict {
     Delivered,
     /// Another attempt after this pause.
     Retry(Duration),
-    /// Given up.
+    /// Without further attempts.
     Dead,
 }
 
@@ -42,7 +42,7 @@ pub struct Attempt {
     pub verdict: Verdict,
 }
 
-/// Hands attempts to the recorder.
+/// Where attempts are recorded.
 #[derive(Clone)]
 pub struct Recorder(mpsc::Sender<Entry>);
 
@@ -62,7 +62,7 @@ pub fn recorder() -> (Recorder, Records) {
 }
 
 impl Recorder {
-    /// Hands over an attempt. It is written soon; see [`flush`](Recorder::flush).
+    /// Records an attempt. It is written soon; see [`flush`](Recorder::flush).
     ///
     /// # Errors
     /// When recording has ended.
@@ -70,7 +70,7 @@ impl Recorder {
         self.0.send(Entry::Attempt(Box::new(attempt))).await.ok().context("recording has ended")
     }
 
-    /// Returns when all that was handed over before is committed.
+    /// Returns when all that was recorded before is committed.
     ///
     /// # Errors
     /// When recording has ended.
@@ -78,7 +78,7 @@ impl Recorder {
         self.ask(Entry::Flush).await
     }
 
-    /// Lets a lane sleep, when all that was handed over before is committed; `false` if something
+    /// Lets a lane sleep, when all that was recorded before is committed; `false` if something
     /// waits in it.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl Recorder {
 }
 
 impl Records {
-    /// Writes what is handed over until every recorder is gone.
+    /// Writes what is recorded until every recorder is gone.
     ///
     /// # Errors
     /// When the database refuses or is gone.

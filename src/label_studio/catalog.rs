@@ -110,7 +110,6 @@ impl Catalog {
             Kind::Prediction => self.shape("prediction"),
             Kind::Draft => self.shape("tasks_annotationdraft"),
             Kind::Label => self.shape("labels_manager_label"),
-            Kind::Comment => self.shape("comments_comment").or_else(|| self.shape("comment")),
             Kind::User => self.shape("htx_user"),
             // All of them have in common what is shown of a storage.
             Kind::Storage => self.shape("io_storages_s3importstorage"),

@@ -29,7 +29,7 @@ pub enum DeliveryState {
     Pending,
     /// The endpoint took it.
     Delivered,
-    /// Given up, and kept.
+    /// Without further attempts, and kept.
     Dead,
     /// The webhook was deleted first.
     Cancelled,

@@ -1,5 +1,7 @@
 //! Rules of webhooks: applied from a file, tried on recorded events, deleted.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -49,12 +51,28 @@ struct File {
     rules: Vec<Rule>,
 }
 
-/// Rules from the text of a file: an array of `[[rule]]` tables in TOML.
+/// Rules from a file: an array of `[[rule]]` tables in TOML.
 ///
 /// # Errors
-/// When it is none, or a rule cannot be used.
-pub fn parse(text: &str) -> Result<Vec<Rule>> {
-    let File { rules } = toml::from_str(text)?;
+/// When it cannot be read or is none, or a rule cannot be used.
+pub fn read(path: &Path) -> Result<Vec<Rule>> {
+    let name = || format!("{}", path.display());
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    parse(&text, path.parent().unwrap_or(Path::new("."))).with_context(name)
+}
+
+fn parse(text: &str, folder: &Path) -> Result<Vec<Rule>> {
+    let File { mut rules } = toml::from_str(text)?;
+    for rule in &mut rules {
+        if let Some(file) = rule.template_file.take() {
+            let template = std::fs::read_to_string(folder.join(&file));
+            let template =
+                template.with_context(|| format!("rule {:?}: template_file {}", rule.name, file.display()))?;
+            if rule.template.replace(template).is_some() {
+                fail!(Choice, "rule {:?}: template and template_file exclude each other", rule.name);
+            }
+        }
+    }
     for (place, rule) in rules.iter().enumerate() {
         rule.check().with_context(|| format!("rule {:?}", rule.name))?;
         for action in &rule.actions {
@@ -188,14 +206,15 @@ mod tests {
             ("[[rule]]\nname = \"a\"", "webhook"),
             ("[[rule]]\nname = \"a\"\nwebhook = 1\ntreshold = 2", "treshold"),
             ("[[rule]]\nname = \"a\"\nwebhook = 1\ncondition = \"event.\"", "rule \"a\": condition"),
-            ("[[rule]]\nname = \"a\"\nwebhook = 1\ntemplate = \"slak\"", "neither a template"),
+            ("[[rule]]\nname = \"a\"\nwebhook = 1\ntemplate = \"slack\"", "template_file"),
+            ("[[rule]]\nname = \"a\"\nwebhook = 1\ntemplate_file = \"nowhere.json\"", "nowhere.json"),
             ("[[rule]]\nname = \"a\"\nwebhook = 1\nactions = [\"TASK_DONE\"]", "there is no such action"),
             ("[[rule]]\nname = \"a\"\nwebhook = 1\nthrottle = \"soon\"", "throttle"),
             ("[[rule]]\nname = \"a\"\nwebhook = 1\n[[rule]]\nname = \"a\"\nwebhook = 2", "two rules"),
         ] {
-            let error = format!("{:#}", parse(text).unwrap_err());
+            let error = format!("{:#}", parse(text, Path::new(".")).unwrap_err());
             assert!(error.contains(words), "{text}: {error}");
         }
-        assert_eq!(parse("").unwrap(), []);
+        assert_eq!(parse("", Path::new(".")).unwrap(), []);
     }
 }

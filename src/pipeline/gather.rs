@@ -135,7 +135,7 @@ fn hold_back(
 
 /// By connection the others that changed an object of its before it did.
 fn dependencies(transactions: &[Transaction]) -> HashMap<Connection, BTreeSet<Connection>> {
-    let mut touched_by: HashMap<Object, BTreeSet<Connection>> = HashMap::new();
+    let mut touched_by: HashMap<Touched, BTreeSet<Connection>> = HashMap::new();
     let mut waits_for: HashMap<Connection, BTreeSet<Connection>> = HashMap::new();
     for transaction in transactions {
         let own = transaction.connection();
@@ -152,7 +152,7 @@ fn dependencies(transactions: &[Transaction]) -> HashMap<Connection, BTreeSet<Co
 
 /// What two units must not both have touched while both are open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Object {
+enum Touched {
     Row(Relation, i64),
     /// Anything in a project; its creation and deletion concern all of it.
     AnythingIn(i64),
@@ -163,7 +163,7 @@ enum Object {
 #[derive(Default)]
 struct OpenUnits {
     units: Vec<(Connection, Vec<Transaction>, bool)>,
-    touched_by: HashMap<Object, HashSet<Connection>>,
+    touched_by: HashMap<Touched, HashSet<Connection>>,
 }
 
 impl OpenUnits {
@@ -221,28 +221,28 @@ impl Transaction {
     }
 
     /// Calls `each` with every object that the transaction touched.
-    fn touched(&self, mut each: impl FnMut(Object)) {
+    fn touched(&self, mut each: impl FnMut(Touched)) {
         for change in &self.changes {
-            change.ids.iter().for_each(|id| each(Object::Row(change.relation, *id)));
+            change.ids.iter().for_each(|id| each(Touched::Row(change.relation, *id)));
             if change.relation == Relation::Annotation {
-                change.parents.iter().flatten().for_each(|task| each(Object::Row(Relation::Task, *task)));
+                change.parents.iter().flatten().for_each(|task| each(Touched::Row(Relation::Task, *task)));
             }
             if let Some(project) = change.project {
-                each(Object::AnythingIn(project));
+                each(Touched::AnythingIn(project));
                 if change.concerns_whole_project() {
-                    each(Object::WholeProject(project));
+                    each(Touched::WholeProject(project));
                 }
             }
         }
     }
 
     /// Calls `each` with every object that another unit must not have open before this.
-    fn conflicting(&self, mut each: impl FnMut(Object)) {
+    fn conflicting(&self, mut each: impl FnMut(Touched)) {
         self.touched(|object| {
             each(match object {
-                Object::Row(..) => object,
-                Object::AnythingIn(project) => Object::WholeProject(project),
-                Object::WholeProject(project) => Object::AnythingIn(project),
+                Touched::Row(..) => object,
+                Touched::AnythingIn(project) => Touched::WholeProject(project),
+                Touched::WholeProject(project) => Touched::AnythingIn(project),
             });
         });
     }
@@ -259,7 +259,7 @@ pub(crate) mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use activity::{State, Storage, Waiting};
+    use activity::{State, Storage, UnplannedChanges};
     use client::Habit;
     use proptest::prelude::*;
 
@@ -301,7 +301,7 @@ pub(crate) mod tests {
     }
 
     /// What is known of these changes; there must be some.
-    pub fn waiting(changes: &[Change]) -> Waiting {
+    pub fn waiting(changes: &[Change]) -> UnplannedChanges {
         let moments = || changes.iter().map(|change| change.captured_at);
         let goes_with_tasks = |change: &Change| match change.relation {
             Task => true,
@@ -309,7 +309,7 @@ pub(crate) mod tests {
             Project | Relation::LabelLink | Relation::Migration => false,
             Relation::Watched(_) => true,
         };
-        Waiting {
+        UnplannedChanges {
             oldest: moments().min().unwrap(),
             newest: moments().max().unwrap(),
             changes: changes.len(),

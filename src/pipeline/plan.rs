@@ -1,18 +1,20 @@
 //! Planning: units of work → events. A pure function, and the heart of the program.
 //!
-//! The rules, each with a test below:
-//! - Within one transaction only the net effect counts, for nobody saw anything else; a task that left its project and
-//!   came back is nothing.
-//! - A deletion that took others along is announced by its root alone, also where the root went before.
-//! - Annotations that came with their tasks are part of the import.
-//! - Tasks that came or went in several transactions of one unit are one event, unless these may
-//!   be several actions: Label Studio's own, but for portions of a large one, or some other
-//!   client's with a pause between them.
-//! - What Label Studio does to a project in passing is no event; what changed it is one. Its own saves move `updated_at`,
-//!   so an update of its own that does not is in passing.
-//! - A migration of Label Studio's is no action.
-//! - An event holds a bounded number of objects.
-//! - What Label Studio has no action for follows each transaction; see `watched`.
+//! Within one transaction only the net effect counts, for nobody saw anything else. Over the transactions of a unit:
+//!
+//! | what a connection did | is |
+//! | --- | --- |
+//! | created and deleted the same object in one transaction; a task that left its project and came back | nothing |
+//! | deleted a project or tasks, and with them what belongs to them | one deletion, of the root |
+//! | added tasks with annotations | one `TASKS_CREATED` |
+//! | added or removed tasks in several transactions of a single action, or in portions of a large one | one event |
+//! | the same on a connection that is shared, by Label Studio | an event each |
+//! | the same by some other client, less than `settle` apart | one event |
+//! | saved a project | `PROJECT_UPDATED`; nothing where only bookkeeping changed (Label Studio's own saves move `updated_at`) |
+//! | ran a migration of Label Studio's | nothing, up to its end |
+//! | changed what only lshookd has an action for | see `watched` |
+//!
+//! An event holds a bounded number of objects. Each rule has a test below.
 
 mod merge;
 mod watched;
@@ -42,7 +44,7 @@ const PROJECT_BOOKKEEPING: &[&str] = &[
 const PROJECT_IMPORT: &[&str] = &["model_version", "updated_at"];
 
 /// Turns one unit of work into events, in order, with at most `batch_size` objects each.
-/// Transactions that are `pause` apart are taken for two actions.
+/// Transactions that are `settle` apart are taken for two actions.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -67,22 +69,22 @@ const PROJECT_IMPORT: &[&str] = &["model_version", "updated_at"];
 /// let events = plan(&unit, 5000, Duration::from_millis(50));
 /// assert_eq!((events[0].action, &events[0].objects), (Action::TasksCreated, &vec![1, 2, 3]));
 /// ```
-pub fn plan(unit: &Unit, batch_size: usize, pause: Duration) -> Vec<Event> {
+pub fn plan(unit: &Unit, batch_size: usize, settle: Duration) -> Vec<Event> {
     let transactions = after_migrations(unit);
     let organizations = organizations_of_users(&transactions);
-    let mut events = Events::new(unit.single_action, pause);
+    let mut events = Events::new(unit.single_action, settle);
     let in_unit = Cascades::of(transactions.iter());
     for transaction in transactions.iter() {
         let in_transaction = Cascades::of([transaction]);
-        // What Label Studio deletes along with something it deletes in the same transaction; on
+        // What Label Studio deletes as a consequence of something that it deletes in the same transaction; on
         // a connection that lives on, what follows may be somebody else's.
-        let comes_along = |change: &Change, task| {
+        let is_consequence = |change: &Change, task| {
             let within = if change.by_label_studio && !unit.single_action { &in_transaction } else { &in_unit };
             within.explain(change, task)
         };
         let net = Net::of(transaction);
-        plan_transaction(transaction, &net, comes_along, &mut events);
-        watched::announce(transaction, &net, comes_along, &organizations, &mut events);
+        plan_transaction(transaction, &net, is_consequence, &mut events);
+        watched::announce(transaction, &net, is_consequence, &organizations, &mut events);
     }
     let ended = |event| Event { end: unit.end, ..event };
     events.cut(batch_size).map(watched::of_one_or_several).map(ended).collect()
@@ -142,24 +144,24 @@ impl Cascades {
 }
 
 /// An object of a transaction. A task that moves is another object in its new project.
-type Object = (Relation, Option<i64>, i64);
+type ObjectInProject = (Relation, Option<i64>, i64);
 
 /// What one transaction did on the whole.
 #[derive(Default)]
 struct Net {
-    inserted: HashSet<Object>,
-    deleted: HashSet<Object>,
+    inserted: HashSet<ObjectInProject>,
+    deleted: HashSet<ObjectInProject>,
     /// Inserted and deleted again: for everybody else it never was.
-    stillborn: HashSet<Object>,
+    stillborn: HashSet<ObjectInProject>,
     /// Tasks that left their project and came back.
-    returned: HashSet<Object>,
+    returned: HashSet<ObjectInProject>,
     tasks_inserted: HashSet<i64>,
 }
 
 impl Net {
     fn of(transaction: &Transaction) -> Net {
         let mut net = Net::default();
-        let mut first_and_last: HashMap<Object, (Operation, Operation)> = HashMap::new();
+        let mut first_and_last: HashMap<ObjectInProject, (Operation, Operation)> = HashMap::new();
         let mut moved = HashSet::new();
         for change in transaction.changes.iter().filter(|change| change.operation != Operation::Update) {
             for object in change.objects() {
@@ -197,7 +199,7 @@ impl Net {
     }
 
     /// Whether the change of this object is seen from outside the transaction.
-    fn shows(&self, operation: Operation, object: &Object) -> bool {
+    fn shows(&self, operation: Operation, object: &ObjectInProject) -> bool {
         match operation {
             Operation::Insert => self.inserted.contains(object) && !self.stillborn.contains(object),
             Operation::Update => !self.inserted.contains(object) && !self.deleted.contains(object),
@@ -206,11 +208,11 @@ impl Net {
     }
 
     /// Whether the project is deleted, with all that is in it.
-    fn project_goes(&self, project: i64) -> bool {
+    fn deletes_project(&self, project: i64) -> bool {
         self.whole_project(&self.deleted, project) || self.whole_project(&self.stillborn, project)
     }
 
-    fn whole_project(&self, set: &HashSet<Object>, project: i64) -> bool {
+    fn whole_project(&self, set: &HashSet<ObjectInProject>, project: i64) -> bool {
         set.contains(&(Relation::Project, Some(project), project))
     }
 }
@@ -218,7 +220,7 @@ impl Net {
 fn plan_transaction(
     transaction: &Transaction,
     net: &Net,
-    comes_along: impl Fn(&Change, Option<i64>) -> bool,
+    is_consequence: impl Fn(&Change, Option<i64>) -> bool,
     events: &mut Events,
 ) {
     let mut shown = HashSet::new();
@@ -226,18 +228,18 @@ fn plan_transaction(
         let Some(project) = change.project else {
             continue; // An annotation of no project: no webhook receives it.
         };
-        if net.project_goes(project) && change.relation != Relation::Project {
+        if net.deletes_project(project) && change.relation != Relation::Project {
             continue;
         }
         let objects = change.ids.iter().enumerate().filter(|(index, id)| {
             let object = (change.relation, change.project, **id);
             let task = change.task(*index);
-            let came_along =
+            let is_part_of_import =
                 change.operation == Operation::Insert && task.is_some_and(|task| net.tasks_inserted.contains(&task));
             !matches!(change.relation, Relation::Watched(_))
                 && net.shows(change.operation, &object)
-                && !came_along
-                && !comes_along(change, task)
+                && !is_part_of_import
+                && !is_consequence(change, task)
                 && shown.insert((change.operation, object))
         });
         let objects: Vec<i64> = objects.map(|(_, id)| *id).collect();
@@ -306,7 +308,7 @@ fn announce(change: &Change, project: i64, objects: Vec<i64>, events: &mut Event
 }
 
 impl Change {
-    fn objects(&self) -> impl Iterator<Item = Object> {
+    fn objects(&self) -> impl Iterator<Item = ObjectInProject> {
         self.ids.iter().map(|id| (self.relation, self.project, *id))
     }
 
@@ -632,9 +634,9 @@ mod tests {
                 }
             }
             // Roots are never silent: every task deletion that lasts is announced, unless its project went too.
-            let project_goes = transactions.iter().flatten().any(|(r, o, _)| *r == Project && *o == Delete);
+            let deletes_project = transactions.iter().flatten().any(|(r, o, _)| *r == Project && *o == Delete);
             let inserted = |id: &i64| transactions.iter().flatten().any(|(r, o, ids)| *r == Task && *o == Insert && ids.contains(id));
-            if !project_goes {
+            if !deletes_project {
                 for (relation, operation, ids) in transactions.iter().flatten() {
                     for id in ids.iter().filter(|id| *relation == Task && *operation == Delete && !inserted(id)) {
                         prop_assert!(events.iter().any(|event| event.action == TasksDeleted && event.objects.contains(id)));

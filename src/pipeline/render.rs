@@ -189,12 +189,12 @@ impl<C: GenericClient> Rendering<'_, C> {
     /// `most` bytes.
     ///
     /// # Errors
-    /// [`Unrenderable`], or when the database cannot be asked, or `hand_over` fails.
+    /// [`Unrenderable`], or when the database cannot be asked, or `emit` fails.
     pub async fn at_length(
         &self,
         shown: EventView<'_>,
         most: usize,
-        mut hand_over: impl AsyncFnMut(Event, String) -> Result<()>,
+        mut emit: impl AsyncFnMut(Event, String) -> Result<()>,
     ) -> Result<()> {
         let mut part = Part::default();
         let mut rest = shown.event.objects.as_slice();
@@ -216,24 +216,24 @@ impl<C: GenericClient> Rendering<'_, C> {
                     }
                 };
                 if !part.ids.is_empty() && part.bytes() + entry.bytes() > most {
-                    self.end(shown, std::mem::take(&mut part), &mut hand_over).await?;
+                    self.end(shown, std::mem::take(&mut part), &mut emit).await?;
                 }
                 part.push(*id, &entry);
             }
         }
         unrenderable.check()?;
-        self.end(shown, part, &mut hand_over).await
+        self.end(shown, part, &mut emit).await
     }
 
     async fn end(
         &self,
         shown: EventView<'_>,
         part: Part,
-        hand_over: &mut impl AsyncFnMut(Event, String) -> Result<()>,
+        emit: &mut impl AsyncFnMut(Event, String) -> Result<()>,
     ) -> Result<()> {
         let event = shown.event.of(part.ids.clone());
         match self.enclose(shown, part, None) {
-            Some(body) => hand_over(event, body).await,
+            Some(body) => emit(event, body).await,
             None => {
                 let mut unrenderable = Unrenderable::default();
                 unrenderable.add_all(&event, || gone("project", event.project));
@@ -426,7 +426,7 @@ impl Objects {
             Kind::Annotation => self.annotations.get(&id).map(|child| child.json.as_str()),
             Kind::LabelLink => self.label_links.get(&id).map(|child| child.json.as_str()),
             Kind::Label => self.labels.get(&id).or_else(seen).map(String::as_str),
-            Kind::Prediction | Kind::Draft | Kind::Storage | Kind::Comment | Kind::User => seen().map(String::as_str),
+            Kind::Prediction | Kind::Draft | Kind::Storage | Kind::User => seen().map(String::as_str),
         };
         let shown = own.ok_or_else(|| gone(kind.name(), id))?;
         let beside = match action.beside() {

@@ -9,6 +9,7 @@ mod pace;
 mod template;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
@@ -58,8 +59,11 @@ pub struct Rule {
     pub throttle: Option<SignedDuration>,
     /// An action's name in place of the event's own.
     pub rename_action: Option<String>,
-    /// The body: the name of a provided template, or a template.
+    /// The body, as a template.
     pub template: Option<String>,
+    /// The file that holds the template, from the folder of the rule's own file; read when the rule is.
+    #[serde(default)]
+    pub template_file: Option<PathBuf>,
     /// What the condition and the template see as `parameters`.
     #[serde(default)]
     pub parameters: serde_json::Map<String, Value>,

@@ -2,7 +2,7 @@
 //!
 //! Promises: afterwards every object is as this version has it, whatever it was before; run twice, or twice at the
 //! same moment, it changes nothing the second time; it never makes a busy Label Studio queue behind it, for it waits
-//! for a table's lock only briefly and tries again.
+//! for a table's lock only briefly and retries.
 
 use std::time::Duration;
 

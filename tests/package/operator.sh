@@ -71,7 +71,7 @@ grep -v "^POSTGRE_PASSWORD\|^LABEL_STUDIO\|^DJANGO" /opt/test/studio.environment
 echo 'POSTGRE_PASSWORD=st$u;d&i|o' >>/etc/lshookd/environment
 # The daemon reads it as its own user.
 echo 'webhook_batch_size = 4321' >>/etc/lshookd/lshookd.toml
-for page in lshookd lshookd-adopt; do [ -e "/usr/share/man/man1/$page.1.gz" ] || die "no man page $page"; done
+for page in lshookd lshookd-webhook-adopt; do [ -e "/usr/share/man/man1/$page.1.gz" ] || die "no man page $page"; done
 [ -e /usr/share/bash-completion/completions/lshookd ] || die "no completions"
 lshookd install >/dev/null
 
@@ -88,13 +88,14 @@ end
 systemctl daemon-reload
 systemctl start lshookd || die "it does not start"
 lshookd() { POSTGRE_PASSWORD_FILE=/etc/lshookd/postgre_password /usr/bin/lshookd "$@"; }
-runuser -u lshookd -- /usr/bin/lshookd run --postgre-port 1 2>&1 | grep -q "cannot connect" || die "the daemon's user cannot read its settings"
+said=$(runuser -u lshookd -- /usr/bin/lshookd run --postgre-port 1 2>&1 || true)
+grep -q "cannot connect" <<<"$said" || die "the daemon's user cannot read its settings: $said"
 [ "$(systemctl show lshookd --property=StatusText --value)" != "" ] || die "systemd is not told how it goes"
 exposure=$(systemd-analyze security lshookd --no-pager | sed -n 's/.*Overall exposure level for .*: \([0-9.]*\) .*/\1/p')
 say "exposure by systemd-analyze security: $exposure"
 [ "${exposure%%.*}" -lt 2 ] || die "exposure $exposure"
 
-say "adopted, labelled"
+say "adopted, labeled"
 lshookd check --json >/opt/test/check || die "check: $(cat /opt/test/check)"
 grep -q '"delivered-twice"' /opt/test/check || die "check does not say that both deliver"
 lshookd webhook adopt --all >/dev/null
@@ -107,12 +108,12 @@ lshookd check --strict >/opt/test/check || die "check --strict: $(cat /opt/test/
 python3 - <<'end' || die "the page does not show it"
 import urllib.request
 page = urllib.request.urlopen("http://127.0.0.1:9187/").read().decode()
-assert "127.0.0.1:9000/hook" in page and "<b>lshookd</b>" in page
+assert "127.0.0.1:9000/" in page and "<b>lshookd</b>" in page
 metrics = urllib.request.urlopen("http://127.0.0.1:9187/metrics").read().decode()
 assert 'lshookd_attempts_total{outcome="delivered"} 1' in metrics, metrics
 end
 
-say "the endpoint breaks, and is mended"
+say "the endpoint breaks, and is fixed"
 touch /opt/test/broken
 annotate
 lanes_failing() { lshookd status --json | grep -q '"lanes_failing":1'; }

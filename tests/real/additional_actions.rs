@@ -17,10 +17,9 @@ use crate::test_env::{self, TestEnv};
 
 const EVERYTHING: &str = "TASK_UPDATED,TASKS_UPDATED,TASKS_COMPLETED,TASKS_REOPENED,PROJECT_COMPLETED,\
     ANNOTATION_SKIPPED,GROUND_TRUTH_SET,PREDICTIONS_CREATED,PREDICTIONS_DELETED,DRAFT_CREATED,DRAFT_UPDATED,\
-    DRAFT_DELETED,STORAGE_SYNC_STARTED,STORAGE_SYNC_COMPLETED,STORAGE_SYNC_FAILED,COMMENT_CREATED,COMMENT_UPDATED,\
-    COMMENT_DELETED,USER_CREATED,USER_UPDATED,USER_DELETED,LABEL_CREATED,LABEL_UPDATED,LABEL_DELETED";
+    DRAFT_DELETED,STORAGE_SYNC_STARTED,STORAGE_SYNC_COMPLETED,STORAGE_SYNC_FAILED,USER_CREATED,USER_UPDATED,USER_DELETED,LABEL_CREATED,LABEL_UPDATED,LABEL_DELETED";
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 const TRIGGERS: &str = "select count(*) from pg_trigger where tgname like 'lshookd\\_watch\\_%'";
 
@@ -34,7 +33,7 @@ fn told(receiver: &Receiver, path: &str) -> Vec<String> {
 }
 
 fn line(event: &Received) -> String {
-    const KEYS: [&str; 11] = [
+    const KEYS: [&str; 10] = [
         "task",
         "tasks",
         "annotation",
@@ -43,7 +42,6 @@ fn line(event: &Received) -> String {
         "predictions",
         "draft",
         "storage",
-        "comment",
         "user",
         "label",
     ];
@@ -114,7 +112,7 @@ async fn nothing_is_watched_until_somebody_wants_it_and_nothing_when_nobody_does
     assert_eq!(env.number(TRIGGERS).await?, 1);
     env.run(&format!("delete from webhook where id = {webhook}")).await?;
     let _daemon = env.lshookd.run().await?;
-    eventually("its triggers go", PATIENCE, async || Ok((env.number(TRIGGERS).await? == 0).then_some(()))).await
+    eventually("its triggers go", TIMEOUT, async || Ok((env.number(TRIGGERS).await? == 0).then_some(()))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,7 +172,7 @@ async fn what_changes_by_sql_is_told_to_those_who_want_it() -> Result<()> {
     for (sql, events) in steps {
         env.run(sql).await?;
         expected.extend(events.iter().map(|event| (*event).to_owned()));
-        eventually(sql, PATIENCE, async || Ok((told(&env.receiver, "/more").len() >= expected.len()).then_some(())))
+        eventually(sql, TIMEOUT, async || Ok((told(&env.receiver, "/more").len() >= expected.len()).then_some(())))
             .await?;
     }
     assert_eq!(told(&env.receiver, "/more"), expected);
@@ -197,7 +195,7 @@ async fn what_changes_by_sql_is_told_to_those_who_want_it() -> Result<()> {
     for (sql, events) in organization {
         env.run(sql).await?;
         expected.extend(events.iter().map(|event| (*event).to_owned()));
-        eventually(sql, PATIENCE, async || {
+        eventually(sql, TIMEOUT, async || {
             Ok((told(&env.receiver, "/organization").len() >= expected.len()).then_some(()))
         })
         .await?;
@@ -239,7 +237,7 @@ async fn what_changes_by_sql_is_told_to_those_who_want_it() -> Result<()> {
     }
     assert_eq!(of("LABEL_UPDATED")["label"]["title"], "barn owl");
     assert_eq!(env.number("select count(*) from lshookd.capture_error").await?, 0);
-    eventually("images are forgotten", PATIENCE, async || {
+    eventually("images are forgotten", TIMEOUT, async || {
         Ok((env
             .number("select (select count(*) from lshookd.watched_row) + count(*) from lshookd.deleted_row")
             .await?
@@ -247,42 +245,6 @@ async fn what_changes_by_sql_is_told_to_those_who_want_it() -> Result<()> {
             .then_some(()))
     })
     .await
-}
-
-/// Label Studio's open edition has no comments. The table is one as editions have it that do: named by Django after
-/// its application and model, with a task and moments.
-#[tokio::test(flavor = "multi_thread")]
-async fn comments_are_told_where_there_is_a_table_of_them() -> Result<()> {
-    let env = TestEnv::new("comments").await?;
-    env.run(include_str!("../sql/comment.sql")).await?;
-    // As for every new table: what `install --print-roles` prints, once more.
-    env.lshookd.clone().with_roles(&env.database).await?;
-    let actions = ["--project", "1", "--previous", "--actions", "COMMENT_CREATED,COMMENT_UPDATED,COMMENT_DELETED"];
-    env.create_webhook(&env.receiver.url("/more"), &actions).await?;
-    let _daemon = env.lshookd.run().await?;
-    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
-    for sql in [
-        "insert into comments_comment (task_id, created_by_id, text) values (1, 1, 'An owl?')",
-        "update comments_comment set updated_at = clock_timestamp()",
-        "update comments_comment set is_resolved = true, updated_at = clock_timestamp()",
-        "delete from comments_comment",
-    ] {
-        env.run(sql).await?;
-        tokio::time::sleep(Duration::from_millis(150)).await;
-    }
-    let expected = ["COMMENT_CREATED 1", "COMMENT_UPDATED 1", "COMMENT_DELETED 1"];
-    let all = async || Ok((told(&env.receiver, "/more").len() >= 3).then(|| told(&env.receiver, "/more")));
-    assert_eq!(eventually("comments are told", PATIENCE, all).await?, expected);
-    let events = env.receiver.expect(3).await?;
-    let updated = events.iter().find(|event| event.action() == "COMMENT_UPDATED").expect("an update");
-    assert_eq!(updated.body["changed"], json!(["is_resolved"]));
-    assert_eq!(
-        (&updated.body["comment"]["is_resolved"], &updated.body["previous"]["is_resolved"]),
-        (&json!(true), &json!(false))
-    );
-    assert_eq!((&updated.body["comment"]["task"], &updated.body["project"]["id"]), (&json!(1), &json!(1)));
-    assert_eq!(schema::faults(&events), Vec::<String>::new());
-    Ok(())
 }
 
 const EVERYTHING_IN_A_PROJECT: &str = "TASK_UPDATED,TASKS_UPDATED,TASKS_COMPLETED,TASKS_REOPENED,PROJECT_COMPLETED,\
@@ -316,7 +278,7 @@ async fn deletions_say_what_was_deleted_and_updates_what_was_before() -> Result<
     }
     let receiver = &env.receiver;
     let told = |path: &'static str, action: &'static str| {
-        eventually(action, PATIENCE, async move || {
+        eventually(action, TIMEOUT, async move || {
             let all = receiver.received();
             Ok(all.into_iter().rfind(|event| event.path == path && event.action() == action).map(|event| event.body))
         })

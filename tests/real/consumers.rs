@@ -222,7 +222,7 @@ async fn the_recipes_of_the_documentation_work() -> Result<()> {
     let outcome = eventually("there are predictions", Duration::from_secs(30), predicted).await;
     outcome.with_context(|| std::fs::read_to_string(learn.folder.path().join("log")).unwrap_or_default())?;
     run.set_project(json!({"label_config": CHOICES.replace("wren", "wren\"/><Choice value=\"tit")})).await?;
-    tell.says("told", "There is a new project: Birds\nThe labelling interface of Birds has changed\n").await?;
+    tell.says("told", "There is a new project: Birds\nThe labeling interface of Birds has changed\n").await?;
     let committed = async || {
         let log = std::process::Command::new("git").arg("-C").arg(&repository).args(["log", "--format=%s"]).output()?;
         Ok(String::from_utf8(log.stdout)?.contains("Birds: annotations").then_some(()))

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use lshookd_testbed::eventually;
-use lshookd_testbed::misbehaving::{Misbehaving, Misbehaviour};
+use lshookd_testbed::misbehaving::{Misbehaving, Misbehavior};
 use lshookd_testbed::receiver::Reply;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::test_env::TestEnv;
 const SECONDS: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_delivery_is_tried_again_with_the_same_id_and_bytes() -> Result<()> {
+async fn a_failed_delivery_is_retried_with_the_same_id_and_bytes() -> Result<()> {
     let (env, _daemon) = TestEnv::running("retry").await?;
     env.receiver.script([500, 302, 404].map(Reply::status));
     env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
@@ -130,7 +130,7 @@ async fn redirects_are_followed_as_python_requests_does() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn edits_of_the_subscription_count_for_what_waits() -> Result<()> {
+async fn edits_of_the_webhook_count_for_what_is_pending() -> Result<()> {
     let (env, _daemon) = TestEnv::running("edited").await?;
     let waiting = async |count: i64| {
         let there = async || {
@@ -145,7 +145,7 @@ async fn edits_of_the_subscription_count_for_what_waits() -> Result<()> {
     waiting(1).await?;
     env.sql.execute("update webhook set url = $1", &[&env.receiver.url("/new")]).await?;
     assert_eq!(env.receiver.expect(1).await?[0].path, "/new");
-    // Switched off, deliveries wait; deleted, they are cancelled.
+    // Disabled, deliveries wait; deleted, they are cancelled.
     env.receiver.answer("/new", Reply::status(503));
     env.run("update project set title = 'Frogs'").await?;
     waiting(1).await?;
@@ -224,7 +224,7 @@ async fn credentials_in_a_url_are_sent_as_basic_auth_and_shown_nowhere() -> Resu
         let all = env.receiver.received();
         Ok((all.iter().filter(|request| request.path == "/basic").count() > 1).then_some(all))
     };
-    let received = eventually("it is tried again", Duration::from_secs(10), requests).await?;
+    let received = eventually("it is retried", Duration::from_secs(10), requests).await?;
     let basic = received.iter().find(|request| request.path == "/basic").expect("a request");
     assert_eq!(basic.header("authorization"), "Basic dXNlcjpzd29yZGZpc2g=");
     let recorded: String = env.sql.query_one("select json_agg(attempt)::text from lshookd.attempt", &[]).await?.get(0);
@@ -240,9 +240,9 @@ async fn credentials_in_a_url_are_sent_as_basic_auth_and_shown_nowhere() -> Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_closed_as_it_is_used_again_costs_no_attempt() -> Result<()> {
     let env = TestEnv::new("closed").await?;
-    let leaving = Misbehaving::start(Misbehaviour::Leaves).await?;
+    let leaving = Misbehaving::start(Misbehavior::Leaves).await?;
     env.webhook("/", &json!({"url": leaving.url}).to_string()).await?;
-    let resetting = Misbehaving::start(Misbehaviour::Resets).await?;
+    let resetting = Misbehaving::start(Misbehavior::Resets).await?;
     let reset = env.webhook("/", &json!({"url": resetting.url}).to_string()).await?;
     let _daemon = env.lshookd.run().await?;
     for number in 0..6 {
@@ -267,7 +267,7 @@ async fn a_connection_that_is_closed_as_it_is_used_again_costs_no_attempt() -> R
 async fn those_that_hang_hold_up_nobody_who_answers() -> Result<()> {
     let env = TestEnv::new("isolated").await?;
     env.webhook("/sound", "{}").await?;
-    let hanging = Misbehaving::start(Misbehaviour::Hangs).await?;
+    let hanging = Misbehaving::start(Misbehavior::Hangs).await?;
     for _ in 0..200 {
         env.webhook("/", &json!({"url": hanging.url}).to_string()).await?;
     }
@@ -294,14 +294,14 @@ async fn those_that_hang_hold_up_nobody_who_answers() -> Result<()> {
     eventually("each of those that hang is tried", Duration::from_secs(60), tried).await
 }
 
-/// Each is tried again and again and recorded with its reason; those that behave do not wait.
+/// Each is retried and recorded with its reason; those that behave do not wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_misbehave_hold_up_only_themselves() -> Result<()> {
     let env = TestEnv::new("misbehaving").await?;
     env.webhook("/project", "{}").await?;
     let mut webhooks = Vec::new();
     let mut endpoints = Vec::new();
-    for how in [Misbehaviour::Hangs, Misbehaviour::Resets, Misbehaviour::Drips, Misbehaviour::Babbles] {
+    for how in [Misbehavior::Hangs, Misbehavior::Resets, Misbehavior::Drips, Misbehavior::Babbles] {
         let endpoint = Misbehaving::start(how).await?;
         webhooks.push(env.webhook("/", &json!({"url": endpoint.url}).to_string()).await?);
         endpoints.push(endpoint);
@@ -310,7 +310,7 @@ async fn endpoints_that_misbehave_hold_up_only_themselves() -> Result<()> {
     for url in ["http://no-such-host.invalid/", &no_tls, "ftp://127.0.0.1/", "no URL at all"] {
         webhooks.push(env.webhook("/", &json!({"url": url}).to_string()).await?);
     }
-    let flooding = Misbehaving::start(Misbehaviour::Floods).await?;
+    let flooding = Misbehaving::start(Misbehavior::Floods).await?;
     let flooded = env.webhook("/", &json!({"url": flooding.url}).to_string()).await?;
     let env = env.with("WEBHOOK_TIMEOUT", "1");
     let daemon = env.lshookd.run().await?;
@@ -326,8 +326,8 @@ async fn endpoints_that_misbehave_hold_up_only_themselves() -> Result<()> {
             "select count(*) from lshookd.attempt join lshookd.delivery on delivery.id = delivery_id
              where webhook_id = {webhook} and error <> ''"
         );
-        let tried_again = async || Ok((env.number(&query).await? > 1).then_some(()));
-        eventually(&format!("webhook {webhook} is tried again"), SECONDS, tried_again).await?;
+        let retried = async || Ok((env.number(&query).await? > 1).then_some(()));
+        eventually(&format!("webhook {webhook} is retried"), SECONDS, retried).await?;
     }
     let done = format!("select count(*) from lshookd.delivery where webhook_id = {flooded} and state = 'delivered'");
     let delivered = async || Ok((env.number(&done).await? == 20).then_some(()));

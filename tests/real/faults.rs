@@ -118,7 +118,7 @@ async fn one_of_three_daemons_is_killed_and_the_next_takes_over() -> Result<()> 
     let second = env.lshookd.start().await?;
     let third = env.lshookd.start().await?;
     let mut daemons = std::collections::VecDeque::from([first, second, third]);
-    ledger::balance("three daemons, the one at work is killed in turn", &env, NOT_AT_ALL, async || {
+    ledger::balance("three daemons, the active one is killed in turn", &env, NOT_AT_ALL, async || {
         for _ in 0..if_long(10, 4) {
             seconds(1.5).await;
             if let Some(daemon) = daemons.pop_front() {
@@ -164,7 +164,7 @@ async fn env_on_own_server(label: &str, circumstances: Circumstances) -> Result<
     Ok(Some((server, env)))
 }
 
-/// The same with a daemon at work.
+/// The same with an active daemon.
 async fn own_server(label: &str) -> Result<Option<(Server, TestEnv, Daemon)>> {
     let Some((server, env)) = env_on_own_server(label, Circumstances::default()).await? else {
         return Ok(None);
@@ -360,7 +360,7 @@ async fn two_daemons_deliver_as_one_and_one_takes_over_from_the_other() -> Resul
     let second = env.lshookd.run();
     env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
     assert_eq!(env.receiver.expect(1).await?.len(), 1);
-    // The second says "at work" only when the first is gone.
+    // The second says "active" only when the first is gone.
     let (second, killed) = tokio::join!(second, async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         first.kill().await

@@ -42,7 +42,7 @@ struct Written {
 pub struct Account {
     /// Committed annotations.
     pub committed: usize,
-    /// Accepted, by all ways out together.
+    /// Accepted, by all destinations together.
     pub delivered: usize,
     /// Committed and not accepted by every one.
     pub lost: usize,
@@ -68,11 +68,11 @@ impl fmt::Display for Account {
 }
 
 /// Writes while the disturbance goes on, waits until everything has arrived, and compares. No
-/// write may have taken longer than `patience`, the time of the fault itself.
+/// write may have taken longer than `timeout`, the time of the fault itself.
 pub async fn balance(
     name: &str,
     env: &TestEnv,
-    patience: Duration,
+    timeout: Duration,
     disturb: impl AsyncFnOnce() -> Result<()>,
 ) -> Result<Account> {
     env.webhook(PATHS[1], "{}").await?;
@@ -104,7 +104,7 @@ pub async fn balance(
     ensure!(account.phantom == 0 && account.out_of_order == 0, "{name}: {account:?}");
     let of_stream = account_of(&arrivals[PATHS.len()..], &written);
     ensure!(of_stream.duplicated == 0, "{name}: the stream took an event twice, for all its message ids");
-    ensure!(account.longest <= patience + Duration::from_secs(2), "{name}: a write took {:?}", account.longest);
+    ensure!(account.longest <= timeout + Duration::from_secs(2), "{name}: a write took {:?}", account.longest);
     Ok(account)
 }
 
@@ -161,7 +161,7 @@ async fn connect(database: &Database) -> Result<Client> {
     eventually("the writer connects", Duration::from_secs(90), connected).await
 }
 
-/// The annotations that each way out was given, in order: the endpoints', and last the stream's.
+/// The annotations that each destination was given, in order: the endpoints', and last the stream's.
 async fn arrivals(env: &TestEnv) -> Result<Vec<Vec<i64>>> {
     let accepted = env.receiver.accepted();
     let of_path = |path| {
@@ -174,7 +174,7 @@ async fn arrivals(env: &TestEnv) -> Result<Vec<Vec<i64>>> {
     Ok(arrivals)
 }
 
-/// What came of what was written by these ways out.
+/// What came of what was written by these destinations.
 fn account_of(arrivals: &[Vec<i64>], written: &[Written]) -> Account {
     let mut places: HashMap<i64, (usize, usize)> = HashMap::new();
     for (writer, written) in written.iter().enumerate() {

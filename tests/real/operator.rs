@@ -53,7 +53,7 @@ fn sent(run: &ScenarioRun, ours: bool, path: &str) -> Vec<i64> {
 /// those before and none after; then somebody switches one on again in Label Studio, and there
 /// are never both.
 #[tokio::test(flavor = "multi_thread")]
-async fn webhooks_are_handed_over_and_given_back_while_people_annotate() -> Result<()> {
+async fn webhooks_are_adopted_and_released_while_people_annotate() -> Result<()> {
     let database = test_env::label_studio_database("handover").await?;
     let studio = Installation::find(&test_env::version())?.start_in(&database, Surroundings::default()).await?;
     let lshookd = test_env::installed(&database).await?;
@@ -98,7 +98,7 @@ async fn webhooks_are_handed_over_and_given_back_while_people_annotate() -> Resu
     assert_eq!((sent(&run, true, PROJECT), sent(&run, false, PROJECT)), (vec![], vec![back]));
     assert_eq!((sent(&run, true, ORGANIZATION), sent(&run, false, ORGANIZATION)), (vec![back], vec![]));
 
-    // Handed over again, and released by command.
+    // Adopted again, and released by command.
     ask(&lshookd, &["webhook", "adopt", &webhook.to_string()]).await?;
     run.receiver.clear();
     run.annotate(0, json!({"result": [], "lead_time": 13})).await?;

@@ -1,4 +1,4 @@
-//! Ways out beside plain webhooks: NATS JetStream, and CloudEvents.
+//! Destinations beside plain webhooks: NATS JetStream, and CloudEvents.
 
 use std::time::Duration;
 

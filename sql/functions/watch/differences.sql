@@ -25,7 +25,6 @@ as $$
                                          'total_predictions', 'comment_count', 'unresolved_comment_count',
                                          'last_comment_updated_at', 'precomputed_agreement']
                   when 'draft' then array['updated_at']
-                  when 'comment' then array['updated_at']
                   when 'label' then array['updated_at']
                   when 'user' then array['last_activity', 'activity_at', 'last_login', 'password']
                   else '{}'

@@ -17,7 +17,6 @@ as $$
               when 'draft' then class.relname = 'tasks_annotationdraft'
               when 'label' then class.relname = 'labels_manager_label'
               when 'user' then class.relname = 'htx_user'
-              when 'comment' then class.relname in ('comment', 'comments_comment')
               when 'storage' then class.relname like 'io\_storages\_%storage' and exists (
                   select
                   from pg_attribute as attribute

@@ -34,7 +34,7 @@ pub struct Writer {
     /// Whether its latest change is a task from a storage.
     pub storage: Storage,
     /// Its changes.
-    pub waiting: Waiting,
+    pub waiting: UnplannedChanges,
 }
 
 /// What is known of the storage that the latest task of a connection came from.
@@ -50,7 +50,7 @@ pub enum Storage {
 
 /// The changes of a connection that wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Waiting {
+pub struct UnplannedChanges {
     /// When the first of them was captured, by the server's clock.
     pub oldest: SystemTime,
     /// When the last was.
@@ -69,9 +69,9 @@ impl Writer {
     }
 }
 
-impl Waiting {
-    fn from_row(row: &Row) -> Waiting {
-        Waiting {
+impl UnplannedChanges {
+    fn from_row(row: &Row) -> UnplannedChanges {
+        UnplannedChanges {
             oldest: row.get("first_change_at"),
             newest: row.get("last_change_at"),
             changes: usize::try_from(row.get::<_, i64>("changes")).unwrap_or_default(),
@@ -125,7 +125,7 @@ pub async fn activity(
         .map(|row| {
             let connection = row.get("connection");
             let state = state(row);
-            let waiting = Waiting::from_row(row);
+            let waiting = UnplannedChanges::from_row(row);
             let sighting = match row.get::<_, Option<SystemTime>>("backend_start") {
                 Some(began) if matches!(state, State::Busy(_) | State::Idle(_)) => Some(Sighting {
                     key: Key {

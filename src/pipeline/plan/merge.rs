@@ -7,12 +7,12 @@ use crate::queue::change::Change;
 
 /// Label Studio imports and deletes large numbers of tasks in portions of hundreds, a
 /// transaction each; a transaction of fewer is the last of them.
-const PORTION: usize = 100;
+const IMPORT_PORTION: usize = 100;
 
 /// The events so far.
 pub struct Events {
     single_action: bool,
-    pause: Duration,
+    settle: Duration,
     events: Vec<Growing>,
 }
 
@@ -24,10 +24,10 @@ struct Growing {
 }
 
 impl Events {
-    /// None yet, of a unit that is or is not known to be a single action, and where transactions that are `pause`
+    /// None yet, of a unit that is or is not known to be a single action, and where transactions that are `settle`
     /// apart are taken for two.
-    pub fn new(single_action: bool, pause: Duration) -> Events {
-        Events { single_action, pause, events: Vec::new() }
+    pub fn new(single_action: bool, settle: Duration) -> Events {
+        Events { single_action, settle, events: Vec::new() }
     }
 
     /// Adds events that stand alone.
@@ -43,13 +43,13 @@ impl Events {
 
     /// Takes objects of one action together, which may be several transactions.
     pub fn merge(&mut self, change: &Change, event: Event) {
-        let (single_action, pause) = (self.single_action, self.pause);
+        let (single_action, settle) = (self.single_action, self.settle);
         self.grow(event, |growing| {
             let apart = change.captured_at.duration_since(growing.event.occurred_at).unwrap_or_default();
             single_action
                 || growing.event.transaction == change.transaction
-                || growing.portion >= PORTION
-                || (!change.by_label_studio && apart < pause)
+                || growing.portion >= IMPORT_PORTION
+                || (!change.by_label_studio && apart < settle)
         });
     }
 

@@ -14,54 +14,54 @@ use crate::pipeline::gather::Transaction;
 use crate::queue::change::{Change, Operation, Relation};
 
 /// What one transaction did to one row.
-struct Sight<'a> {
+struct WatchedRow<'a> {
     kind: Kind,
     id: i64,
     parent: Option<i64>,
     latest: &'a Change,
     /// What was done to it first, unless it was deleted in the end.
     operation: Operation,
-    /// Whether the transaction made it.
-    made: bool,
+    /// Whether the transaction created it.
+    is_new: bool,
     /// The columns that changed; of true and false, and of a status, what they hold now.
     facts: BTreeMap<&'a str, Option<&'a str>>,
 }
 
-/// Adds the events of a transaction. `comes_along` tells of a deletion whether a greater one explains it,
+/// Adds the events of a transaction. `is_consequence` says of a deletion whether a greater one explains it,
 /// `organizations` where users were put whose rows name none.
 pub fn announce(
     transaction: &Transaction,
     net: &Net,
-    comes_along: impl Fn(&Change, Option<i64>) -> bool,
+    is_consequence: impl Fn(&Change, Option<i64>) -> bool,
     organizations: &HashMap<i64, i64>,
     events: &mut Events,
 ) {
-    for sight in sights(transaction) {
-        let Some(project) = sight.latest.project else {
+    for row in rows(transaction) {
+        let Some(project) = row.latest.project else {
             continue;
         };
-        if net.project_goes(project) || comes_along(sight.latest, sight.parent) {
+        if net.deletes_project(project) || is_consequence(row.latest, row.parent) {
             continue;
         }
-        let task = match sight.kind {
-            Kind::Task => Some(sight.id),
+        let task = match row.kind {
+            Kind::Task => Some(row.id),
             Kind::User | Kind::Label | Kind::Storage => None,
-            _ => sight.parent,
+            _ => row.parent,
         };
-        let came_along = task.is_some_and(|task| net.tasks_inserted.contains(&task));
-        let holds = |name, value| sight.facts.get(name) == Some(&Some(value));
+        let is_part_of_import = task.is_some_and(|task| net.tasks_inserted.contains(&task));
+        let holds = |name, value| row.facts.get(name) == Some(&Some(value));
         let mut add = |action: Action, changed: Vec<String>| {
             let event = Event {
                 action,
                 project,
-                objects: vec![sight.id],
-                organization: match sight.kind {
-                    Kind::User => sight.parent.or_else(|| organizations.get(&sight.id).copied()),
-                    Kind::Label => sight.parent,
+                objects: vec![row.id],
+                organization: match row.kind {
+                    Kind::User => row.parent.or_else(|| organizations.get(&row.id).copied()),
+                    Kind::Label => row.parent,
                     _ => None,
                 },
-                occurred_at: sight.latest.captured_at,
-                transaction: sight.latest.transaction,
+                occurred_at: row.latest.captured_at,
+                transaction: row.latest.transaction,
                 // The unit says.
                 end: End::None,
                 changed,
@@ -71,10 +71,10 @@ pub fn announce(
                 false => events.extend(vec![event]),
             }
         };
-        let changed = || sight.facts.keys().filter(|name| **name != "is_labeled").map(|name| (*name).to_owned());
-        match (sight.kind, sight.operation) {
+        let changed = || row.facts.keys().filter(|name| **name != "is_labeled").map(|name| (*name).to_owned());
+        match (row.kind, row.operation) {
             (Kind::Task, _) => {
-                if !came_along && changed().next().is_some() {
+                if !is_part_of_import && changed().next().is_some() {
                     add(Action::TasksUpdated, changed().collect());
                 }
                 if holds("is_labeled", "true") {
@@ -91,13 +91,13 @@ pub fn announce(
                     add(Action::GroundTruthSet, vec![]);
                 }
             }
-            (Kind::Storage, _) => match sight.facts.get("status").copied().flatten() {
+            (Kind::Storage, _) => match row.facts.get("status").copied().flatten() {
                 Some("in_progress") => add(Action::StorageSyncStarted, vec![]),
                 Some("failed") => add(Action::StorageSyncFailed, vec![]),
                 Some(status) if status.starts_with("completed") => add(Action::StorageSyncCompleted, vec![]),
                 _ => {}
             },
-            (_, Operation::Insert) if came_along => {}
+            (_, Operation::Insert) if is_part_of_import => {}
             (kind, operation) => match (life(kind), operation) {
                 ([Some(created), ..], Operation::Insert) => add(created, vec![]),
                 ([_, Some(updated), _], Operation::Update) => add(updated, changed().collect()),
@@ -113,7 +113,6 @@ fn life(kind: Kind) -> [Option<Action>; 3] {
     match kind {
         Kind::Prediction => [Some(Action::PredictionsCreated), None, Some(Action::PredictionsDeleted)],
         Kind::Draft => [Action::DraftCreated, Action::DraftUpdated, Action::DraftDeleted].map(Some),
-        Kind::Comment => [Action::CommentCreated, Action::CommentUpdated, Action::CommentDeleted].map(Some),
         Kind::User => [Action::UserCreated, Action::UserUpdated, Action::UserDeleted].map(Some),
         Kind::Label => [Action::LabelCreated, Action::LabelUpdated, Action::LabelDeleted].map(Some),
         Kind::Project | Kind::Task | Kind::Annotation | Kind::LabelLink | Kind::Storage => [None; 3],
@@ -130,58 +129,58 @@ pub fn of_one_or_several(event: Event) -> Event {
 
 /// The rows that a transaction touched, in the order in which it first did, each with what is left of it
 /// at the end.
-fn sights(transaction: &Transaction) -> Vec<Sight<'_>> {
+fn rows(transaction: &Transaction) -> Vec<WatchedRow<'_>> {
     let mut places = BTreeMap::new();
-    let mut sights: Vec<Sight<'_>> = Vec::new();
+    let mut rows: Vec<WatchedRow<'_>> = Vec::new();
     for change in &transaction.changes {
         let Relation::Watched(kind) = change.relation else { continue };
         for (index, id) in change.ids.iter().enumerate() {
-            let place = *places.entry((kind, *id)).or_insert(sights.len());
-            if place == sights.len() {
-                sights.push(Sight {
+            let place = *places.entry((kind, *id)).or_insert(rows.len());
+            if place == rows.len() {
+                rows.push(WatchedRow {
                     kind,
                     id: *id,
                     parent: None,
                     latest: change,
                     operation: change.operation,
-                    made: change.operation == Operation::Insert,
+                    is_new: change.operation == Operation::Insert,
                     facts: BTreeMap::new(),
                 });
             }
-            let Some(sight) = sights.get_mut(place) else { continue };
-            sight.latest = change;
-            sight.parent = change.parents.get(index).copied().flatten().or(sight.parent);
+            let Some(row) = rows.get_mut(place) else { continue };
+            row.latest = change;
+            row.parent = change.parents.get(index).copied().flatten().or(row.parent);
             if change.operation == Operation::Delete {
-                sight.operation = Operation::Delete;
+                row.operation = Operation::Delete;
             }
             for (names, value) in [(&change.became_true, "true"), (&change.became_false, "false")] {
                 for name in names {
                     // A second time it is what it was at first.
-                    if sight.facts.remove(name.as_str()).is_none() {
-                        sight.facts.insert(name, Some(value));
+                    if row.facts.remove(name.as_str()).is_none() {
+                        row.facts.insert(name, Some(value));
                     }
                 }
             }
             if let Some(status) = &change.status {
-                sight.facts.insert("status", Some(status));
+                row.facts.insert("status", Some(status));
             }
-            let is_told = |name: &&String| {
+            let is_plain = |name: &&String| {
                 !change.became_true.contains(name)
                     && !change.became_false.contains(name)
                     && (name.as_str() != "status" || change.status.is_none())
             };
-            for name in change.columns.iter().filter(is_told) {
-                sight.facts.insert(name, None);
+            for name in change.columns.iter().filter(is_plain) {
+                row.facts.insert(name, None);
             }
         }
     }
-    // Made and deleted again: for everybody else it never was. Of an update nothing may be left.
-    sights.retain(|sight| match sight.operation {
-        Operation::Delete => !sight.made,
+    // Created and deleted: for everybody else it never was. Of an update nothing may be left.
+    rows.retain(|row| match row.operation {
+        Operation::Delete => !row.is_new,
         Operation::Insert => true,
-        Operation::Update => !sight.facts.is_empty(),
+        Operation::Update => !row.facts.is_empty(),
     });
-    sights
+    rows
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub const ORGANIZATION: &str = "/organization";
 /// Path of the project's webhook for all actions.
 pub const PROJECT: &str = "/project";
 
-/// A labelling interface with one text and one choice.
+/// A labeling interface with one text and one choice.
 pub const CHOICES: &str = r#"<View><Text name="text" value="$text"/><Choices name="kind" toName="text"><Choice value="owl"/><Choice value="wren"/></Choices></View>"#;
 
 /// The result of an annotation of it.

@@ -27,7 +27,7 @@ async fn write(env: &TestEnv, quantity: i64) -> Result<f64> {
 async fn a_long_backlog_is_kept_and_drained_in_order() -> Result<()> {
     let mut env = TestEnv::new("backlog").await?;
     env.webhook("/project", "{}").await?;
-    // None of them is given up while the endpoint is away.
+    // None of them is dead while the endpoint is away.
     env.lshookd = env.lshookd.with("LSHOOKD_RETRY_SCHEDULE", &vec!["1s"; 7200].join(","));
     let daemon = env.lshookd.run().await?;
     env.run(include_str!("../../sql/annotate.sql")).await?;

@@ -156,7 +156,7 @@ async fn packets_to_postgresql_get_lost_and_another_daemon_takes_over() -> Resul
         seconds(2.0).await;
         machine.lose_packets()?;
         let taken = async || Ok(near.log().contains("active role=Deliverer").then_some(()));
-        eventually("the other daemon is at work", Duration::from_secs(40), taken).await?;
+        eventually("the other daemon is active", Duration::from_secs(40), taken).await?;
         assert!(far.log().contains("PostgreSQL is silent"), "the first one gave up before");
         machine.pass_packets()
     })

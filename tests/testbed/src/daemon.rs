@@ -30,7 +30,7 @@ pub struct Daemon {
 
 impl Lshookd {
     /// The program, with the settings that every test wants: it posts to loopback, and does not
-    /// wait long before it tries again.
+    /// wait long before the next attempt.
     pub fn new(binary: &str, database: &Database) -> Lshookd {
         let mut environment = database.environment();
         for (name, value) in [
@@ -107,13 +107,13 @@ impl Lshookd {
     pub async fn run(&self) -> Result<Daemon> {
         let daemon = self.start().await?;
         let ready = async || Ok(daemon.log().contains("active role=Planner").then_some(()));
-        if let Err(error) = eventually("lshookd is at work", Duration::from_secs(20), ready).await {
+        if let Err(error) = eventually("lshookd is active", Duration::from_secs(20), ready).await {
             bail!("{error:#}; its log:\n{}", daemon.log());
         }
         Ok(daemon)
     }
 
-    /// Starts the daemon, which may have to stand by.
+    /// Starts the daemon, which may be standby.
     pub async fn start(&self) -> Result<Daemon> {
         let log = tempfile::Builder::new().prefix("lshookd-log-").tempfile()?.keep()?.1;
         let clean_up = format!("rm -f '{}'", log.display());

@@ -53,16 +53,16 @@ pub async fn listens_on(what: &str, address: SocketAddr) -> Result<()> {
 /// Asks again and again until there is an answer.
 pub async fn eventually<T>(
     what: &str,
-    patience: Duration,
+    timeout: Duration,
     mut ask: impl AsyncFnMut() -> Result<Option<T>>,
 ) -> Result<T> {
-    let deadline = tokio::time::Instant::now() + patience;
+    let deadline = tokio::time::Instant::now() + timeout;
     loop {
         if let Some(answer) = ask().await.with_context(|| what.to_owned())? {
             return Ok(answer);
         }
         if tokio::time::Instant::now() > deadline {
-            bail!("{what}: not within {patience:?}");
+            bail!("{what}: not within {timeout:?}");
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 /// What an endpoint does with a connection.
 #[derive(Debug, Clone, Copy)]
-pub enum Misbehaviour {
+pub enum Misbehavior {
     /// Reads, and never answers.
     Hangs,
     /// Answers one request of a connection, and closes it when the next one has come.
@@ -33,7 +33,7 @@ pub struct Misbehaving {
 
 impl Misbehaving {
     /// Starts it.
-    pub async fn start(how: Misbehaviour) -> Result<Misbehaving> {
+    pub async fn start(how: Misbehavior) -> Result<Misbehaving> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
         let serving = tokio::spawn(async move {
@@ -51,27 +51,27 @@ impl Drop for Misbehaving {
     }
 }
 
-impl Misbehaviour {
+impl Misbehavior {
     async fn treat(self, mut connection: TcpStream) {
         match self {
-            Misbehaviour::Leaves => drop(read_request(&mut connection).await),
+            Misbehavior::Leaves => drop(read_request(&mut connection).await),
             _ => drop(connection.read(&mut [0; 1024]).await),
         }
         match self {
-            Misbehaviour::Hangs => tokio::time::sleep(Duration::from_secs(3600)).await,
-            Misbehaviour::Leaves => {
+            Misbehavior::Hangs => tokio::time::sleep(Duration::from_secs(3600)).await,
+            Misbehavior::Leaves => {
                 let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
                 let _ = read_request(&mut connection).await;
             }
             // Closing with something unread is a reset.
-            Misbehaviour::Resets => {}
-            Misbehaviour::Drips => {
+            Misbehavior::Resets => {}
+            Misbehavior::Drips => {
                 for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" {
                     let _ = connection.write_all(&[*byte]).await;
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
-            Misbehaviour::Floods => {
+            Misbehavior::Floods => {
                 let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n").await;
                 let chunk = vec![b'x'; 1 << 20];
                 for _ in 0..1024 {
@@ -80,7 +80,7 @@ impl Misbehaviour {
                     }
                 }
             }
-            Misbehaviour::Babbles => {
+            Misbehavior::Babbles => {
                 let _ = connection.write_all(b"\x00\xff what is this?\r\n\r\n").await;
             }
         }

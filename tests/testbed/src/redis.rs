@@ -35,7 +35,7 @@ impl Redis {
         Ok(())
     }
 
-    /// How many jobs wait for Label Studio's workers or are at work.
+    /// How many jobs wait for Label Studio's workers or are being done.
     pub async fn jobs(&self) -> Result<i64> {
         Ok(self.ask(&["eval", include_str!("unfinished_jobs.lua"), "0"]).await?.parse()?)
     }

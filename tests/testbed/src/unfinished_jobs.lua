@@ -1,5 +1,5 @@
 -- How many of RQ's jobs are not finished. A job that a worker has just taken is in no queue and
--- not yet among those at work, but it has its status.
+-- not yet among those being done, but it has its status.
 local unfinished = 0
 for _, key in ipairs(redis.call('keys', 'rq:job:*')) do
     if redis.call('type', key).ok == 'hash' then

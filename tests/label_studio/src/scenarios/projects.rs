@@ -27,7 +27,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!("change the order of tasks", ["PROJECT_UPDATED"], Same, |run| {
             run.set_project(json!({"sampling": "Uniform sampling", "show_skip_button": false})).await
         }),
-        scenario!("change the labelling interface", ["PROJECT_UPDATED"], Same, |run| {
+        scenario!("change the labeling interface", ["PROJECT_UPDATED"], Same, |run| {
             run.set_project(json!({"label_config": CHOICES.replace("owl", "eagle owl")})).await
         }),
         scenario!("pin it", ["PROJECT_UPDATED"], Same, |run| {

@@ -90,7 +90,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!("save the project unchanged", ["PROJECT_UPDATED"], Same, |run| {
             run.set_project(json!({"title": "Night birds"})).await
         }),
-        scenario!("change the labelling interface", ["PROJECT_UPDATED"], Same, |run| {
+        scenario!("change the labeling interface", ["PROJECT_UPDATED"], Same, |run| {
             run.set_project(
                 json!({"label_config": CHOICES.replace("</Choices>", r#"<Choice value="bat"/></Choices>"#)}),
             )

@@ -34,7 +34,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 synchronize(run).await
             }
         ),
-        scenario!("label a task while workers stand by", ["ANNOTATION_CREATED"], Same, |run| {
+        scenario!("label a task while workers are idle", ["ANNOTATION_CREATED"], Same, |run| {
             run.annotate(0, json!({"result": choice("owl")})).await
         }),
         scenario!("delete some tasks by a worker", ["TASKS_DELETED"], Same, |run| run
