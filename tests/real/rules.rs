@@ -1,5 +1,6 @@
 //! Rules of one's own: filters, conditions over old and new rows, thresholds, pacing, bodies.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
