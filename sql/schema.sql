@@ -1702,6 +1702,15 @@ CREATE TABLE lshookd.completed_project (
 
 COMMENT ON TABLE lshookd.completed_project IS 'Projects whose completion was announced, until a task is added or reopened.';
 
+CREATE TABLE lshookd.daemon_fault (
+    holder uuid NOT NULL,
+    fault text NOT NULL,
+    message text NOT NULL,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE lshookd.daemon_fault IS 'What of running daemons does not work, and why.';
+
 CREATE TABLE lshookd.daemon_setting (
     holder uuid NOT NULL,
     key text NOT NULL,
@@ -2046,6 +2055,9 @@ ALTER TABLE ONLY lshookd.client
 
 ALTER TABLE ONLY lshookd.completed_project
     ADD CONSTRAINT completed_project_pkey PRIMARY KEY (project_id);
+
+ALTER TABLE ONLY lshookd.daemon_fault
+    ADD CONSTRAINT daemon_fault_pkey PRIMARY KEY (holder, fault);
 
 ALTER TABLE ONLY lshookd.daemon_setting
     ADD CONSTRAINT daemon_setting_pkey PRIMARY KEY (holder, key);

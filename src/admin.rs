@@ -25,6 +25,7 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::config::{Listen, Settings};
 use crate::health::Service;
@@ -35,6 +36,12 @@ use access::{Guesses, Token};
 
 /// How long a question to the database may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often it is tried to listen where that fails.
+const LISTEN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The code of that in `check`.
+const LISTENER_FAULT: &str = "admin-listener";
 
 /// How often the backlog is noted, and how many notes are kept.
 const NOTE_INTERVAL: Duration = Duration::from_secs(60);
@@ -75,6 +82,26 @@ impl Admin {
         self.ask(async |client| status::read(client).await).await
     }
 
+    /// Lets `check` know that nobody can look here; it is said again as long as it is so.
+    async fn note_fault(&self, daemon: Uuid, message: &str) {
+        let query = include_str!("../sql/daemon/note_fault.sql");
+        let noting = self.ask(async |client| Ok(client.execute(query, &[&daemon, &LISTENER_FAULT, &message]).await?));
+        if let Err(error) = noting.await {
+            tracing::debug!(error = format!("{error:#}"), "a fault could not be noted");
+        }
+    }
+
+    async fn end_fault(&self, daemon: Uuid, had_failed: bool) {
+        if !had_failed {
+            return;
+        }
+        let query = include_str!("../sql/daemon/end_fault.sql");
+        if let Err(error) = self.ask(async |client| Ok(client.execute(query, &[&daemon, &LISTENER_FAULT]).await?)).await
+        {
+            tracing::debug!(error = format!("{error:#}"), "the end of a fault could not be noted");
+        }
+    }
+
     fn note_backlog(&self, status: &Status) {
         let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
         backlog.push_back((Timestamp::now(), status.deliveries_pending));
@@ -101,8 +128,14 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Serves until `stop`. Where it cannot listen it says so, and the daemon goes on without.
-pub async fn serve(settings: &Settings, metrics: &Metrics, service: &Arc<Service>, stop: &CancellationToken) {
+/// Serves until `stop`. Where it cannot listen it says so, in the log and to `check`, and tries again: the daemon named
+/// goes on without.
+pub async fn serve(
+    settings: &Settings,
+    metrics: &Metrics,
+    (service, daemon): (&Arc<Service>, Uuid),
+    stop: &CancellationToken,
+) {
     let listen = settings.admin.listen.clone();
     if listen == Listen::Off {
         return;
@@ -116,30 +149,42 @@ pub async fn serve(settings: &Settings, metrics: &Metrics, service: &Arc<Service
         session: tokio::sync::Mutex::default(),
         backlog: Mutex::default(),
     });
-    let outcome = tokio::select! {
-        outcome = listen_on(&listen, routes(Arc::clone(&admin)), stop) => outcome,
-        () = note(&admin) => Ok(()),
-        () = stop.cancelled() => Ok(()),
+    let listening = async {
+        let mut failure: Option<String> = None;
+        while let Err(error) = listen_on(&admin, daemon, failure.is_some(), stop).await {
+            let message = format!("{error:#}");
+            if failure.as_ref() != Some(&message) {
+                tracing::error!(error = message, "no metrics and no page (setting admin_listen); deliveries go on");
+            }
+            admin.note_fault(daemon, &message).await;
+            failure = Some(message);
+            sleep(LISTEN_INTERVAL).await;
+        }
     };
+    tokio::select! {
+        () = listening => {}
+        () = note(&admin) => {}
+        () = stop.cancelled() => {}
+    }
     if let Listen::Unix(path) = &listen {
         let _ = std::fs::remove_file(path);
     }
-    if let Err(error) = outcome {
-        tracing::error!(
-            error = format!("{error:#}"),
-            "no metrics and no page (setting admin_listen); deliveries go on"
-        );
-    }
 }
 
-async fn listen_on(listen: &Listen, routes: Router, stop: &CancellationToken) -> Result<()> {
-    let stopped = stop.clone();
+/// Listens, and serves until `stop`; says that it does where it `had_failed` before.
+///
+/// # Errors
+/// When the address cannot be listened on.
+async fn listen_on(admin: &Arc<Admin>, daemon: Uuid, had_failed: bool, stop: &CancellationToken) -> Result<()> {
+    let (stopped, routes) = (stop.clone(), routes(Arc::clone(admin)));
+    let listen = &admin.settings.admin.listen;
     match listen {
         Listen::Off => {}
         Listen::Tcp(address) => {
             let listener =
                 tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
             tracing::info!(address = %listener.local_addr()?, "admin listener started");
+            admin.end_fault(daemon, had_failed).await;
             connections::serve(listener, routes, stopped).await;
         }
         Listen::Unix(path) => {
@@ -148,6 +193,7 @@ async fn listen_on(listen: &Listen, routes: Router, stop: &CancellationToken) ->
             let listener =
                 tokio::net::UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))?;
             tracing::info!(socket = %path.display(), "admin listener started");
+            admin.end_fault(daemon, had_failed).await;
             connections::serve(listener, routes, stopped).await;
         }
     }

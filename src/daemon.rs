@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinError;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -27,6 +27,9 @@ use crate::pg::role::{self, Heartbeat, Role};
 use crate::pipeline::planner;
 use crate::schema::install;
 use crate::{admin, deliver, label_studio, retention};
+
+/// How long it may take to say that a role is not active.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// How often a standby daemon asks whether the lock is free.
 const STANDBY: Duration = Duration::from_secs(1);
@@ -101,12 +104,13 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             stop.cancel();
             fresh
         };
+        let name = Uuid::now_v7();
         let parts = Parts {
             settings: Arc::new(settings.clone()),
             service: Arc::clone(&service),
             metrics: metrics.clone(),
             stop: stop.clone(),
-            name: Uuid::now_v7(),
+            name,
         };
         // The planner asks one question after the other: beside its connection, on one thread, each answer is there
         // without a thread that has to be woken for it.
@@ -118,7 +122,7 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             or_stop(tokio::task::spawn_blocking(planning), &stop),
             or_stop(tokio::spawn(supervise(Role::Deliverer, parts.clone(), deliver)), &stop),
             or_stop(tokio::spawn(supervise(Role::Retention, parts, retain)), &stop),
-            admin::serve(&settings, &metrics, &service, &stop),
+            admin::serve(&settings, &metrics, (&service, name), &stop),
         );
         planner.and(deliverer).and(retention).context("a part of the daemon ended by itself")?;
         match fresh {
@@ -200,6 +204,7 @@ where
         }
         service.is_away(role);
         metrics.interrupted(role.name());
+        leave(role, &parts).await;
         failures = if started.elapsed() > Duration::from_secs(30) { 0 } else { failures + 1 };
         let pause = RECONNECT[failures.min(RECONNECT.len() - 1)];
         tracing::warn!(?role, error = format!("{error:#}"), pause = ?pause, "session lost, reconnecting");
@@ -207,6 +212,18 @@ where
             () = sleep(pause) => {}
             () = stop.cancelled() => {}
         }
+    }
+}
+
+/// Lets others see that the role is not active, as far as PostgreSQL can be reached: a role that fails again and again
+/// does no work, though it begins each time.
+async fn leave(role: Role, parts: &Parts) {
+    let leaving = async {
+        let session = pg::connect(&parts.settings.server).await?;
+        role::leave(&session.client, role, parts.name).await
+    };
+    if let Ok(Err(error)) = timeout(LEAVING, leaving).await {
+        tracing::debug!(?role, error = format!("{error:#}"), "the role could not be left");
     }
 }
 

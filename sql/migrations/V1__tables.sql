@@ -404,6 +404,18 @@ create table lshookd.daemon_setting (
 comment on table lshookd.daemon_setting is
     'The settings that running daemons use, and where each came from.';
 
+-- What of a running daemon does not work, though it delivers; it says so again every minute.
+create table lshookd.daemon_fault (
+    holder   uuid         not null,  -- the daemon's own name
+    fault    text         not null,  -- admin-listener
+    message  text         not null,
+    seen_at  timestamptz  not null default clock_timestamp(),
+    primary key (holder, fault)
+);
+
+comment on table lshookd.daemon_fault is
+    'What of running daemons does not work, and why.';
+
 -- Until when somebody taps all events, also those that no webhook wants.
 create table lshookd.tap (
     id          uuid        not null primary key default gen_random_uuid(),

@@ -1,19 +1,18 @@
 -- What the role lacks that the daemon runs as: that of the session which plans, or while there is none the current one.
-with daemon as (
-    select coalesce(
-               (
-                   select activity.usename
-                   from lshookd.active_role
-                   join pg_stat_activity as activity on activity.pid = active_role.backend
-                   where active_role.role = 'planner'
-                     and active_role.beat_at > clock_timestamp() - interval '30 seconds'
-                     and activity.application_name = 'lshookd'
-                   limit 1
-               ),
-               current_user
-           ) as role
+with planner as (
+    select activity.usename as role
+    from lshookd.active_role
+    join pg_stat_activity as activity on activity.pid = active_role.backend
+    where active_role.role = 'planner'
+      and active_role.beat_at > clock_timestamp() - interval '30 seconds'
+      and activity.application_name = 'lshookd'
+    limit 1
+),
+daemon as (
+    select coalesce((select planner.role from planner), current_user) as role
 )
 select role::text,
+       exists (select from planner) as is_daemons,
        array(
            select 'calling ' || ours.oid::regprocedure
            from pg_proc as ours

@@ -146,6 +146,14 @@ async fn look(settings: &Settings, findings: &mut Findings, in_force: &mut Optio
     privileges(client, findings).await?;
     let status = status::read(client).await?;
     roles(&status, findings);
+    for row in client.query(include_str!("../../sql/ops/daemon_faults.sql"), &[]).await? {
+        let message: String = row.get("message");
+        findings.warn(
+            "admin-listener",
+            format!("a daemon has no metrics and no page: {message}"),
+            "free the address, or change the setting admin_listen; deliveries go on",
+        );
+    }
     queues(&status, PLANNING_SECONDS + settings.gather.import_limit.as_secs_f64(), findings);
     notifications(&status, findings);
     deliveries(&status, findings);
@@ -234,7 +242,8 @@ async fn privileges(client: &Client, findings: &mut Findings) -> Result<()> {
             format!("role {role} lacks: {}", lacking.join(", ")),
             "grant it, or make the roles that `lshookd install --print-roles` prints",
         );
-    } else if row.get("sees_activity") {
+    } else if row.get("sees_activity") || !row.get::<_, bool>("is_daemons") {
+        // Which role a daemon will run as, only it knows.
         findings.ok("privileges", format!("role {role} may do what the daemon does"));
     } else {
         findings.warn(
@@ -258,6 +267,10 @@ fn roles(status: &Status, findings: &mut Findings) {
     if status.active("deliverer").is_none() {
         let hint = "start a daemon: systemctl start lshookd, and see its log";
         findings.fail("deliverer", "no daemon is active as deliverer", hint);
+    }
+    if status.active("planner").is_some() && status.active("retention").is_none() {
+        let message = "no daemon is active as retention: what ended long ago is not deleted";
+        findings.warn("retention", message, "see the daemon's log; deliveries go on");
     }
 }
 

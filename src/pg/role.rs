@@ -103,8 +103,16 @@ impl Heartbeat {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn stop(self, client: &Client) -> Result<()> {
-        let query = include_str!("../../sql/daemon/leave.sql");
-        client.execute(query, &[&self.role.name(), &self.holder]).await.context("writing lshookd.active_role")?;
-        Ok(())
+        leave(client, self.role, self.holder).await
     }
+}
+
+/// Says that a daemon is active in a role no more, if it was.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn leave(client: &Client, role: Role, holder: Uuid) -> Result<()> {
+    let query = include_str!("../../sql/daemon/leave.sql");
+    client.execute(query, &[&role.name(), &holder]).await.context("writing lshookd.active_role")?;
+    Ok(())
 }

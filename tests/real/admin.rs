@@ -268,6 +268,12 @@ async fn it_may_be_a_socket_and_a_taken_port_holds_nothing_up() -> Result<()> {
     let daemon = env.lshookd.with("LSHOOKD_ADMIN_LISTEN", &taken.local_addr()?.to_string()).run().await?;
     env.sql.batch_execute("update webhook set is_active = true").await?;
     assert!(daemon.log().contains("setting admin_listen"), "{}", daemon.log());
+    // It is free again: the listener comes by itself.
+    let base = format!("http://{}", taken.local_addr()?);
+    drop(taken);
+    let answers =
+        async || Ok(get(&base, "/healthz").await.is_ok_and(|(status, _)| status == StatusCode::OK).then_some(()));
+    eventually("the listener answers", Duration::from_secs(20), answers).await?;
     daemon.stop().await?;
     Ok(())
 }

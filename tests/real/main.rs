@@ -10,6 +10,7 @@ mod delivery;
 mod events;
 mod faults;
 mod gone;
+mod health;
 mod hostile;
 mod label_studio;
 mod ledger;
