@@ -346,6 +346,48 @@ async fn partitions_and_children_are_refused() -> Result<()> {
     tenant.end().await
 }
 
+/// Where nobody is a superuser, as on managed servers: the roles are created by one that may create roles, owns the
+/// database, is a member of Label Studio's role and may give pg_read_all_stats on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_roles_are_created_without_a_superuser() -> Result<()> {
+    let tenant = tenant("managed").await?;
+    let env = &tenant.env;
+    let name = &env.database.name;
+    let (admin, few) = (format!("{name}_admin"), format!("{name}_few"));
+    env.lshookd.succeed(&["uninstall", "--yes"]).await?;
+    env.run(&format!(
+        "create role {admin} createrole; grant pg_read_all_stats to {admin} with admin option; grant {name} to {admin};
+         alter database {name} owner to {admin};
+         do $$ begin
+             -- New in PostgreSQL 14.
+             if exists (select from pg_roles where rolname = 'pg_database_owner') then
+                 alter schema public owner to pg_database_owner;
+             end if;
+         end $$"
+    ))
+    .await?;
+    let script = crate::test_env::lshookd(&env.database).succeed(&["install", "--print-roles"]).await?;
+    let script = script.replace("set name 'lshookd'", &format!("set name '{few}'"));
+    env.database.psql(&format!("set role {admin};\n{script}")).await?;
+    env.run(&format!("alter role {few} password 'few'; alter role {few}_owner password 'few'")).await?;
+    let lshookd = crate::test_env::lshookd(&env.database).with("POSTGRE_PASSWORD", "few");
+    let owner = lshookd.clone().with("POSTGRE_USER", &format!("{few}_owner"));
+    owner.succeed(&["install"]).await?;
+    owner.succeed(&["webhook", "adopt", "--all"]).await?;
+    let daemon = lshookd.with("POSTGRE_USER", &few).start().await?;
+    tenant.owner.batch_execute("update project set title = 'Managed'").await?;
+    assert_eq!(env.receiver.expect(1).await?[0].body["project"]["title"], "Managed");
+    let checked = owner.command(&["check", "--json"]).await?;
+    let said = String::from_utf8(checked.stdout)?;
+    assert!(!said.contains("\"error\"") && !said.contains("\"activity\""), "{said}");
+    daemon.stop().await?;
+    owner.succeed(&["uninstall", "--yes"]).await?;
+    let roles = ["_owner", "", "_capture", "_access", "_monitor"].map(|suffix| format!("{few}{suffix}")).join(", ");
+    env.run(&format!("drop owned by {roles}; drop role {roles}; alter database {name} owner to current_user; drop owned by {admin}; drop role {admin}"))
+        .await?;
+    tenant.end().await
+}
+
 /// What a role may do at most, by the catalog: calls, and rights on tables.
 async fn rights(database: &Database, role: &str) -> Result<Vec<String>> {
     let client = database.connect().await?;
