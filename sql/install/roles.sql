@@ -31,6 +31,30 @@ select format('grant create on database %I to %I', current_database(), :'owner')
 \gexec
 grant usage on schema :"label_studio_schema" to :"owner", :"access";
 
+-- What was installed before as another role, such as Label Studio's, becomes the owner's: the schema first, for whoever
+-- owns a table must be able to create one in it. Functions go to their own roles with the next "lshookd install".
+select format('grant %I to current_user', :'owner')
+from pg_namespace
+where nspname = 'lshookd' and nspowner <> :'owner'::regrole and not pg_has_role(:'owner', 'member')
+\gexec
+select format('alter %s %s owner to %I', object.kind, object.name, :'owner')
+from (
+    select 1 as place, 'schema' as kind, 'lshookd' as name
+    from pg_namespace
+    where nspname = 'lshookd' and nspowner <> :'owner'::regrole
+    union all
+    select 2, case relkind when 'v' then 'view' else 'table' end, oid::regclass::text
+    from pg_class
+    where relnamespace = to_regnamespace('lshookd') and relkind in ('r', 'v') and relowner <> :'owner'::regrole
+    union all
+    select 3, 'function', oid::regprocedure::text
+    from pg_proc
+    where pronamespace = to_regnamespace('lshookd')
+      and proowner not in (:'owner'::regrole, :'capture'::regrole, :'access'::regrole)
+) as object
+order by object.place
+\gexec
+
 -- Triggers on the tables that are captured or may be watched, and to read what payloads are made of.
 select format('grant trigger on %I.%I to %I', :'label_studio_schema', relname, :'owner')
 from pg_class

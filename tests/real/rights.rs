@@ -388,6 +388,48 @@ async fn the_roles_are_created_without_a_superuser() -> Result<()> {
     tenant.end().await
 }
 
+/// From an installation as Label Studio's own role to roles with few rights, and nothing is lost on the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_as_label_studios_role_moves_to_roles_of_its_own() -> Result<()> {
+    let tenant = tenant("moving").await?;
+    let env = &tenant.env;
+    let name = &env.database.name;
+    env.lshookd.succeed(&["uninstall", "--yes"]).await?;
+    env.run(&format!("alter role {name} login password 'studio'")).await?;
+    let lshookd = crate::test_env::lshookd(&env.database);
+    let studio = lshookd.clone().with("POSTGRE_USER", name).with("POSTGRE_PASSWORD", "studio");
+    studio.succeed(&["install"]).await?;
+    studio.succeed(&["webhook", "adopt", "--all"]).await?;
+    tenant.owner.batch_execute("update project set title = 'Before'").await?;
+
+    let few = format!("{name}_few");
+    let script = lshookd.succeed(&["install", "--print-roles"]).await?;
+    env.database.psql(&script.replace("set name 'lshookd'", &format!("set name '{few}'"))).await?;
+    env.run(&format!("alter role {few} password 'few'; alter role {few}_owner password 'few'")).await?;
+    let with_few = lshookd.with("POSTGRE_PASSWORD", "few");
+    let owner = with_few.clone().with("POSTGRE_USER", &format!("{few}_owner"));
+    owner.succeed(&["install"]).await?;
+    let daemon = with_few.with("POSTGRE_USER", &few).run().await?;
+    tenant.owner.batch_execute("update project set title = 'After'").await?;
+    assert_eq!(env.receiver.expect(2).await?.len(), 2);
+    let checked = owner.command(&["check", "--json"]).await?;
+    let said = String::from_utf8(checked.stdout)?;
+    assert!(!said.contains("\"error\"") && !said.contains("\"activity\""), "{said}");
+    let left = format!(
+        "select count(*) from pg_class where relnamespace = 'lshookd'::regnamespace and relowner = '{name}'::regrole"
+    );
+    assert_eq!(env.number(&left).await?, 0);
+    let left = format!(
+        "select count(*) from pg_proc where pronamespace = 'lshookd'::regnamespace and proowner = '{name}'::regrole"
+    );
+    assert_eq!(env.number(&left).await?, 0);
+    daemon.stop().await?;
+    owner.succeed(&["uninstall", "--yes"]).await?;
+    let roles = ["_owner", "", "_capture", "_access", "_monitor"].map(|suffix| format!("{few}{suffix}")).join(", ");
+    env.run(&format!("drop owned by {roles}; drop role {roles}")).await?;
+    tenant.end().await
+}
+
 /// What a role may do at most, by the catalog: calls, and rights on tables.
 async fn rights(database: &Database, role: &str) -> Result<Vec<String>> {
     let client = database.connect().await?;
