@@ -6,7 +6,7 @@
 //! | is expected to close ([`Habit`]) | has been idle for six times `limit`; `limit` where it is only presumed |
 //! | lives on | has been idle for `settle`, or has been quiet for a while and only runs short statements |
 //!
-//! And however busy it is, when its changes are older than a limit: `import_limit` where it is expected to close or
+//! With a `settle` of 0 every connection is done at once. And however busy it is, when its changes are older than a limit: `import_limit` where it is expected to close or
 //! moves tasks, `limit` otherwise.
 
 use std::collections::HashMap;
@@ -40,6 +40,10 @@ pub fn order_limit(limits: &GatherLimits) -> Duration {
 /// The connections that are done, or whose changes cannot wait. Where more wait than can be looked at (`crowded`) and
 /// none is done, all of them.
 pub fn ready_connections(activity: &Activity, limits: &GatherLimits, crowded: bool) -> HashMap<Connection, End> {
+    if limits.settle.is_zero() {
+        // Nobody waits for anything, also not for a connection that is in its next transaction.
+        return activity.writers.keys().map(|connection| (*connection, End::None)).collect();
+    }
     let ready: HashMap<Connection, End> = activity
         .writers
         .iter()
@@ -134,6 +138,15 @@ mod tests {
     fn a_connection_that_is_closed_is_done() {
         let changes = [change(1, 1, 7, Task, Insert, &[1])];
         assert_eq!(ended(&changes, 1, writer(Closes, Gone)), Some(End::Closed));
+    }
+
+    #[test]
+    fn without_a_settle_time_every_connection_is_done_at_once() {
+        let changes = [change(1, 1, 7, Task, Insert, &[1])];
+        let mut activity = look(1, &changes, &[]);
+        activity.writers.insert(7, Writer { waiting: waiting(&changes), ..writer(Closes, Busy(milliseconds(1))) });
+        let limits = GatherLimits { settle: Duration::ZERO, ..LIMITS };
+        assert_eq!(ready_connections(&activity, &limits, false), [(7, End::None)].into());
     }
 
     #[test]

@@ -68,3 +68,13 @@ macro_rules! scenario {
     };
 }
 pub(crate) use scenario;
+
+/// Whether the version of Label Studio that is tried is older.
+pub fn label_studio_is_before(major: u32, minor: u32) -> bool {
+    let version = std::env::var("LSHOOKD_TEST_LABEL_STUDIO").unwrap_or_default();
+    let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(its_major), Some(its_minor)) => (its_major, its_minor) < (major, minor),
+        _ => false,
+    }
+}
