@@ -49,8 +49,10 @@ python=$(realpath "$cache/label-studio-$version/bin/python")
 prefix=$(dirname "$(dirname "$python")")
 
 say "booting it"
+python_of=()
+[ "$prefix" = /usr ] || python_of=(--bind-ro "$prefix")
 systemd-nspawn --quiet --directory "$machine" --boot --register=no --keep-unit --private-network \
-    --bind-ro "$cache/label-studio-$version" $([ "$prefix" = /usr ] || echo "--bind-ro $prefix") \
+    --bind-ro "$cache/label-studio-$version" "${python_of[@]}" \
     >"$machine/opt/console" 2>&1 </dev/null &
 booted=$!
 for _ in $(seq 60); do

@@ -40,6 +40,14 @@ impl Default for Sleeper {
     }
 }
 
+impl Sleeper {
+    /// There was something to plan: under a steady load some transaction is always in flight, and the next change is
+    /// near.
+    pub fn has_worked(&mut self) {
+        self.doze = SHORTEST_DOZE;
+    }
+}
+
 /// Makes the session listen to the writers' wake-up call.
 pub async fn start(session: &Session) -> Result<()> {
     session.client.batch_execute("listen lshookd").await?;

@@ -144,6 +144,7 @@ impl<A: Fn()> Planner<'_, A> {
                 continue;
             }
             self.plan(units).await?;
+            sleeper.has_worked();
             let took = looked.elapsed();
             if took > POLL_INTERVAL {
                 tokio::time::sleep(took.min(MAXIMUM_POLL_INTERVAL)).await;

@@ -73,7 +73,7 @@ echo 'POSTGRE_PASSWORD=st$u;d&i|o' >>/etc/lshookd/environment
 echo 'webhook_batch_size = 4321' >>/etc/lshookd/lshookd.toml
 for page in lshookd lshookd-webhook-adopt; do [ -e "/usr/share/man/man1/$page.1.gz" ] || die "no man page $page"; done
 [ -e /usr/share/bash-completion/completions/lshookd ] || die "no completions"
-lshookd install >/dev/null
+/usr/bin/lshookd install >/dev/null
 
 say "the password as a credential of systemd's"
 sed -i /POSTGRE_PASSWORD/d /etc/lshookd/environment

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Ties the namespace NAME to this one: directly, and through a switch in a namespace of its own.
 # usage: network.sh OURS_SWITCHED THEIRS_SWITCHED OURS_DIRECT THEIRS_DIRECT
 ip netns add NAMEs
