@@ -34,6 +34,8 @@ fi
 
 ground=$(mktemp --directory /var/tmp/lshookd-image-XXXXXX)
 export DOCKER_HOST=unix://$ground/docker.sock DOCKER_BUILDKIT=0
+# Creating a container copies its image here, which takes longer than a minute.
+export COMPOSE_HTTP_TIMEOUT=900 DOCKER_CLIENT_TIMEOUT=900
 dockerd --storage-driver vfs --data-root "$ground/data" --exec-root "$ground/exec" --pidfile "$ground/pid" \
     --host "$DOCKER_HOST" >"$ground/log" 2>&1 &
 daemon=$!
