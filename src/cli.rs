@@ -241,11 +241,6 @@ fn is_plain() -> bool {
     is_set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Numbers in a sentence.
-fn listed(ids: &[i64]) -> String {
-    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
-}
-
 /// The name of an action, in capitals or not.
 fn action() -> impl TypedValueParser<Value = Action> {
     names(None).try_map(|name| name.parse::<Action>())

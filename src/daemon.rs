@@ -20,10 +20,8 @@ use crate::config::{Listed, SettingError, Settings};
 use crate::error::Code;
 use crate::health::Service;
 use crate::metrics::Metrics;
-use crate::pg;
-use crate::pg::Session;
-use crate::pg::lock;
 use crate::pg::role::{self, Heartbeat, Role};
+use crate::pg::{self, Session, lock};
 use crate::pipeline::planner;
 use crate::schema::install;
 use crate::{admin, deliver, label_studio, retention};
@@ -44,9 +42,10 @@ const RECONNECT: [Duration; 6] = [
     Duration::from_secs(5),
 ];
 
-const LOCK_HOLDER: &str = include_str!("../sql/daemon/lock_holder.sql");
 /// The longest pause before the database is asked for again.
 const LONGEST_RECONNECT: Duration = Duration::from_secs(30);
+
+const LOCK_HOLDER: &str = include_str!("../sql/daemon/lock_holder.sql");
 
 /// Runs until SIGTERM or SIGINT; on SIGHUP reads the settings again and starts over with them.
 ///

@@ -32,6 +32,11 @@ use crate::label_studio;
 use crate::pg;
 use crate::schema::install;
 
+/// Ids as they are listed to a reader: `1, 2, 3`.
+pub fn listed(ids: &[i64]) -> String {
+    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Connects, and makes sure that lshookd is installed in this database, in this version.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use super::Output;
 use super::output::{plain, table, values};
 use crate::config::{Listed, Settings};
 use crate::ops::check::{Level, Report, check};
+use crate::ops::listed;
 use crate::ops::status::{self, Status};
 
 /// Pause between two looks of `--watch`.
@@ -66,7 +67,7 @@ fn print(status: &Status) -> bool {
     if status.all_paused {
         say!("paused         all webhooks");
     } else if !status.paused.is_empty() {
-        say!("paused         webhook {}", super::listed(&status.paused));
+        say!("paused         webhook {}", listed(&status.paused));
     }
     if status.changes_set_aside > 0 {
         say!("set aside      {} changes; see `lshookd check`", status.changes_set_aside);

@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
 use url::Url;
 
-use super::{Output, listed};
+use super::Output;
 use crate::config::Settings;
 use crate::model::Action;
 use crate::ops::webhook::{LabelStudiosActions, NewWebhook, PayloadChoice, Update, WebhookSummary};
-use crate::ops::{adoption, pause, sample, secret, webhook};
+use crate::ops::{adoption, listed, pause, sample, secret, webhook};
 
 /// What to do with webhooks.
 #[derive(Debug, Subcommand)]

@@ -174,7 +174,7 @@ impl EgressPolicy {
 }
 
 /// The IPv4 address that an IPv6 address leads to by some translation: NAT64 (RFC 6052), SIIT (RFC 7915), 6to4
-/// (RFC 3056), or the compatible form that RFC 4291 has given up.
+/// (RFC 3056), or the compatible form that RFC 4291 deprecates.
 fn embedded(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(address) = address else {
         return None;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_postgres::Client;
 
 use super::status::{self, Status};
-use super::{adoption, rule};
+use super::{adoption, listed, rule};
 use crate::config::{Listed, Settings};
 use crate::deliver;
 use crate::label_studio::{self, catalog::Catalog};
@@ -426,9 +426,4 @@ async fn endpoints(client: &Client, settings: &Settings, findings: &mut Findings
 
 fn spaced(ids: &[i64]) -> String {
     ids.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
-}
-
-/// Numbers in a sentence.
-fn listed(ids: &[i64]) -> String {
-    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -4,6 +4,7 @@
 use anyhow::Result;
 
 use super::adoption::release;
+use super::listed;
 use crate::config::Server;
 use crate::label_studio;
 use crate::pg;
@@ -38,8 +39,7 @@ pub async fn uninstall(server: &Server, schema: Option<&str>, confirmed: bool, t
     if install::state(client).await? != InstallState::Outdated {
         let released = release(client, None).await?;
         if !released.is_empty() {
-            let ids: Vec<String> = released.iter().map(i64::to_string).collect();
-            tell(&format!("Label Studio delivers webhook {} again.", ids.join(", ")));
+            tell(&format!("Label Studio delivers webhook {} again.", listed(&released)));
         }
     }
     let drop = async || {

@@ -259,8 +259,8 @@ pub(crate) mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use activity::{State, Storage, UnplannedChanges};
-    use client::Habit;
+    use activity::{Storage, UnplannedChanges};
+    use client::{Habit, State};
     use proptest::prelude::*;
 
     pub const LIMITS: GatherLimits = GatherLimits {

@@ -6,23 +6,10 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use tokio_postgres::{Client, Row};
 
-use super::client::{Clients, Habit, Key, Sighting};
+use super::client::{Clients, Habit, Key, Sighting, State};
 use crate::config::GatherLimits;
 use crate::pg::Prepared;
 use crate::queue::change::Connection;
-
-/// What a connection is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It is closed.
-    Gone,
-    /// It has been running a statement, or has had a transaction open, for this long.
-    Busy(Duration),
-    /// It has been waiting for its client for this long.
-    Idle(Duration),
-    /// This role may not see it.
-    Hidden,
-}
 
 /// A connection that has changes waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
-use super::activity::State;
 use crate::pg::Prepared;
 use crate::queue::change::Connection;
 
@@ -42,6 +41,19 @@ pub struct Key {
     pub address: String,
     /// `application_name`
     pub application: String,
+}
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is closed.
+    Gone,
+    /// It has been running a statement, or has had a transaction open, for this long.
+    Busy(Duration),
+    /// It has been waiting for its client for this long.
+    Idle(Duration),
+    /// This role may not see it.
+    Hidden,
 }
 
 /// How a connection is expected to end.

@@ -12,8 +12,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::activity::{Activity, State, Storage, Writer};
-use super::client::Habit;
+use super::activity::{Activity, Storage, Writer};
+use super::client::{Habit, State};
 use crate::config::GatherLimits;
 use crate::model::End;
 use crate::queue::change::Connection;
