@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use tokio::sync::mpsc;
 use tokio_postgres::config::{ChannelBinding, SslMode as WireSslMode};
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage, Socket};
 
 use crate::config::{Server, SslMode};
 use crate::error::{Code, Failure};
@@ -74,8 +74,12 @@ pub async fn connect(server: &Server) -> Result<Session> {
         };
         Failure::new(Code::Database, message)
     })?;
-    let arrived = session.client.query_one("select current_setting('lshookd.connection', true) as proof", &[]).await;
-    let arrived: Option<String> = arrived.context("readying the database session")?.get("proof");
+    // In PostgreSQL's simple protocol: the name of a prepared statement may be taken in a session that others used.
+    let answer = session.client.simple_query("select pg_catalog.current_setting('lshookd.connection', true)").await;
+    let arrived = answer.context("readying the database session")?.into_iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    });
     if arrived.as_deref() != Some(proof.as_str()) {
         // Nothing was set yet: the pooled session is as Label Studio left it.
         return Err(pooled(server));
