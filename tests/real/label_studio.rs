@@ -42,6 +42,8 @@ holds! {
     storages_compare_as_claimed: "storages",
     labels_compare_as_claimed: "labels",
     values_that_bite_compare_as_claimed: "values that bite",
+    interfaces_compare_as_claimed: "interfaces",
+    clients_compare_as_claimed: "clients",
     workers_compare_as_claimed: "workers",
 }
 

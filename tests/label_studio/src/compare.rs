@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// Where two JSON values differ, a float from a whole number included,, as `path: left != right`. Lists of nothing but `{"id": N}` are
-/// sets: Label Studio writes the ids of what it deleted in no order.
+/// Where two JSON values differ, a float from a whole number included, as `path: left != right`. Lists of nothing but
+/// `{"id": N}` are sets: Label Studio writes the ids of what it deleted in no order.
 pub fn differences(left: &Value, right: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", left, right, &mut found);

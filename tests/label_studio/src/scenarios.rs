@@ -1,8 +1,10 @@
 //! The tables.
 
 mod annotations;
+mod clients;
 mod data_manager;
 mod imports;
+mod interfaces;
 mod labels;
 mod projects;
 mod storages;
@@ -24,6 +26,8 @@ pub fn tables() -> Vec<Table> {
         furnished("storages", storages::scenarios()),
         furnished("labels", labels::scenarios()),
         furnished("values that bite", values::scenarios()),
+        furnished("interfaces", interfaces::scenarios()),
+        furnished("clients", clients::scenarios()),
         Table { name: "workers", furnished: true, workers: true, scenarios: workers::scenarios() },
     ]
 }

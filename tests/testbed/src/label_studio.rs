@@ -1,12 +1,14 @@
 //! The real Label Studio, from PyPI, on a database of its own.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::child_guard::ChildGuard;
@@ -36,6 +38,9 @@ pub struct LabelStudio {
     /// The folder that local storages may serve.
     pub files: PathBuf,
     client: Client,
+    python: PathBuf,
+    package: PathBuf,
+    environment: Vec<(String, String)>,
     _guard: ChildGuard,
     workers: Vec<ChildGuard>,
 }
@@ -114,6 +119,7 @@ impl Installation {
         for (name, value) in [
             ("DJANGO_DB", "default"),
             ("LATEST_VERSION_CHECK", "false"),
+            ("HTTPS_PROXY", "http://127.0.0.1:9"), // Older versions ask the package index for newer ones all the same.
             ("COLLECT_ANALYTICS", "false"),
             ("SENTRY_DSN", ""),
             ("FRONTEND_SENTRY_DSN", ""),
@@ -164,7 +170,9 @@ impl Installation {
         // Fails where another test has done it, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build()?;
-        let mut studio = LabelStudio { base, files, client, _guard: guard, workers: Vec::new() };
+        let python = self.folder.join("bin/python");
+        let (package, workers) = (self.package()?, Vec::new());
+        let mut studio = LabelStudio { base, files, client, python, package, environment, _guard: guard, workers };
         let answers = async || Ok(studio.get("/api/projects").await.is_ok().then_some(()));
         if let Err(error) = eventually("Label Studio answers", Duration::from_secs(120), answers).await {
             bail!("{error:#}; its log:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
@@ -172,17 +180,11 @@ impl Installation {
         if surroundings.redis.is_some() {
             for number in 1..=2 {
                 let log = data.join(format!("worker-{number}"));
-                studio.workers.push(self.start_worker(&environment, &log).await?);
+                let worker = studio.start_worker(&log).await?;
+                studio.workers.push(worker);
             }
         }
         Ok(studio)
-    }
-
-    async fn start_worker(&self, environment: &[(String, String)], log: &Path) -> Result<ChildGuard> {
-        let mut command = vec![self.folder.join("bin/python").display().to_string()];
-        command.push(self.package()?.join("manage.py").display().to_string());
-        command.extend(["rqworker", "critical", "high", "default", "low"].map(str::to_owned));
-        ChildGuard::start(&command, environment, log, "").await
     }
 
     /// Newer versions refuse plain tokens unless told not to.
@@ -195,6 +197,44 @@ impl LabelStudio {
     /// Ends it.
     pub fn stop(self) {}
 
+    async fn start_worker(&self, log: &Path) -> Result<ChildGuard> {
+        let mut command = vec![self.python.display().to_string(), self.package.join("manage.py").display().to_string()];
+        command.extend(["rqworker", "critical", "high", "default", "low"].map(str::to_owned));
+        ChildGuard::start(&command, &self.environment, log, "").await
+    }
+
+    /// Runs a program in Label Studio's shell, as an administrator would; the variables are for it.
+    pub async fn shell(&self, program: &str, variables: &[(&str, &str)]) -> Result<()> {
+        self.python(&["manage.py", "shell"], program, variables).await
+    }
+
+    /// Runs a program in Python that has what Label Studio itself is installed with, its SDK for one.
+    pub async fn program(&self, program: &str, variables: &[(&str, &str)]) -> Result<()> {
+        self.python(&["-"], program, variables).await
+    }
+
+    async fn python(&self, arguments: &[&str], program: &str, variables: &[(&str, &str)]) -> Result<()> {
+        let mut child = Command::new(&self.python)
+            .args(arguments)
+            .current_dir(&self.package)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .env("DJANGO_SETTINGS_MODULE", "core.settings.label_studio")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        child.stdin.take().context("no standard input")?.write_all(program.as_bytes()).await?;
+        let output = child.wait_with_output().await?;
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        // Label Studio's shell ends with 0 whatever the program did.
+        if !output.status.success() || !said.contains("the program is done") {
+            bail!("the program in Python failed: {said}");
+        }
+        Ok(())
+    }
+
     /// Calls its API; a status of 400 or more is an error.
     pub async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value> {
         let (status, answer) = self.attempt(method.clone(), path, body).await?;
@@ -206,10 +246,21 @@ impl LabelStudio {
 
     /// Calls its API; any status will do.
     pub async fn attempt(&self, method: Method, path: &str, body: Value) -> Result<(StatusCode, Value)> {
+        self.attempt_as(TOKEN, method, path, body).await
+    }
+
+    /// The same as somebody else, by their token.
+    pub async fn attempt_as(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Result<(StatusCode, Value)> {
         let mut request = self
             .client
             .request(method.clone(), format!("{}{path}", self.base))
-            .header("Authorization", format!("Token {TOKEN}"));
+            .header("Authorization", format!("Token {token}"));
         if !body.is_null() {
             request = request.json(&body);
         }

@@ -39,6 +39,12 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!("submit one that is ground truth", ["ANNOTATION_CREATED"], Same, |run| {
             run.annotate(1, json!({"result": choice("owl"), "ground_truth": true})).await
         }),
+        scenario!(
+            "submit another that is ground truth",
+            ["ANNOTATION_CREATED", "ANNOTATION_UPDATED"],
+            Differs(&["ANNOTATION_CREATED"], "it does not say that another annotation is ground truth no longer"),
+            |run| run.annotate(1, json!({"result": choice("wren"), "ground_truth": true})).await
+        ),
         scenario!("skip a task", ["ANNOTATION_CREATED"], Same, |run| {
             run.annotate(2, json!({"result": [], "was_cancelled": true})).await
         }),

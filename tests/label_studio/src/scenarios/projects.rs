@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::scenario::Claim::{Differs, Nothing, Same};
+use crate::scenario::Claim::{Differs, Nothing, ReadEarly, Same};
 use crate::scenario::{Scenario, scenario};
 use crate::scenario_run::{CHOICES, choice};
 
@@ -23,6 +23,18 @@ pub fn scenarios() -> Vec<Scenario> {
         }),
         scenario!("ask for two of some tasks only", ["PROJECT_UPDATED"], Same, |run| {
             run.set_project(json!({"maximum_annotations": 2, "overlap_cohort_percentage": 50})).await
+        }),
+        scenario!(
+            "import where some tasks ask for two",
+            ["TASKS_CREATED"],
+            ReadEarly(&["overlap", "finished_task_number"]),
+            |run| {
+                let tasks: Vec<Value> = (0..500).map(|number| json!({"text": number.to_string()})).collect();
+                run.import(json!(tasks)).await
+            }
+        ),
+        scenario!("ask for two of other tasks", ["PROJECT_UPDATED"], Same, |run| {
+            run.set_project(json!({"maximum_annotations": 2, "overlap_cohort_percentage": 30})).await
         }),
         scenario!("change the order of tasks", ["PROJECT_UPDATED"], Same, |run| {
             run.set_project(json!({"sampling": "Uniform sampling", "show_skip_button": false})).await

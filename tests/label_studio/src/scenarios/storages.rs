@@ -3,14 +3,15 @@
 use anyhow::{Context, Result};
 use lshookd_testbed::redis::Redis;
 use lshookd_testbed::s3::S3;
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::scenario::Claim::{Nothing, ReadEarly, Same};
-use crate::scenario::{ORDER, Scenario, scenario};
+use crate::scenario::Claim::{Differs, Nothing, ReadEarly, Same};
+use crate::scenario::{ORDER, Scenario, label_studio_is_before, scenario};
 use crate::scenario_run::{ScenarioRun, choice, id};
 
 pub fn scenarios() -> Vec<Scenario> {
-    vec![
+    let mut scenarios = vec![
         scenario!("connect a local storage", [], Nothing("no task has come yet"), |run| {
             fill(run, "first", 0..200)?;
             connect_folder(run, "first").await
@@ -75,9 +76,7 @@ pub fn scenarios() -> Vec<Scenario> {
                 for number in 0..20 {
                     store.put(&format!("calls/{number}.json"), task(number)).await?;
                 }
-                let connection = json!({"bucket": S3::BUCKET, "prefix": "calls/", "regex_filter": ".*json",
-                "aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1",
-                "s3_endpoint": store.endpoint});
+                let connection = bucket(&store, "calls/", ".*json");
                 run.store = Some(store);
                 connect(run, "s3", connection).await?;
                 synchronize(run).await
@@ -95,11 +94,69 @@ pub fn scenarios() -> Vec<Scenario> {
                 synchronize(run).await
             }
         ),
+        scenario!(
+            "synchronize a storage with a file that is no JSON",
+            ["TASKS_CREATED"],
+            Differs(&[], "it does not say what a storage brought before it failed"),
+            |run| {
+                let store = run.store.as_ref().context("the object store was started before")?;
+                for number in 0..5 {
+                    store.put(&format!("broken/{number}.json"), task(number)).await?;
+                }
+                store.put("broken/9.json", "no JSON".to_owned()).await?;
+                let connection = bucket(store, "broken/", ".*json");
+                connect(run, "s3", connection).await?;
+                let (kind, storage) = run.storage;
+                run.attempt(Method::POST, &format!("/api/storages/{kind}/{storage}/sync"), Value::Null).await
+            }
+        ),
+        scenario!("connect a storage to export to", [], Nothing("nothing is changed"), |run| {
+            let store = run.store.as_ref().context("the object store was started before")?;
+            let mut storage = bucket(store, "exported/", ".*");
+            storage["project"] = json!(run.project);
+            run.studio.post("/api/storages/export/s3", storage).await
+        }),
+        scenario!("label a task that is exported", ["ANNOTATION_CREATED"], Same, |run| {
+            run.note_tasks().await?;
+            run.annotate(0, json!({"result": choice("owl")})).await
+        }),
+        scenario!("edit what was exported", ["ANNOTATION_UPDATED"], Same, |run| {
+            run.edit(json!({"result": choice("wren")})).await
+        }),
+        scenario!("export all annotations", [], Nothing("nothing is changed"), |run| {
+            let storages = run.studio.get(&format!("/api/storages/export/s3?project={}", run.project)).await?;
+            let storage = id(&storages[0])?;
+            run.studio.post(&format!("/api/storages/export/s3/{storage}/sync"), Value::Null).await
+        }),
         scenario!("disconnect a storage", [], Nothing("its tasks stay"), |run| {
             let (kind, storage) = run.storage;
             run.studio.delete(&format!("/api/storages/{kind}/{storage}")).await
         }),
-    ]
+    ];
+    if !label_studio_is_before(1, 18) {
+        // Older versions take one task of a file.
+        scenarios.push(scenario!(
+            "synchronize files of many tasks each",
+            ["TASKS_CREATED"],
+            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
+            |run| {
+                let store = run.store.as_ref().context("the object store was started before")?;
+                for file in 0..3 {
+                    let lines: Vec<String> = (0..7).map(|line| task(10 * file + line)).collect();
+                    store.put(&format!("lines/{file}.jsonl"), lines.join("\n")).await?;
+                }
+                let connection = bucket(store, "lines/", ".*jsonl");
+                connect(run, "s3", connection).await?;
+                synchronize(run).await
+            }
+        ));
+    }
+    scenarios
+}
+
+fn bucket(store: &S3, prefix: &str, filter: &str) -> Value {
+    json!({"bucket": S3::BUCKET, "prefix": prefix, "regex_filter": filter, "aws_access_key_id": "key",
+        "aws_secret_access_key": "secret", "region_name": "us-east-1", "s3_endpoint": store.endpoint})
 }
 
 fn task(number: usize) -> String {

@@ -54,6 +54,15 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!("edit them", ["ANNOTATION_UPDATED"], Same, |run| {
             run.edit(json!({"result": choice("wren"), "lead_time": 86400.000001})).await
         }),
+        scenario!(
+            "submit a lead time that is no number",
+            ["ANNOTATION_CREATED"],
+            Differs(&[], "it keeps the annotation, answers 500, and cannot write the number as JSON"),
+            |run| {
+                let path = format!("/api/tasks/{}/annotations/", run.tasks[0]);
+                run.attempt(Method::POST, &path, json!({"result": choice("owl"), "lead_time": "NaN"})).await
+            }
+        ),
         scenario!("set a title of every kind", ["PROJECT_UPDATED"], Same, |run| {
             run.set_project(json!({"title": "Grüße \"世界\" \\ 🦉", "description": "", "color": "#ffffff",
                 "expert_instruction": "a\nb\u{2028}c"}))
