@@ -206,7 +206,7 @@ async fn operate(command: Command, settings: &Settings, output: Output) -> Resul
         Command::Install { dry_run, adopt_all, .. } => {
             install::install(&settings.server, schema, dry_run, tell).await?;
             match adopt_all {
-                true => webhook::adopt(&mut connect(settings).await?, None, false, output).await,
+                true => webhook::adopt(&mut connect(settings).await?, settings, None, false, output).await,
                 false => Ok(()),
             }
         }

@@ -11,6 +11,7 @@ mod cloudevent;
 mod connection;
 mod egress;
 mod lane;
+mod obstacle;
 mod publish;
 mod record;
 mod request;
@@ -29,13 +30,14 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Egress, Settings};
+use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::pg::role::{self, Heartbeat};
 use crate::pg::{Prepared, Session, Statements};
 pub use cloudevent::CloudEvent;
 use egress::EgressPolicy;
 use lane::Lane;
+pub use obstacle::{obstacles, refused_webhooks, report_refused};
 use record::Recorder;
 use request::Sender;
 pub use request::{Answer, Message};
@@ -289,43 +291,6 @@ async fn end_of(
 pub async fn send_at_once(settings: &Settings, message: &Message) -> Result<Answer> {
     let policy = Arc::new(EgressPolicy::new(&settings.egress));
     Ok(Sender::new(settings, policy)?.send(message).await)
-}
-
-/// Names the active webhooks that will get nothing, as names resolve now; does not wait for them.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn report_refused(client: &Client, egress: &Egress) -> Result<()> {
-    let endpoints = served_endpoints(client).await?;
-    let policy = EgressPolicy::new(egress);
-    tokio::spawn(async move {
-        for (webhook, reason) in refused(&policy, endpoints).await {
-            tracing::warn!(webhook, reason, "the endpoint of this webhook is refused");
-        }
-    });
-    Ok(())
-}
-
-/// The webhooks that will get nothing, as names resolve now, each with the reason.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn refused_webhooks(client: &Client, egress: &Egress) -> Result<Vec<(i64, String)>> {
-    Ok(refused(&EgressPolicy::new(egress), served_endpoints(client).await?).await)
-}
-
-async fn served_endpoints(client: &Client) -> Result<Vec<(i64, String)>> {
-    let rows = client.query(include_str!("../sql/deliver/served_endpoints.sql"), &[]).await;
-    let rows = rows.context("reading Label Studio's webhook table")?;
-    Ok(rows.iter().map(|row| (row.get("webhook_id"), row.get("url"))).collect())
-}
-
-async fn refused(policy: &EgressPolicy, endpoints: Vec<(i64, String)>) -> Vec<(i64, String)> {
-    let mut refused = Vec::new();
-    for (webhook, url) in endpoints {
-        refused.extend(policy.refusal(&url).await.map(|refusal| (webhook, refusal.to_string())));
-    }
-    refused
 }
 
 /// The lanes that are due and may be worked on; and how long until the next look.

@@ -25,6 +25,11 @@ impl Output {
         };
     }
 
+    /// A sentence on standard error, for people.
+    pub fn warn(self, sentence: &str) {
+        eprintln!("warning: {}", plain(sentence));
+    }
+
     /// Rows as a table with these columns, each a key and its title; in JSON all that is in them.
     pub fn table(self, rows: &[impl Serialize], columns: &[(&str, &str)], empty: &str) {
         let rows = values(rows);

@@ -178,7 +178,7 @@ pub async fn run(client: &mut Client, settings: &Settings, command: WebhookComma
         WebhookCommand::Create(new) => create(client, new, output).await,
         WebhookCommand::Update(changes) => update(client, &changes, output).await,
         WebhookCommand::Delete { ids, yes } => delete(client, &ids, yes, output).await,
-        WebhookCommand::Adopt { chosen, force } => adopt(client, chosen.ids(), force, output).await,
+        WebhookCommand::Adopt { chosen, force } => adopt(client, settings, chosen.ids(), force, output).await,
         WebhookCommand::Release(chosen) => release(client, chosen.ids(), output).await,
         WebhookCommand::Pause(chosen) => {
             pause::pause(client, chosen.ids()).await?;
@@ -302,7 +302,19 @@ async fn delete(client: &mut Client, ids: &[i64], yes: bool, output: Output) -> 
 ///
 /// # Errors
 /// As [`adoption::adopt`].
-pub async fn adopt(client: &mut Client, ids: Option<&[i64]>, force: bool, output: Output) -> Result<()> {
+pub async fn adopt(
+    client: &mut Client,
+    settings: &Settings,
+    ids: Option<&[i64]>,
+    force: bool,
+    output: Output,
+) -> Result<()> {
+    let obstacles = adoption::obstacles(client, settings, ids).await?;
+    if !output.json {
+        for (webhook, reason) in &obstacles {
+            output.warn(&format!("webhook {webhook} will get nothing until this is changed: {reason}"));
+        }
+    }
     let adopted = adoption::adopt(client, ids, force).await?;
     let sentence = match adopted.as_slice() {
         [] => "Label Studio delivers no webhook; there is nothing to adopt.".to_owned(),
@@ -310,7 +322,9 @@ pub async fn adopt(client: &mut Client, ids: Option<&[i64]>, force: bool, output
             format!("lshookd alone delivers webhook {} now; Label Studio shows it as inactive.", listed(adopted))
         }
     };
-    output.say(&sentence, &json!({ "adopted": adopted }));
+    let obstacles: Vec<Value> =
+        obstacles.iter().map(|(webhook, reason)| json!({ "webhook_id": webhook, "reason": reason })).collect();
+    output.say(&sentence, &json!({ "adopted": adopted, "obstacles": obstacles }));
     Ok(())
 }
 

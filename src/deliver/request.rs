@@ -145,6 +145,15 @@ impl Sender {
         answer
     }
 
+    /// Whether an endpoint redirects in a way that loses the event, and why; asked by a HEAD.
+    pub async fn losing_redirect(&self, url: &str) -> Option<String> {
+        let url = parse_url(url).ok().filter(|_| !self.redirect_to_get)?;
+        self.policy.check_url(&url).ok()?;
+        let response = self.clients.of(&url).head(url.clone()).send().await.ok()?;
+        let next = redirect(&response, &url).ok().flatten()?;
+        loses_body(response.status()).then(|| lost(response.status(), &next))
+    }
+
     async fn exchange(&self, message: &Message, answer: &mut Answer) -> Result<(), String> {
         if is_published(&message.url) {
             let mut headers = headers(message)?;
@@ -190,15 +199,10 @@ impl Sender {
             let Some(next) = redirect(&response, &url)? else {
                 return Ok(response);
             };
-            if matches!(response.status(), StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER) {
+            if loses_body(response.status()) {
                 if !self.redirect_to_get {
                     *status = Some(response.status());
-                    return Err(format!(
-                        "the endpoint answered {} and redirects to {}, which would lose the event: set the webhook's URL to \
-                         that (or redirect_to_get)",
-                        response.status(),
-                        crate::model::masked_url(next.as_str())
-                    ));
+                    return Err(lost(response.status(), &next));
                 }
                 method = Method::GET;
             }
@@ -296,6 +300,19 @@ fn redirect(response: &Response, from: &Url) -> Result<Option<Url>, String> {
         return Ok(None);
     };
     target(location, from).map(Some)
+}
+
+/// Whether a redirect turns a POST into a GET (RFC 9110, 15.4).
+fn loses_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER)
+}
+
+fn lost(status: StatusCode, next: &Url) -> String {
+    format!(
+        "the endpoint answered {status} and redirects to {}, which would lose the event: set the webhook's URL to that \
+         (or redirect_to_get)",
+        crate::model::masked_url(next.as_str())
+    )
 }
 
 fn target(location: &HeaderValue, from: &Url) -> Result<Url, String> {

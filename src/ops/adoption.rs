@@ -4,6 +4,8 @@ use anyhow::Result;
 use tokio_postgres::{Client, GenericClient};
 
 use super::{check_known, explain_write, wake_lanes};
+use crate::config::Settings;
+use crate::deliver;
 use crate::model::Action;
 
 /// Takes webhooks over from Label Studio, in one transaction: those given, or with `None` all that it delivers. The
@@ -31,7 +33,17 @@ pub async fn adopt(client: &mut Client, ids: Option<&[i64]>, force: bool) -> Res
     Ok(adopted)
 }
 
-/// The same as part of the caller's transaction, whatever the webhooks ask for.
+/// What would keep lshookd from delivering these webhooks, or with `None` all that Label Studio delivers: by id the
+/// reason.
+///
+/// # Errors
+/// When the database cannot be asked, or a certificate of the settings cannot be used.
+pub async fn obstacles(client: &Client, settings: &Settings, ids: Option<&[i64]>) -> Result<Vec<(i64, String)>> {
+    let rows = client.query(include_str!("../../sql/ops/adoptable_endpoints.sql"), &[&ids]).await?;
+    deliver::obstacles(settings, rows.iter().map(|row| (row.get("webhook_id"), row.get("url"))).collect()).await
+}
+
+/// [`adopt`] as part of the caller's transaction, whatever the webhooks ask for.
 pub(super) async fn write_adoption(client: &impl GenericClient, ids: Option<&[i64]>) -> Result<Vec<i64>> {
     let rows = client.query(include_str!("../../sql/ops/adopt.sql"), &[&ids]).await.map_err(explain_write)?;
     let mut adopted: Vec<i64> = rows.iter().map(|row| row.get("webhook_id")).collect();

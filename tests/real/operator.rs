@@ -136,6 +136,37 @@ async fn installing_may_adopt_all_at_once() -> Result<()> {
     Ok(())
 }
 
+/// Before webhooks are adopted it is said which of them would get nothing, and why.
+#[tokio::test(flavor = "multi_thread")]
+async fn adopting_says_what_would_not_be_delivered() -> Result<()> {
+    let env = TestEnv::new("obstacles").await?;
+    env.webhook("/fine", "{}").await?;
+    let moved = env.webhook("/moved", "{}").await?;
+    let target = env.receiver.url("/new/");
+    env.receiver.answer(
+        "/moved",
+        Reply { headers: vec![("location", format!("{target}?key=open-sesame"))], ..Reply::status(301) },
+    );
+    let kept = env.webhook("/kept", "{}").await?;
+    env.receiver.answer("/kept", Reply { headers: vec![("location", target.clone())], ..Reply::status(307) });
+    let refused = env.webhook("/refused", r#"{"url": "http://169.254.169.254/latest"}"#).await?;
+    let silent = env.webhook("/silent", "{}").await?;
+    env.receiver.answer("/silent", Reply { delay: Duration::from_secs(8), ..Reply::status(200) });
+
+    let said = env.lshookd.command(&["webhook", "adopt", &moved.to_string(), &refused.to_string()]).await?;
+    let warned = String::from_utf8(said.stderr)?;
+    assert!(said.status.success(), "{warned}");
+    assert!(warned.contains(&format!("webhook {moved} will get nothing")) && warned.contains(&target), "{warned}");
+    assert!(warned.contains(&format!("webhook {refused} will get nothing")) && warned.contains("169.254."), "{warned}");
+    assert!(!warned.contains("open-sesame"), "{warned}");
+
+    let answer = ask(&env.lshookd, &["webhook", "adopt", "--all"]).await?;
+    assert!(answer["adopted"].as_array().is_some_and(|ids| ids.contains(&kept.into()) && ids.contains(&silent.into())));
+    assert_eq!(answer["obstacles"], json!([]), "the others can be delivered, as far as anybody can tell");
+    assert_eq!(env.receiver.count(), 0, "asking is no event");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_is_created_listed_and_deleted() -> Result<()> {
     let env = TestEnv::new("created").await?;

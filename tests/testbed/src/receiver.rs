@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -232,8 +232,16 @@ fn serve(listener: TcpListener, shared: Arc<Shared>) -> JoinHandle<()> {
     })
 }
 
-async fn receive(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let scripted = lock(&shared.script).pop_front();
+async fn receive(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    // No event: somebody asks what an event would be answered with.
+    let is_asking = method == Method::HEAD;
+    let scripted = if is_asking { None } else { lock(&shared.script).pop_front() };
     let ruled = || {
         lock(&shared.rules).iter().find(|(prefix, _)| uri.path().starts_with(prefix)).map(|(_, reply)| reply.clone())
     };
@@ -256,7 +264,9 @@ async fn receive(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap
     if !reply.delay.is_zero() {
         tokio::time::sleep(reply.delay).await;
     }
-    lock(&shared.received).push(received);
+    if !is_asking {
+        lock(&shared.received).push(received);
+    }
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     let mut response = (status, reply.body).into_response();
     for (name, value) in reply.headers {
