@@ -398,6 +398,13 @@ mod tests {
         assert_eq!(settings(&[], "").unwrap().batch_size, 5000);
     }
 
+    #[test]
+    fn what_is_not_heeded_of_libpq_is_said() {
+        let sources = Sources::for_test(&[], &[("PGSERVICE", "birds"), ("PGOPTIONS", ""), ("PGHOST", "here")], "");
+        let warnings = sources.unwrap().warnings().to_vec();
+        assert!(warnings.len() == 1 && warnings[0].contains("PGSERVICE is not heeded"), "{warnings:?}");
+    }
+
     proptest! {
         #[test]
         fn no_configuration_makes_it_panic(

@@ -37,13 +37,15 @@ impl Args for Flags {
         command.next_help_heading("Settings").args(SETTINGS.iter().map(|setting| {
             let default = setting.default.filter(|text| !text.is_empty() && !setting.is_secret());
             let default = default.map(|text| format!(" [default: {text}]")).unwrap_or_default();
-            let variable = setting.variable_name();
+            let help = format!("{}{default} [env: {}]", setting.help, setting.variable_name());
             Arg::new(setting.key)
                 .long(setting.key.replace('_', "-"))
                 .value_name("VALUE")
                 .global(true)
                 .hide_short_help(true)
-                .help(format!("{}{default} [env: {variable}]", setting.help))
+                .help(help.clone())
+                // Manual pages show this one alone of what the short help hides.
+                .long_help(help)
         }))
     }
 
@@ -114,6 +116,7 @@ impl Sources {
         let mut warnings = Vec::new();
         for (names, origin) in [(environment, "environment"), (&from_variables, variables.name.as_str())] {
             warnings.extend(unknown_variables(names, origin)?);
+            warnings.extend(unheeded_variables(names, origin));
         }
         let mut values = HashMap::new();
         for setting in SETTINGS {
@@ -230,6 +233,32 @@ fn parse_file(name: &str, text: &str) -> Result<HashMap<String, String>, Setting
         values.insert(key, text);
     }
     Ok(values)
+}
+
+/// Of the variables of PostgreSQL's own library, those that say where or how to connect and that are not heeded here.
+const UNHEEDED: &[&str] = &[
+    "PGSERVICE",
+    "PGHOSTADDR",
+    "PGOPTIONS",
+    "PGTARGETSESSIONATTRS",
+    "PGSSLCRL",
+    "PGSSLCRLDIR",
+    "PGSSLNEGOTIATION",
+    "PGSSLMINPROTOCOLVERSION",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGCHANNELBINDING",
+    "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGREQUIRESSL",
+];
+
+/// What to say of them where they are set.
+fn unheeded_variables(names: &BTreeMap<String, String>, origin: &str) -> Vec<String> {
+    let set = UNHEEDED.iter().filter(|name| names.get(**name).is_some_and(|value| !value.is_empty()));
+    set.map(|name| {
+        format!("{origin}: {name} is not heeded; say it by database_url, or by the settings of the database")
+    })
+    .collect()
 }
 
 /// Refuses `LSHOOKD_` variables that resemble a setting's; the others may be somebody else's, as those that Kubernetes

@@ -104,6 +104,13 @@ async fn look(settings: &Settings, findings: &mut Findings, in_force: &mut Optio
     };
     findings.ok("database", format!("connected to the {}", settings.server.display()));
     let client = &mut session.client;
+    if client.query_one("select pg_is_in_recovery() as is_standby", &[]).await?.get("is_standby") {
+        findings.warn(
+            "hot-standby",
+            "this PostgreSQL is a hot standby; what follows is as of what it has replayed of its primary",
+            "name the primary in the settings of the database: a daemon works on the primary alone",
+        );
+    }
     if let Err(error) = label_studio::check_server_version(client).await {
         findings.fail("postgresql", format!("{error:#}"), "upgrade PostgreSQL");
     }

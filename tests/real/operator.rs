@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use lshookd::config::SETTINGS;
 use lshookd_scenarios::scenario_run::{ORGANIZATION, PROJECT, ScenarioRun};
 use lshookd_testbed::daemon::Lshookd;
 use lshookd_testbed::eventually;
 use lshookd_testbed::label_studio::{Installation, Surroundings};
+use lshookd_testbed::postgres::Server;
 use lshookd_testbed::receiver::{Receiver, Reply};
 use serde_json::{Value, json};
 
@@ -705,6 +707,33 @@ async fn a_reader_that_goes_away_is_no_reason_to_panic() -> Result<()> {
     Ok(())
 }
 
+/// Neither a hot standby nor a server that quotes every name is taken for something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_knows_a_hot_standby_and_a_server_that_quotes_all_names() -> Result<()> {
+    let Some(primary) = Server::start_own().await? else {
+        return Ok(());
+    };
+    let template = Installation::find(&test_env::version())?.template(&primary).await?;
+    let env = TestEnv::new_in(primary.create("standby", Some(&template.name)).await?).await?;
+    env.run(&format!("alter database {} set quote_all_identifiers = on", env.database.name)).await?;
+    let daemon = env.lshookd.run().await?;
+    assert!(env.lshookd.succeed(&["install"]).await?.contains("nothing to do"));
+    let wrong = findings(&env.lshookd).await?.into_iter().filter(|(_, level, _)| level != "ok");
+    assert_eq!(wrong.collect::<Vec<_>>(), []);
+
+    let standby = primary.standby().await?;
+    let at_standby = env.lshookd.clone().with("POSTGRE_PORT", &standby.port().to_string());
+    expect_finding(&at_standby, "hot-standby", "warning", "is a hot standby").await?;
+    let wrong = findings(&at_standby).await?.into_iter().filter(|(_, level, _)| level == "error");
+    assert_eq!(wrong.collect::<Vec<_>>(), [], "what it can see is well");
+    for command in [&["install"][..], &["webhook", "adopt", "--all"]] {
+        let (code, said) = fail(&at_standby, command).await?;
+        assert!(code == 1 && said.contains("read-only"), "{command:?}: {said}");
+    }
+    daemon.stop().await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn completions_and_man_pages_are_made_of_the_same_source() -> Result<()> {
     let (server, _) = test_env::server().await?;
@@ -716,6 +745,12 @@ async fn completions_and_man_pages_are_made_of_the_same_source() -> Result<()> {
     lshookd.succeed(&["man", &folder.path().display().to_string()]).await?;
     let page = std::fs::read_to_string(folder.path().join("lshookd-delivery-replay.1"))?;
     assert!(page.contains("lshookd delivery replay \\-\\-state dead") || page.contains("state dead"), "{page}");
+    let page = std::fs::read_to_string(folder.path().join("lshookd-run.1"))?.replace('\\', "");
+    for setting in SETTINGS {
+        let flag = setting.key.replace('_', "-");
+        let help = setting.help.replace('\'', "*(Aq");
+        assert!(page.contains(&flag) && page.contains(&help), "{flag}: {help}");
+    }
     assert!(folder.path().join("lshookd.1").exists());
     Ok(())
 }
