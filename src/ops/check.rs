@@ -263,17 +263,20 @@ async fn privileges(client: &Client, findings: &mut Findings) -> Result<()> {
 }
 
 fn roles(status: &Status, findings: &mut Findings) {
+    let remedy = match status.active_roles.as_slice() {
+        [] => "start a daemon: systemctl start lshookd",
+        _ => "a daemon runs, and fails in this role: its log says why (journalctl -u lshookd)",
+    };
     match status.active("planner") {
         Some(planner) => {
             let since = planner.since.map(|since| format!(" since {since}")).unwrap_or_default();
             let backend = planner.pid.map(|pid| format!(", backend {pid}")).unwrap_or_default();
             findings.ok("daemon", format!("a planner is active{since}{backend}"));
         }
-        None => findings.fail("daemon", "no daemon is active as planner", "start a daemon: systemctl start lshookd"),
+        None => findings.fail("daemon", "no daemon is active as planner", remedy),
     }
     if status.active("deliverer").is_none() {
-        let hint = "start a daemon: systemctl start lshookd, and see its log";
-        findings.fail("deliverer", "no daemon is active as deliverer", hint);
+        findings.fail("deliverer", "no daemon is active as deliverer", remedy);
     }
     if status.active("planner").is_some() && status.active("retention").is_none() {
         let message = "no daemon is active as retention: what ended long ago is not deleted";

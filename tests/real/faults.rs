@@ -155,7 +155,7 @@ async fn end_sessions(env: &TestEnv, which: &str) -> Result<()> {
 }
 
 /// A env on a server of its own, which may be stopped and frozen; `None` without binaries.
-async fn env_on_own_server(label: &str, circumstances: Circumstances) -> Result<Option<(Server, TestEnv)>> {
+pub async fn env_on_own_server(label: &str, circumstances: Circumstances) -> Result<Option<(Server, TestEnv)>> {
     let Some(server) = Server::start_own_in(circumstances).await? else {
         return Ok(None);
     };
