@@ -11,6 +11,7 @@ mod cloudevent;
 mod connection;
 mod egress;
 mod lane;
+mod message;
 mod obstacle;
 mod publish;
 mod record;
@@ -32,15 +33,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::metrics::Metrics;
+use crate::model::{Lane, Scope, WebhookId};
 use crate::pg::role::{self, Heartbeat};
 use crate::pg::{Prepared, Session, Statements};
 pub use cloudevent::CloudEvent;
 use egress::EgressPolicy;
-use lane::Lane;
+pub use message::Message;
 pub use obstacle::{obstacles, refused_webhooks, report_refused};
 use record::Recorder;
+pub use request::Answer;
 use request::Sender;
-pub use request::{Answer, Message};
 use share::Shares;
 
 /// Maximum lanes that are worked on at once; the others stay due.
@@ -229,7 +231,7 @@ impl Deliverer {
                 continue;
             }
             let shared = Arc::clone(&self.shared);
-            let task = self.lanes.spawn(async move { lane.work(&shared).await });
+            let task = self.lanes.spawn(async move { lane::work(lane, &shared).await });
             self.active.insert(task.id(), lane);
         }
         // Where more wait than may begin, a look is worth its while when half of those that began have ended.
@@ -270,13 +272,13 @@ async fn end_of(
         Err(error) => {
             let lane = active.remove(&error.id()).context("a lane ended that nobody started")?;
             tracing::error!(
-                webhook = lane.webhook,
-                project = lane.project,
+                webhook = lane.webhook.0,
+                project = i64::from(lane.scope),
                 %error,
                 seconds = AFTER_PANIC.as_secs(),
                 "a lane failed by a mistake of lshookd's and is held back; please report it"
             );
-            lane.hold(shared, AFTER_PANIC).await?;
+            lane::hold(lane, shared, AFTER_PANIC).await?;
             return Ok(lane);
         }
     };
@@ -302,10 +304,11 @@ async fn due_lanes(
     clock: &mut ServerClock,
 ) -> Result<(Vec<Lane>, Duration)> {
     let client = shared.database();
-    let (webhooks, projects): (Vec<i64>, Vec<i64>) = active.values().map(|lane| (lane.webhook, lane.project)).unzip();
+    let (webhooks, scopes): (Vec<WebhookId>, Vec<Scope>) =
+        active.values().map(|lane| (lane.webhook, lane.scope)).unzip();
     let room = i64::try_from(room).unwrap_or(i64::MAX);
     let rows = client
-        .query(include_str!("../sql/deliver/due_lanes.sql"), &[&webhooks, &projects, &room, &shared.shares.full()])
+        .query(include_str!("../sql/deliver/due_lanes.sql"), &[&webhooks, &scopes, &room, &shared.shares.full()])
         .await
         .context("reading lshookd.lane")?;
     if rows.first().is_some_and(|row| clock.stepped_back(row.get("now"), Instant::now())) {
@@ -318,7 +321,7 @@ async fn due_lanes(
     for row in rows {
         match row.get::<_, Option<f64>>("wait") {
             Some(wait) => next = next.min(Duration::try_from_secs_f64(wait).unwrap_or(poll)),
-            None => due.push(Lane { webhook: row.get("webhook_id"), project: row.get("project_id") }),
+            None => due.push(Lane { webhook: row.get("webhook_id"), scope: row.get("project_id") }),
         }
     }
     Ok((due, next))

@@ -29,12 +29,13 @@ use tokio_postgres::{Client, GenericClient};
 use crate::config::Settings;
 use crate::error::{Code, Failure};
 use crate::label_studio;
+use crate::model::WebhookId;
 use crate::pg;
 use crate::schema::install;
 
 /// Ids as they are listed to a reader: `1, 2, 3`.
-pub fn listed(ids: &[i64]) -> String {
-    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+pub fn listed(ids: &[WebhookId]) -> String {
+    ids.iter().map(WebhookId::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Connects, and makes sure that lshookd is installed in this database, in this version.
@@ -50,7 +51,7 @@ pub async fn connect(settings: &Settings) -> Result<Client> {
 }
 
 /// Makes the lanes of some webhooks due at once, or with `None` those of all.
-async fn wake_lanes(client: &impl GenericClient, ids: Option<&[i64]>) -> Result<()> {
+async fn wake_lanes(client: &impl GenericClient, ids: Option<&[WebhookId]>) -> Result<()> {
     client.execute("select lshookd.wake_lanes($1::bigint[])", &[&ids]).await?;
     Ok(())
 }
@@ -59,7 +60,7 @@ async fn wake_lanes(client: &impl GenericClient, ids: Option<&[i64]>) -> Result<
 ///
 /// # Errors
 /// When there is one, or the database cannot be asked.
-pub async fn check_known(client: &Client, ids: &[i64]) -> Result<()> {
+pub async fn check_known(client: &Client, ids: &[WebhookId]) -> Result<()> {
     let rows = client.query(include_str!("../sql/ops/unknown_webhooks.sql"), &[&ids]).await?;
     let unknown: Vec<String> = rows.iter().map(|row| row.get::<_, i64>("webhook_id").to_string()).collect();
     if !unknown.is_empty() {

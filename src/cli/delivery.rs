@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 use super::output::{moment, plain, table, values};
 use super::{Output, time};
 use crate::config::Settings;
-use crate::model::Action;
+use crate::model::{Action, DeliveryId, Scope, WebhookId};
 use crate::ops::attempt::{RecordedAttempt, Tail};
 use crate::ops::delivery::{self, DeliveryState, Filter};
 use crate::ops::transition::{self, Transition};
@@ -57,7 +57,7 @@ pub enum DeliveryCommand {
     Tail {
         /// Webhook
         #[arg(long, short, value_name = "ID")]
-        webhook: Option<i64>,
+        webhook: Option<WebhookId>,
     },
 }
 
@@ -66,13 +66,13 @@ pub enum DeliveryCommand {
 pub struct FilterArgs {
     /// Webhook
     #[arg(long, short, value_name = "ID")]
-    webhook: Option<i64>,
+    webhook: Option<WebhookId>,
     /// Action
     #[arg(long, short, value_parser = super::action())]
     action: Option<Action>,
     /// Project
     #[arg(long, short, value_name = "ID")]
-    project: Option<i64>,
+    project: Option<Scope>,
     /// State
     #[arg(long, value_parser = state())]
     state: Option<DeliveryState>,
@@ -89,7 +89,7 @@ pub struct FilterArgs {
 pub struct Selection {
     /// Deliveries, by their numbers
     #[arg(value_name = "DELIVERY", conflicts_with_all = ["webhook", "action", "project", "state", "since", "until"])]
-    ids: Vec<i64>,
+    ids: Vec<DeliveryId>,
     #[command(flatten)]
     filter: FilterArgs,
     /// Count only, change nothing
@@ -202,7 +202,7 @@ async fn apply(client: &Client, what: Transition, selection: Selection, output: 
     Ok(())
 }
 
-async fn tail(mut client: Client, settings: &Settings, webhook: Option<i64>, output: Output) -> Result<()> {
+async fn tail(mut client: Client, settings: &Settings, webhook: Option<WebhookId>, output: Output) -> Result<()> {
     Filter { webhook, ..Filter::default() }.check(&client).await?;
     let mut tail = Tail::default();
     loop {

@@ -12,7 +12,7 @@ use url::Url;
 use super::output::{moment, plain};
 use super::{Output, time};
 use crate::config::Settings;
-use crate::model::Action;
+use crate::model::{Action, Scope, WebhookId};
 use crate::ops::backfill::Backfill;
 use crate::ops::event::{self, EventFilter};
 use crate::ops::tap::{self, Tap, TappedEvent};
@@ -31,7 +31,7 @@ pub enum EventCommand {
         action: Option<Action>,
         /// Project
         #[arg(long, short, value_name = "ID")]
-        project: Option<i64>,
+        project: Option<Scope>,
         /// Earliest time of the event, such as 2026-11-24T15:00:00Z, or an age such as 2h
         #[arg(long, value_name = "TIME", value_parser = time)]
         since: Option<Timestamp>,
@@ -75,7 +75,7 @@ pub struct Listen {
 pub struct BackfillArgs {
     /// The webhook, by its number in Label Studio
     #[arg(value_name = "ID")]
-    webhook: i64,
+    webhook: WebhookId,
     /// TASKS_CREATED, ANNOTATION_CREATED, ANNOTATIONS_CREATED, PROJECT_CREATED or LABEL_LINK_CREATED
     #[arg(long, short, value_parser = super::action())]
     action: Action,
@@ -184,12 +184,12 @@ async fn print_events(
 
 /// `false` when nobody reads any more.
 fn print(event: &TappedEvent, output: Output) -> bool {
-    let TappedEvent { action, project, objects, body, .. } = event;
+    let TappedEvent { action, scope, objects, body, .. } = event;
     if output.json {
         return say!("{body}");
     }
     let occurred = moment(event.occurred_at);
-    say!("{}", plain(&format!("{occurred} {action} project {project} objects {objects}\n{body}")))
+    say!("{}", plain(&format!("{occurred} {action} project {scope} objects {objects}\n{body}")))
 }
 
 async fn backfill(client: &mut Client, settings: &Settings, wanted: &BackfillArgs, output: Output) -> Result<()> {

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::Output;
 use crate::config::Settings;
-use crate::model::Action;
+use crate::model::{Action, WebhookId};
 use crate::ops::webhook::{LabelStudiosActions, NewWebhook, PayloadChoice, Update, WebhookSummary};
 use crate::ops::{adoption, listed, pause, sample, secret, webhook};
 
@@ -35,7 +35,7 @@ pub enum WebhookCommand {
     Delete {
         /// Webhooks, by their number in Label Studio
         #[arg(required = true, value_name = "ID")]
-        ids: Vec<i64>,
+        ids: Vec<WebhookId>,
         /// Confirm: cancel pending deliveries
         #[arg(long)]
         yes: bool,
@@ -62,7 +62,7 @@ pub enum WebhookCommand {
     #[command(after_help = "Example: lshookd webhook test 12 --action TASKS_CREATED")]
     Test {
         /// The webhook, by its number in Label Studio
-        id: i64,
+        id: WebhookId,
         /// The action to send
         #[arg(long, short, default_value = "ANNOTATION_CREATED", value_parser = super::action())]
         action: Action,
@@ -71,7 +71,7 @@ pub enum WebhookCommand {
     #[command(after_help = "Example: lshookd webhook secret 12 --rotate")]
     Secret {
         /// The webhook, by its number in Label Studio
-        id: i64,
+        id: WebhookId,
         /// Create a new secret; for a day requests are signed with the old one, too
         #[arg(long)]
         rotate: bool,
@@ -83,7 +83,7 @@ pub enum WebhookCommand {
 pub struct Chosen {
     /// Webhooks, by their number in Label Studio
     #[arg(value_name = "ID", required_unless_present = "all")]
-    ids: Vec<i64>,
+    ids: Vec<WebhookId>,
     /// All webhooks
     #[arg(long, conflicts_with = "ids")]
     all: bool,
@@ -91,7 +91,7 @@ pub struct Chosen {
 
 impl Chosen {
     /// The ids; `None` for all.
-    fn ids(&self) -> Option<&[i64]> {
+    fn ids(&self) -> Option<&[WebhookId]> {
         (!self.all).then_some(&self.ids)
     }
 }
@@ -148,7 +148,7 @@ pub struct Create {
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
     /// The webhook, by its number in Label Studio
-    id: i64,
+    id: WebhookId,
     /// New URL
     #[arg(long)]
     url: Option<Url>,
@@ -291,7 +291,7 @@ fn read_headers(path: &PathBuf) -> Result<Map<String, Value>> {
     webhook::parse_headers(&text)
 }
 
-async fn delete(client: &mut Client, ids: &[i64], yes: bool, output: Output) -> Result<()> {
+async fn delete(client: &mut Client, ids: &[WebhookId], yes: bool, output: Output) -> Result<()> {
     let webhook::Deletion { cancelled } = webhook::delete(client, ids, yes).await?;
     let sentence = format!("Webhook {} is deleted; {cancelled} pending deliveries are cancelled.", listed(ids));
     output.say(&sentence, &json!({ "deleted": ids, "cancelled": cancelled }));
@@ -305,7 +305,7 @@ async fn delete(client: &mut Client, ids: &[i64], yes: bool, output: Output) -> 
 pub async fn adopt(
     client: &mut Client,
     settings: &Settings,
-    ids: Option<&[i64]>,
+    ids: Option<&[WebhookId]>,
     force: bool,
     output: Output,
 ) -> Result<()> {
@@ -328,7 +328,7 @@ pub async fn adopt(
     Ok(())
 }
 
-async fn release(client: &mut Client, ids: Option<&[i64]>, output: Output) -> Result<()> {
+async fn release(client: &mut Client, ids: Option<&[WebhookId]>, output: Output) -> Result<()> {
     let released = adoption::release(client, ids).await?;
     let sentence = match released.as_slice() {
         [] => "None of these webhooks is adopted; there is nothing to release.".to_owned(),
@@ -340,7 +340,7 @@ async fn release(client: &mut Client, ids: Option<&[i64]>, output: Output) -> Re
     Ok(())
 }
 
-async fn test(client: &Client, settings: &Settings, webhook: i64, action: Action, output: Output) -> Result<()> {
+async fn test(client: &Client, settings: &Settings, webhook: WebhookId, action: Action, output: Output) -> Result<()> {
     let sample::SampleAnswer { answer, bytes, shows_object } = sample::send(client, settings, webhook, action).await?;
     let status = answer.status.map(|status| status.as_u16());
     let sentence = format!(
@@ -368,6 +368,6 @@ async fn test(client: &Client, settings: &Settings, webhook: i64, action: Action
     }
 }
 
-fn named(ids: Option<&[i64]>) -> String {
+fn named(ids: Option<&[WebhookId]>) -> String {
     ids.map_or_else(|| "all webhooks".to_owned(), |ids| format!("webhook {}", listed(ids)))
 }

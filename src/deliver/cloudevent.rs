@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::model::Scope;
+
 /// The media type of an envelope.
 pub const ENVELOPE: &str = "application/cloudevents+json; charset=utf-8";
 
@@ -47,19 +49,22 @@ impl CloudEvent {
         mode: Option<&str>,
         id: Uuid,
         action: &str,
-        project: i64,
+        scope: Scope,
         occurred_at: Timestamp,
     ) -> Option<(Mode, CloudEvent)> {
         let mode = mode?.parse().ok()?;
-        Some((mode, CloudEvent::new(id, action, project, occurred_at)))
+        Some((mode, CloudEvent::new(id, action, scope, occurred_at)))
     }
 
-    /// Of an action in a project, 0 for none; the id is that of the delivery.
-    fn new(id: Uuid, action: &str, project: i64, occurred_at: Timestamp) -> CloudEvent {
+    /// Of an action; the id is that of the delivery.
+    fn new(id: Uuid, action: &str, scope: Scope, occurred_at: Timestamp) -> CloudEvent {
         CloudEvent {
             specversion: "1.0",
             id: id.to_string(),
-            source: if project == 0 { "/label-studio".to_owned() } else { format!("/label-studio/projects/{project}") },
+            source: match scope {
+                Scope::Organization => "/label-studio".to_owned(),
+                Scope::Project(project) => format!("/label-studio/projects/{project}"),
+            },
             kind: format!("label-studio.{action}"),
             time: occurred_at.to_string(),
             datacontenttype: "application/json",
@@ -93,7 +98,7 @@ mod tests {
     /// The attributes that the specification requires, and the body untouched.
     #[test]
     fn an_envelope_holds_the_body_as_it_is() {
-        let event = CloudEvent::new(Uuid::nil(), "TASKS_CREATED", 7, Timestamp::UNIX_EPOCH);
+        let event = CloudEvent::new(Uuid::nil(), "TASKS_CREATED", Scope::Project(7), Timestamp::UNIX_EPOCH);
         let body = Bytes::from_static(br#"{"action":"TASKS_CREATED","n":1.10}"#);
         let envelope = event.enclose(&body);
         assert_eq!(

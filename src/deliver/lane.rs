@@ -12,26 +12,19 @@ use uuid::Uuid;
 
 use super::backoff;
 use super::cloudevent::CloudEvent;
+use super::message::Message;
 use super::record::{Attempt, Verdict};
-use super::request::{Answer, Message};
+use super::request::Answer;
 use super::share::Place;
 use super::{LARGE_BODIES, Shared};
+use crate::model::{DeliveryId, Lane, Scope};
 
 /// A lane that has held its place among the requests in flight for this long lets others in.
 const TURN: Duration = Duration::from_secs(1);
 
-/// Names a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Lane {
-    /// `webhook.id`
-    pub webhook: i64,
-    /// `project.id`
-    pub project: i64,
-}
-
 /// One pending delivery.
 struct Delivery {
-    id: i64,
+    id: DeliveryId,
     attempts: i32,
     /// How many of these count no more, for it was sent again since.
     schedule_from: i32,
@@ -63,139 +56,138 @@ enum WebhookState {
     Deleted,
 }
 
-impl Lane {
-    /// Delivers until nothing waits, a delivery must be retried later, or the daemon stops.
-    ///
-    /// # Errors
-    /// When the database is gone.
-    pub async fn work(self, shared: &Shared) -> Result<()> {
-        let mut last_sent = 0;
-        let mut was_all = false;
-        while !shared.stop.is_cancelled() {
-            // Before it takes a place among the requests in flight.
-            if was_all {
-                if shared.recorder.close(self).await? {
-                    return Ok(());
-                }
-                last_sent = 0;
+/// Delivers until nothing waits, a delivery must be retried later, or the daemon stops.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
+    let mut last_sent = DeliveryId(0);
+    let mut was_all = false;
+    while !shared.stop.is_cancelled() {
+        // Before it takes a place among the requests in flight.
+        if was_all {
+            if shared.recorder.close(lane).await? {
+                return Ok(());
             }
-            let mut place = tokio::select! {
-                place = shared.shares.place(self.webhook) => place?,
-                () = shared.stop.cancelled() => return Ok(()),
-            };
-            let turn = Instant::now();
-            let Claim { state, deliveries, is_all } = self.fetch(shared, last_sent).await?;
-            was_all = is_all;
-            match state {
-                WebhookState::Served => {}
-                WebhookState::Held => return self.hold(shared, shared.hold).await,
-                WebhookState::Deleted => return self.cancel(shared).await,
-            }
-            for delivery in deliveries {
-                if shared.stop.is_cancelled() || turn.elapsed() > TURN {
-                    was_all = false;
-                    break;
-                }
-                last_sent = delivery.id;
-                if !self.attempt(shared, &mut place, delivery).await? {
-                    return Ok(());
-                }
-            }
+            last_sent = DeliveryId(0);
         }
-        Ok(())
-    }
-
-    /// Sends one delivery; `false` if the lane must wait before the next attempt.
-    async fn attempt(self, shared: &Shared, place: &mut Place, mut delivery: Delivery) -> Result<bool> {
-        // Held until the request has ended.
-        let _room = match delivery.large_body_kilobytes {
-            None => None,
-            Some(kilobytes) => Some(delivery.fetch_body(shared, kilobytes).await?),
+        let mut place = tokio::select! {
+            place = shared.shares.place(lane.webhook) => place?,
+            () = shared.stop.cancelled() => return Ok(()),
         };
-        let answer = tokio::select! {
-            answer = shared.shares.learn(self.webhook, place, shared.sender.send(&delivery.message)) => answer,
-            // What is in flight gets its time to end; see `SHUTDOWN_TIMEOUT`.
-            () = async { shared.stop.cancelled().await; tokio::time::sleep(super::SHUTDOWN_TIMEOUT).await } => return Ok(false),
-        };
-        let number = delivery.attempts + 1;
-        let verdict = verdict(&answer, &shared.retry_schedule, number - delivery.schedule_from);
-        self.log(&delivery, number, &answer, verdict);
-        // What is replayed occurred long ago, and nobody has waited for it.
-        let lag = SystemTime::now().duration_since(delivery.occurred_at).ok().filter(|_| delivery.schedule_from == 0);
-        shared.metrics.attempted(verdict.outcome(), answer.duration, lag);
-        shared.recorder.record(Attempt { delivery: delivery.id, number, answer, verdict }).await?;
-        if matches!(verdict, Verdict::Retry(_)) {
-            shared.recorder.flush().await?;
-            return Ok(false);
+        let turn = Instant::now();
+        let Claim { state, deliveries, is_all } = fetch(lane, shared, last_sent).await?;
+        was_all = is_all;
+        match state {
+            WebhookState::Served => {}
+            WebhookState::Held => return hold(lane, shared, shared.hold).await,
+            WebhookState::Deleted => return cancel(lane, shared).await,
         }
-        Ok(true)
-    }
-
-    fn log(self, delivery: &Delivery, number: i32, answer: &Answer, verdict: Verdict) {
-        let Lane { webhook, project } = self;
-        let (id, action) = (delivery.message.id, &delivery.action);
-        let milliseconds = answer.duration.as_millis() as u64;
-        let status = answer.status.map(|status| status.as_u16());
-        let error = answer.error.as_deref().unwrap_or_default();
-        match verdict {
-            Verdict::Delivered => {
-                tracing::debug!(%id, action, webhook, project, number, status, milliseconds, "delivered")
+        for delivery in deliveries {
+            if shared.stop.is_cancelled() || turn.elapsed() > TURN {
+                was_all = false;
+                break;
             }
-            Verdict::Retry(pause) => {
-                let seconds = pause.as_secs_f64();
-                tracing::warn!(%id, action, webhook, project, number, status, error, seconds, "attempt failed, delivery will be retried");
-            }
-            Verdict::Dead if answer.status == Some(StatusCode::GONE) => {
-                tracing::error!(%id, action, webhook, project, number, "delivery is dead: the endpoint answered 410 Gone");
-            }
-            Verdict::Dead => {
-                tracing::error!(%id, action, webhook, project, number, status, error, "delivery is dead: the last attempt failed")
+            last_sent = delivery.id;
+            if !attempt(lane, shared, &mut place, delivery).await? {
+                return Ok(());
             }
         }
     }
+    Ok(())
+}
 
-    async fn fetch(self, shared: &Shared, after: i64) -> Result<Claim> {
-        let rows = shared
-            .database()
-            .query(include_str!("../../sql/deliver/lane_deliveries.sql"), &[&self.webhook, &self.project, &after])
-            .await
-            .context("reading lshookd.delivery")?;
-        let state = match rows.first().map(|row| row.get::<_, Option<bool>>("is_served")) {
-            Some(None) => WebhookState::Deleted,
-            Some(Some(false)) => WebhookState::Held,
-            Some(Some(true)) | None => WebhookState::Served,
-        };
-        let is_all = rows.first().is_none_or(|row| row.get("is_all"));
-        Ok(Claim { state, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
+/// Sends one delivery; `false` if the lane must wait before the next attempt.
+async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: Delivery) -> Result<bool> {
+    // Held until the request has ended.
+    let _room = match delivery.large_body_kilobytes {
+        None => None,
+        Some(kilobytes) => Some(delivery.fetch_body(shared, kilobytes).await?),
+    };
+    let answer = tokio::select! {
+        answer = shared.shares.learn(lane.webhook, place, shared.sender.send(&delivery.message)) => answer,
+        // What is in flight gets its time to end; see `SHUTDOWN_TIMEOUT`.
+        () = async { shared.stop.cancelled().await; tokio::time::sleep(super::SHUTDOWN_TIMEOUT).await } => return Ok(false),
+    };
+    let number = delivery.attempts + 1;
+    let verdict = verdict(&answer, &shared.retry_schedule, number - delivery.schedule_from);
+    log(lane, &delivery, number, &answer, verdict);
+    // What is replayed occurred long ago, and nobody has waited for it.
+    let lag = SystemTime::now().duration_since(delivery.occurred_at).ok().filter(|_| delivery.schedule_from == 0);
+    shared.metrics.attempted(verdict.outcome(), answer.duration, lag);
+    shared.recorder.record(Attempt { delivery: delivery.id, number, answer, verdict }).await?;
+    if matches!(verdict, Verdict::Retry(_)) {
+        shared.recorder.flush().await?;
+        return Ok(false);
     }
+    Ok(true)
+}
 
-    /// Looks again after a while: the webhook is disabled or paused, or something is wrong.
-    ///
-    /// # Errors
-    /// When the database is gone.
-    pub async fn hold(self, shared: &Shared, pause: Duration) -> Result<()> {
-        let pause = pause.as_secs_f64();
-        shared
-            .database()
-            .execute(include_str!("../../sql/deliver/hold_lane.sql"), &[&self.webhook, &self.project, &pause])
-            .await?;
-        Ok(())
+fn log(lane: Lane, delivery: &Delivery, number: i32, answer: &Answer, verdict: Verdict) {
+    let webhook = lane.webhook.0;
+    let project = i64::from(lane.scope);
+    let (id, action) = (delivery.message.id, &delivery.action);
+    let milliseconds = answer.duration.as_millis() as u64;
+    let status = answer.status.map(|status| status.as_u16());
+    let error = answer.error.as_deref().unwrap_or_default();
+    match verdict {
+        Verdict::Delivered => {
+            tracing::debug!(%id, action, webhook, project, number, status, milliseconds, "delivered")
+        }
+        Verdict::Retry(pause) => {
+            let seconds = pause.as_secs_f64();
+            tracing::warn!(%id, action, webhook, project, number, status, error, seconds, "attempt failed, delivery will be retried");
+        }
+        Verdict::Dead if answer.status == Some(StatusCode::GONE) => {
+            tracing::error!(%id, action, webhook, project, number, "delivery is dead: the endpoint answered 410 Gone");
+        }
+        Verdict::Dead => {
+            tracing::error!(%id, action, webhook, project, number, status, error, "delivery is dead: the last attempt failed")
+        }
     }
+}
 
-    /// The webhook is deleted: nobody is owed its deliveries.
-    async fn cancel(self, shared: &Shared) -> Result<()> {
-        let cancelled = shared
-            .database()
-            .execute(include_str!("../../sql/deliver/cancel_lane.sql"), &[&self.webhook, &self.project])
-            .await?;
-        tracing::info!(
-            webhook = self.webhook,
-            project = self.project,
-            cancelled,
-            "webhook deleted, its pending deliveries are cancelled"
-        );
-        Ok(())
-    }
+async fn fetch(lane: Lane, shared: &Shared, after: DeliveryId) -> Result<Claim> {
+    let rows = shared
+        .database()
+        .query(include_str!("../../sql/deliver/lane_deliveries.sql"), &[&lane.webhook, &lane.scope, &after])
+        .await
+        .context("reading lshookd.delivery")?;
+    let state = match rows.first().map(|row| row.get::<_, Option<bool>>("is_served")) {
+        Some(None) => WebhookState::Deleted,
+        Some(Some(false)) => WebhookState::Held,
+        Some(Some(true)) | None => WebhookState::Served,
+    };
+    let is_all = rows.first().is_none_or(|row| row.get("is_all"));
+    Ok(Claim { state, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
+}
+
+/// Looks again after a while: the webhook is disabled or paused, or something is wrong.
+///
+/// # Errors
+/// When the database is gone.
+pub async fn hold(lane: Lane, shared: &Shared, pause: Duration) -> Result<()> {
+    let pause = pause.as_secs_f64();
+    shared
+        .database()
+        .execute(include_str!("../../sql/deliver/hold_lane.sql"), &[&lane.webhook, &lane.scope, &pause])
+        .await?;
+    Ok(())
+}
+
+/// The webhook is deleted: nobody is owed its deliveries.
+async fn cancel(lane: Lane, shared: &Shared) -> Result<()> {
+    let cancelled = shared
+        .database()
+        .execute(include_str!("../../sql/deliver/cancel_lane.sql"), &[&lane.webhook, &lane.scope])
+        .await?;
+    tracing::info!(
+        webhook = lane.webhook.0,
+        project = i64::from(lane.scope),
+        cancelled,
+        "webhook deleted, its pending deliveries are cancelled"
+    );
+    Ok(())
 }
 
 impl Delivery {
@@ -207,15 +199,15 @@ impl Delivery {
             None => Bytes::from(format!(r#"{{"action":"{action}"}}"#)),
         };
         let large_body_bytes: Option<i32> = row.get("large_body_bytes");
-        let (id, project): (Uuid, i64) = (row.get("message_id"), row.get("project_id"));
+        let (id, scope): (Uuid, Scope) = (row.get("message_id"), row.get("project_id"));
         let occurred_at: Timestamp = row.get("occurred_at");
         let mut message = Message {
             url: row.get::<_, Option<String>>("url").unwrap_or_default(),
             headers: row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default(),
             id,
             secrets: row.get("secrets"),
-            project,
-            cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, &action, project, occurred_at),
+            scope,
+            cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, &action, scope, occurred_at),
             body: Bytes::new(),
         };
         message.set_body(body);

@@ -13,6 +13,7 @@ use tokio_postgres::Client;
 use super::egress::EgressPolicy;
 use super::request::Sender;
 use crate::config::{Egress, Settings};
+use crate::model::WebhookId;
 
 /// So many endpoints are looked at at once, and for so long each: an operator waits.
 const AT_ONCE: usize = 32;
@@ -27,7 +28,7 @@ pub async fn report_refused(client: &Client, egress: &Egress) -> Result<()> {
     let policy = EgressPolicy::new(egress);
     tokio::spawn(async move {
         for (webhook, reason) in refused(&policy, endpoints).await {
-            tracing::warn!(webhook, reason, "the endpoint of this webhook is refused");
+            tracing::warn!(%webhook, reason, "the endpoint of this webhook is refused");
         }
     });
     Ok(())
@@ -37,7 +38,7 @@ pub async fn report_refused(client: &Client, egress: &Egress) -> Result<()> {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn refused_webhooks(client: &Client, egress: &Egress) -> Result<Vec<(i64, String)>> {
+pub async fn refused_webhooks(client: &Client, egress: &Egress) -> Result<Vec<(WebhookId, String)>> {
     Ok(refused(&EgressPolicy::new(egress), served_endpoints(client).await?).await)
 }
 
@@ -46,10 +47,10 @@ pub async fn refused_webhooks(client: &Client, egress: &Egress) -> Result<Vec<(i
 ///
 /// # Errors
 /// When a certificate of the settings cannot be used.
-pub async fn obstacles(settings: &Settings, endpoints: Vec<(i64, String)>) -> Result<Vec<(i64, String)>> {
+pub async fn obstacles(settings: &Settings, endpoints: Vec<(WebhookId, String)>) -> Result<Vec<(WebhookId, String)>> {
     let policy = Arc::new(EgressPolicy::new(&settings.egress));
     let sender = Sender::new(settings, Arc::clone(&policy))?;
-    let look = async |(webhook, url): (i64, String)| {
+    let look = async |(webhook, url): (WebhookId, String)| {
         let found = async {
             match policy.refusal(&url).await {
                 Some(refusal) => Some(refusal.to_string()),
@@ -58,19 +59,19 @@ pub async fn obstacles(settings: &Settings, endpoints: Vec<(i64, String)>) -> Re
         };
         timeout(PATIENCE, found).await.ok().flatten().map(|reason| (webhook, reason))
     };
-    let mut found: Vec<(i64, String)> =
+    let mut found: Vec<(WebhookId, String)> =
         stream::iter(endpoints).map(look).buffer_unordered(AT_ONCE).filter_map(async |found| found).collect().await;
     found.sort_unstable();
     Ok(found)
 }
 
-async fn served_endpoints(client: &Client) -> Result<Vec<(i64, String)>> {
+async fn served_endpoints(client: &Client) -> Result<Vec<(WebhookId, String)>> {
     let rows = client.query(include_str!("../../sql/deliver/served_endpoints.sql"), &[]).await;
     let rows = rows.context("reading Label Studio's webhook table")?;
     Ok(rows.iter().map(|row| (row.get("webhook_id"), row.get("url"))).collect())
 }
 
-async fn refused(policy: &EgressPolicy, endpoints: Vec<(i64, String)>) -> Vec<(i64, String)> {
+async fn refused(policy: &EgressPolicy, endpoints: Vec<(WebhookId, String)>) -> Vec<(WebhookId, String)> {
     let mut refused = Vec::new();
     for (webhook, url) in endpoints {
         refused.extend(policy.refusal(&url).await.map(|refusal| (webhook, refusal.to_string())));

@@ -15,8 +15,9 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::egress::EgressPolicy;
-use super::request::Message;
+use super::message::Message;
 use crate::config::Timeout;
+use crate::model::Scope;
 
 const PORT: u16 = 4222;
 
@@ -40,7 +41,7 @@ impl Publisher {
     /// Why it was not acknowledged; nothing secret is in it.
     pub async fn publish(&self, message: &Message, headers: &HeaderMap) -> Result<String, String> {
         let url = Url::parse(&message.url).map_err(|error| format!("the webhook's URL is not valid: {error}"))?;
-        let subject = subject(&url, message.project)?;
+        let subject = subject(&url, message.scope)?;
         let server = Arc::clone(self.servers().entry(url.authority().to_owned()).or_default());
         let client = server.get_or_try_init(|| self.connect(&url)).await?;
         let published = self.send(client, subject, message, headers).await;
@@ -113,11 +114,11 @@ fn decoded(text: &str) -> String {
 }
 
 /// The subject: the path of the URL, and the project, by which consumers may share the work.
-fn subject(url: &Url, project: i64) -> Result<String, String> {
+fn subject(url: &Url, scope: Scope) -> Result<String, String> {
     let path = decoded(url.path().trim_matches('/')).replace('/', ".");
     let valid = |token: &str| !token.is_empty() && !token.contains(['*', '>']) && !token.contains(char::is_whitespace);
     match path.split('.').all(valid) {
-        true => Ok(format!("{path}.{project}")),
+        true => Ok(format!("{path}.{scope}")),
         false => Err("the webhook's URL names no subject: expected nats://HOST:PORT/SUBJECT".to_owned()),
     }
 }
@@ -128,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_path_is_the_subject_and_the_project_follows() {
-        let of = |url: &str| subject(&Url::parse(url).unwrap(), 7);
+        let of = |url: &str| subject(&Url::parse(url).unwrap(), Scope::Project(7));
         assert_eq!(of("nats://host/label-studio.events").unwrap(), "label-studio.events.7");
         assert_eq!(of("nats://host:4222/label-studio/events/").unwrap(), "label-studio.events.7");
         for wrong in [

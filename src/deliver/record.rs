@@ -11,9 +11,9 @@ use anyhow::{Context, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Client;
 
-use super::lane::Lane;
 use super::request::Answer;
 use crate::metrics::Outcome;
+use crate::model::{DeliveryId, Lane, Scope, WebhookId};
 use crate::pg::Prepared;
 
 /// Most attempts in one batch.
@@ -33,7 +33,7 @@ pub enum Verdict {
 /// One attempt that ended.
 pub struct Attempt {
     /// `lshookd.delivery.id`
-    pub delivery: i64,
+    pub delivery: DeliveryId,
     /// Counted from 1.
     pub number: i32,
     /// What came of it.
@@ -128,7 +128,7 @@ impl Records {
 }
 
 async fn write(client: &Prepared<'_, Client>, attempts: &[Attempt]) -> Result<()> {
-    let deliveries: Vec<i64> = attempts.iter().map(|attempt| attempt.delivery).collect();
+    let deliveries: Vec<DeliveryId> = attempts.iter().map(|attempt| attempt.delivery).collect();
     let numbers: Vec<i32> = attempts.iter().map(|attempt| attempt.number).collect();
     let starts: Vec<SystemTime> = attempts.iter().map(|attempt| attempt.answer.started_at).collect();
     let durations: Vec<i32> =
@@ -152,9 +152,9 @@ async fn write(client: &Prepared<'_, Client>, attempts: &[Attempt]) -> Result<()
 }
 
 async fn close(client: &Prepared<'_, Client>, lanes: Vec<(Lane, oneshot::Sender<bool>)>) -> Result<()> {
-    let webhooks: Vec<i64> = lanes.iter().map(|(lane, _)| lane.webhook).collect();
-    let projects: Vec<i64> = lanes.iter().map(|(lane, _)| lane.project).collect();
-    let rows = client.query(include_str!("../../sql/deliver/close_lanes.sql"), &[&webhooks, &projects]).await;
+    let webhooks: Vec<WebhookId> = lanes.iter().map(|(lane, _)| lane.webhook).collect();
+    let scopes: Vec<Scope> = lanes.iter().map(|(lane, _)| lane.scope).collect();
+    let rows = client.query(include_str!("../../sql/deliver/close_lanes.sql"), &[&webhooks, &scopes]).await;
     let rows = rows.context("writing lshookd.lane")?;
     let closed: HashMap<i64, bool> = rows.iter().map(|row| (row.get("place"), row.get("closed"))).collect();
     for ((_, asked), place) in lanes.into_iter().zip(1..) {

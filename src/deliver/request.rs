@@ -8,18 +8,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use standardwebhooks::{Webhook, WebhookError};
 use url::Url;
-use uuid::Uuid;
 
 use super::backoff;
 use super::client::Clients;
-use super::cloudevent::{self, CloudEvent, Mode};
+use super::cloudevent::{self, Mode};
 use super::connection;
 use super::egress::EgressPolicy;
+use super::message::Message;
 use super::publish::Publisher;
 use super::resolver::Resolver;
 use crate::config::{Settings, Timeout};
@@ -45,34 +44,6 @@ const SHORTEST_SECRET: usize = 6;
 
 /// A body gets time to be sent beside the time for the answer: a second for as many bytes.
 const SLOWEST_UPLOAD: f64 = 1_000_000.0;
-
-/// What to send where.
-pub struct Message {
-    /// The webhook's URL, as its row has it.
-    pub url: String,
-    /// The webhook's headers, as its row has them: a JSON object.
-    pub headers: serde_json::Value,
-    /// Sent as `webhook-id`.
-    pub id: Uuid,
-    /// The secrets to sign with, as `whsec_…`.
-    pub secrets: Vec<String>,
-    /// In which project it happened; 0 for none.
-    pub project: i64,
-    /// Its attributes as a CloudEvent, where the webhook wants one.
-    pub cloudevent: Option<(Mode, CloudEvent)>,
-    /// The JSON body, which is signed and sent.
-    pub body: Bytes,
-}
-
-impl Message {
-    /// Takes a body, inside an envelope where the webhook wants one.
-    pub fn set_body(&mut self, body: Bytes) {
-        self.body = match &self.cloudevent {
-            Some((Mode::Structured, event)) => event.enclose(&body),
-            _ => body,
-        };
-    }
-}
 
 /// What came of a request.
 #[derive(Debug)]
@@ -413,7 +384,10 @@ fn explain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Scope;
+    use bytes::Bytes;
     use proptest::prelude::*;
+    use uuid::Uuid;
 
     fn message(headers: serde_json::Value) -> Message {
         Message {
@@ -421,7 +395,7 @@ mod tests {
             headers,
             id: Uuid::nil(),
             secrets: Vec::new(),
-            project: 1,
+            scope: Scope::Project(1),
             cloudevent: None,
             body: Bytes::new(),
         }

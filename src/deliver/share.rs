@@ -14,6 +14,8 @@ use anyhow::Result;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 
+use crate::model::WebhookId;
+
 /// An endpoint that takes longer is slow.
 const QUICK: Duration = Duration::from_secs(1);
 
@@ -39,7 +41,7 @@ struct Webhook {
 
 #[derive(Default)]
 struct State {
-    webhooks: HashMap<i64, Webhook>,
+    webhooks: HashMap<WebhookId, Webhook>,
     /// The lanes that are worked on, by the pace of their webhook.
     lanes: [usize; 3],
 }
@@ -76,7 +78,7 @@ impl Shares {
     ///
     /// # Errors
     /// Never: the semaphores are not closed.
-    pub async fn place(&self, webhook: i64) -> Result<Place> {
+    pub async fn place(&self, webhook: WebhookId) -> Result<Place> {
         let own = Arc::clone(&self.state().of(webhook, self.of_each).places);
         let own = own.acquire_owned().await?;
         loop {
@@ -99,7 +101,7 @@ impl Shares {
     }
 
     /// Waits for the answer, and learns how quick the endpoint is.
-    pub async fn learn<T>(&self, webhook: i64, place: &mut Place, answer: impl Future<Output = T>) -> T {
+    pub async fn learn<T>(&self, webhook: WebhookId, place: &mut Place, answer: impl Future<Output = T>) -> T {
         let begun = Instant::now();
         tokio::pin!(answer);
         let answer = tokio::select! {
@@ -115,7 +117,7 @@ impl Shares {
     }
 
     /// Whether one more lane of this webhook may be worked on; it counts until [`Shares::leave`].
-    pub fn enter(&self, webhook: i64) -> bool {
+    pub fn enter(&self, webhook: WebhookId) -> bool {
         let mut state = self.state();
         let (pace, lanes) = {
             let webhook = state.of(webhook, self.of_each);
@@ -130,7 +132,7 @@ impl Shares {
     }
 
     /// One lane fewer of this webhook is worked on.
-    pub fn leave(&self, webhook: i64) {
+    pub fn leave(&self, webhook: WebhookId) {
         let mut state = self.state();
         let webhook = state.of(webhook, self.of_each);
         webhook.lanes = webhook.lanes.saturating_sub(1);
@@ -139,7 +141,7 @@ impl Shares {
     }
 
     /// The webhooks of which no more lanes may be worked on now.
-    pub fn full(&self) -> Vec<i64> {
+    pub fn full(&self) -> Vec<WebhookId> {
         let state = self.state();
         let full = state.webhooks.iter().filter(|(_, webhook)| !self.has_room(&state, webhook.pace, webhook.lanes));
         full.map(|(id, _)| *id).collect()
@@ -161,7 +163,7 @@ impl Shares {
 }
 
 impl State {
-    fn of(&mut self, webhook: i64, places: usize) -> &mut Webhook {
+    fn of(&mut self, webhook: WebhookId, places: usize) -> &mut Webhook {
         self.webhooks.entry(webhook).or_insert_with(|| Webhook {
             pace: Pace::Untried,
             places: Arc::new(Semaphore::new(places)),
@@ -170,7 +172,7 @@ impl State {
         })
     }
 
-    fn note(&mut self, webhook: i64, pace: Pace) {
+    fn note(&mut self, webhook: WebhookId, pace: Pace) {
         if let Some(webhook) = self.webhooks.get_mut(&webhook) {
             self.lanes[webhook.pace as usize] = self.lanes[webhook.pace as usize].saturating_sub(webhook.lanes);
             self.lanes[pace as usize] += webhook.lanes;
@@ -186,11 +188,12 @@ mod tests {
     use tokio::time::timeout;
 
     const SOON: Duration = Duration::from_millis(10);
+    const ONE: WebhookId = WebhookId(1);
 
     #[tokio::test(start_paused = true)]
     async fn those_that_hang_hold_up_nobody_who_answers() {
         let shares = Arc::new(Shares::new(8, 4, 80));
-        for webhook in 2..100 {
+        for webhook in (2..100).map(WebhookId) {
             for _lane in 0..10 {
                 let shares = Arc::clone(&shares);
                 tokio::spawn(async move {
@@ -201,39 +204,39 @@ mod tests {
         }
         for _ in 0..200 {
             sleep(Duration::from_millis(700)).await;
-            let mut place = timeout(SOON, shares.place(1)).await.expect("it waits for others").unwrap();
-            shares.learn(1, &mut place, async {}).await;
+            let mut place = timeout(SOON, shares.place(ONE)).await.expect("it waits for others").unwrap();
+            shares.learn(ONE, &mut place, async {}).await;
         }
-        let is_slow = |webhook: i64| shares.state().of(webhook, 4).pace == Pace::Slow;
-        assert!((2..100).all(is_slow) && !is_slow(1));
+        let is_slow = |webhook: WebhookId| shares.state().of(webhook, 4).pace == Pace::Slow;
+        assert!((2..100).map(WebhookId).all(is_slow) && !is_slow(ONE));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_webhook_has_no_more_than_its_own_places() {
         let shares = Shares::new(8, 2, 80);
-        let mut first = shares.place(1).await.unwrap();
-        assert!(timeout(SOON, shares.place(1)).await.is_err(), "one, until it was tried");
-        shares.learn(1, &mut first, async {}).await;
+        let mut first = shares.place(ONE).await.unwrap();
+        assert!(timeout(SOON, shares.place(ONE)).await.is_err(), "one, until it was tried");
+        shares.learn(ONE, &mut first, async {}).await;
         drop(first);
-        let _places = (shares.place(1).await.unwrap(), shares.place(1).await.unwrap());
-        assert!(timeout(SOON, shares.place(1)).await.is_err());
+        let _places = (shares.place(ONE).await.unwrap(), shares.place(ONE).await.unwrap());
+        assert!(timeout(SOON, shares.place(ONE)).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn of_a_slow_webhook_few_lanes_are_worked_on() {
         let shares = Shares::new(8, 2, 80);
-        assert_eq!((0..20).filter(|_| shares.enter(1)).count(), 10);
-        assert_eq!(shares.full(), [1]);
-        let mut place = shares.place(1).await.unwrap();
-        shares.learn(1, &mut place, sleep(2 * QUICK)).await;
+        assert_eq!((0..20).filter(|_| shares.enter(ONE)).count(), 10);
+        assert_eq!(shares.full(), [ONE]);
+        let mut place = shares.place(ONE).await.unwrap();
+        shares.learn(ONE, &mut place, sleep(2 * QUICK)).await;
         for _ in 0..6 {
-            shares.leave(1);
+            shares.leave(ONE);
         }
-        assert_eq!((shares.enter(1), shares.full()), (false, vec![1]));
+        assert_eq!((shares.enter(ONE), shares.full()), (false, vec![ONE]));
         drop(place);
-        let mut place = shares.place(1).await.unwrap();
-        shares.learn(1, &mut place, async {}).await;
-        assert!(shares.enter(1) && shares.full().is_empty());
-        assert!((2..200).all(|webhook| shares.enter(webhook) || !shares.full().is_empty()));
+        let mut place = shares.place(ONE).await.unwrap();
+        shares.learn(ONE, &mut place, async {}).await;
+        assert!(shares.enter(ONE) && shares.full().is_empty());
+        assert!((2..200).map(WebhookId).all(|webhook| shares.enter(webhook) || !shares.full().is_empty()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::Action;
+use super::{Action, Scope};
 
 /// How the end of an action was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::VariantArray)]
@@ -30,8 +30,8 @@ impl End {
 pub struct Event {
     /// What happened.
     pub action: Action,
-    /// In which project; 0 where it has none.
-    pub project: i64,
+    /// Where.
+    pub scope: Scope,
     /// To which objects, by id; one alone for the actions that are about one.
     pub objects: Vec<i64>,
     /// Whose it was; known only of what cannot be looked up: a deleted project, and what has no project.
@@ -48,10 +48,10 @@ pub struct Event {
 
 impl Event {
     /// An event that no change stands for: what exists is announced as if it occurred now.
-    pub fn standalone(action: Action, project: i64, objects: Vec<i64>) -> Event {
+    pub fn standalone(action: Action, scope: Scope, objects: Vec<i64>) -> Event {
         Event {
             action,
-            project,
+            scope,
             objects,
             organization: None,
             occurred_at: SystemTime::now(),
@@ -69,9 +69,9 @@ impl Event {
     /// The same in events of at most so many objects.
     ///
     /// ```
-    /// use lshookd::model::{Action, Event};
+    /// use lshookd::model::{Action, Event, Scope};
     ///
-    /// let import = Event::standalone(Action::TasksCreated, 7, vec![1, 2, 3]);
+    /// let import = Event::standalone(Action::TasksCreated, Scope::Project(7), vec![1, 2, 3]);
     /// let parts: Vec<Vec<i64>> = import.cut(2).into_iter().map(|part| part.objects).collect();
     /// assert_eq!(parts, [vec![1, 2], vec![3]]);
     /// ```

@@ -6,7 +6,7 @@ use tokio_postgres::{Client, GenericClient};
 use super::{check_known, explain_write, wake_lanes};
 use crate::config::Settings;
 use crate::deliver;
-use crate::model::Action;
+use crate::model::{Action, WebhookId};
 
 /// Takes webhooks over from Label Studio, in one transaction: those given, or with `None` all that it delivers. The
 /// ids of those adopted, ascending.
@@ -14,7 +14,7 @@ use crate::model::Action;
 /// # Errors
 /// When one is unknown, or asks for actions that lshookd does not have and this is not forced, or Label Studio's table
 /// may not be written.
-pub async fn adopt(client: &mut Client, ids: Option<&[i64]>, force: bool) -> Result<Vec<i64>> {
+pub async fn adopt(client: &mut Client, ids: Option<&[WebhookId]>, force: bool) -> Result<Vec<WebhookId>> {
     check_known(client, ids.unwrap_or_default()).await?;
     let unknown = unknown_actions(client, ids).await?;
     if !unknown.is_empty() && !force {
@@ -38,15 +38,19 @@ pub async fn adopt(client: &mut Client, ids: Option<&[i64]>, force: bool) -> Res
 ///
 /// # Errors
 /// When the database cannot be asked, or a certificate of the settings cannot be used.
-pub async fn obstacles(client: &Client, settings: &Settings, ids: Option<&[i64]>) -> Result<Vec<(i64, String)>> {
+pub async fn obstacles(
+    client: &Client,
+    settings: &Settings,
+    ids: Option<&[WebhookId]>,
+) -> Result<Vec<(WebhookId, String)>> {
     let rows = client.query(include_str!("../../sql/ops/adoptable_endpoints.sql"), &[&ids]).await?;
     deliver::obstacles(settings, rows.iter().map(|row| (row.get("webhook_id"), row.get("url"))).collect()).await
 }
 
 /// [`adopt`] as part of the caller's transaction, whatever the webhooks ask for.
-pub(super) async fn write_adoption(client: &impl GenericClient, ids: Option<&[i64]>) -> Result<Vec<i64>> {
+pub(super) async fn write_adoption(client: &impl GenericClient, ids: Option<&[WebhookId]>) -> Result<Vec<WebhookId>> {
     let rows = client.query(include_str!("../../sql/ops/adopt.sql"), &[&ids]).await.map_err(explain_write)?;
-    let mut adopted: Vec<i64> = rows.iter().map(|row| row.get("webhook_id")).collect();
+    let mut adopted: Vec<WebhookId> = rows.iter().map(|row| row.get("webhook_id")).collect();
     wake_lanes(client, Some(&adopted)).await?;
     adopted.sort_unstable();
     Ok(adopted)
@@ -56,7 +60,7 @@ pub(super) async fn write_adoption(client: &impl GenericClient, ids: Option<&[i6
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn unknown_actions(client: &Client, ids: Option<&[i64]>) -> Result<Vec<(i64, Vec<String>)>> {
+pub async fn unknown_actions(client: &Client, ids: Option<&[WebhookId]>) -> Result<Vec<(WebhookId, Vec<String>)>> {
     let known: Vec<&str> =
         Action::ALL.iter().filter(|action| action.is_label_studios()).map(|action| action.name()).collect();
     let rows = client.query(include_str!("../../sql/ops/unknown_actions.sql"), &[&ids, &known]).await?;
@@ -67,13 +71,13 @@ pub async fn unknown_actions(client: &Client, ids: Option<&[i64]>) -> Result<Vec
 ///
 /// # Errors
 /// When one is unknown, or Label Studio's table may not be written.
-pub async fn release(client: &mut Client, ids: Option<&[i64]>) -> Result<Vec<i64>> {
+pub async fn release(client: &mut Client, ids: Option<&[WebhookId]>) -> Result<Vec<WebhookId>> {
     if let Some(ids) = ids {
         check_known(client, ids).await?;
     }
     let transaction = client.transaction().await?;
     let rows = transaction.query(include_str!("../../sql/ops/release.sql"), &[&ids]).await.map_err(explain_write)?;
-    let mut released: Vec<i64> = rows.iter().map(|row| row.get("webhook_id")).collect();
+    let mut released: Vec<WebhookId> = rows.iter().map(|row| row.get("webhook_id")).collect();
     transaction.execute(include_str!("../../sql/ops/note_release.sql"), &[&released]).await?;
     transaction.commit().await?;
     released.sort_unstable();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
 use super::rows;
+use crate::model::{DeliveryId, Scope, WebhookId};
 
 /// An attempt is recorded when it has ended, and may have begun so long ago.
 const MAXIMUM_DURATION: Duration = Duration::from_secs(120);
@@ -17,7 +18,7 @@ const MAXIMUM_DURATION: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecordedAttempt {
     /// `lshookd.delivery.id`
-    pub delivery_id: i64,
+    pub delivery_id: DeliveryId,
     /// Counted from 1.
     pub number: i32,
     /// When the request began.
@@ -29,9 +30,9 @@ pub struct RecordedAttempt {
     /// Why it counts as failed, if it does.
     pub error: Option<String>,
     /// `webhook.id`
-    pub webhook_id: i64,
+    pub webhook_id: WebhookId,
     /// `project.id`; 0 for the organization.
-    pub project_id: i64,
+    pub project_id: Scope,
     /// The state of the delivery.
     pub state: String,
     /// The action's name.
@@ -41,7 +42,7 @@ pub struct RecordedAttempt {
 /// Tells attempts that are new from those that were seen.
 #[derive(Default)]
 pub struct Tail {
-    seen: Option<HashSet<(i64, i32)>>,
+    seen: Option<HashSet<(DeliveryId, i32)>>,
 }
 
 impl Tail {
@@ -49,7 +50,7 @@ impl Tail {
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn next(&mut self, client: &Client, webhook: Option<i64>) -> Result<Vec<RecordedAttempt>> {
+    pub async fn next(&mut self, client: &Client, webhook: Option<WebhookId>) -> Result<Vec<RecordedAttempt>> {
         let since = Timestamp::now() - MAXIMUM_DURATION;
         let query = include_str!("../../sql/ops/attempts_since.sql");
         let attempts: Vec<RecordedAttempt> = rows(client, query, &[&since, &webhook]).await?;

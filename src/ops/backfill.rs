@@ -9,7 +9,7 @@ use tokio_postgres::{Client, IsolationLevel};
 
 use super::{check_known, check_project};
 use crate::config::Settings;
-use crate::model::{Action, Event, EventView, PayloadOptions};
+use crate::model::{Action, Event, EventView, PayloadOptions, WebhookId};
 use crate::pg::Statements;
 use crate::pipeline::render::Renderer;
 use crate::queue::{self, Addressed};
@@ -21,7 +21,7 @@ const BATCH: i64 = 500;
 #[derive(Debug, Clone, Copy)]
 pub struct Backfill {
     /// The webhook that receives it.
-    pub webhook: i64,
+    pub webhook: WebhookId,
     /// As what objects are announced.
     pub action: Action,
     /// Of this project alone.
@@ -152,13 +152,13 @@ impl Run {
 /// One event for each object, or where the action is about several, for those of each project.
 fn events(action: Action, objects: &[(i64, i64)], batch_size: usize) -> Vec<Event> {
     if !action.is_about_several() {
-        return objects.iter().map(|(project, id)| Event::standalone(action, *project, vec![*id])).collect();
+        return objects.iter().map(|(project, id)| Event::standalone(action, (*project).into(), vec![*id])).collect();
     }
     let mut by_project: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
     for (project, id) in objects {
         by_project.entry(*project).or_default().push(*id);
     }
-    let event = |(project, ids)| Event::standalone(action, project, ids).cut(batch_size);
+    let event = |(project, ids): (i64, Vec<i64>)| Event::standalone(action, project.into(), ids).cut(batch_size);
     by_project.into_iter().flat_map(event).collect()
 }
 
@@ -170,7 +170,7 @@ mod tests {
     fn tasks_go_together_by_project_and_annotations_one_by_one() {
         let objects = [(1, 10), (2, 11), (1, 12)];
         let shown = |action, most| -> Vec<(i64, Vec<i64>)> {
-            events(action, &objects, most).into_iter().map(|event| (event.project, event.objects)).collect()
+            events(action, &objects, most).into_iter().map(|event| (event.scope.into(), event.objects)).collect()
         };
         assert_eq!(shown(Action::TasksCreated, 9), [(1, vec![10, 12]), (2, vec![11])]);
         assert_eq!(shown(Action::TasksCreated, 1), [(1, vec![10]), (1, vec![12]), (2, vec![11])]);

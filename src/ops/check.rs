@@ -13,6 +13,7 @@ use super::{adoption, listed, rule};
 use crate::config::{Listed, Settings};
 use crate::deliver;
 use crate::label_studio::{self, catalog::Catalog};
+use crate::model::WebhookId;
 use crate::pg;
 use crate::pipeline::rule::Rule;
 use crate::schema::install::{self, InstallState};
@@ -385,7 +386,8 @@ async fn capture(client: &Client, status: &Status, findings: &mut Findings) -> R
 
 async fn adoptions(client: &Client, findings: &mut Findings) -> Result<()> {
     let row = client.query_one(include_str!("../../sql/ops/released_webhooks.sql"), &[]).await?;
-    let (released, delivered_twice): (Vec<i64>, Vec<i64>) = (row.get("released"), row.get("delivered_twice"));
+    let (released, delivered_twice): (Vec<WebhookId>, Vec<WebhookId>) =
+        (row.get("released"), row.get("delivered_twice"));
     if !released.is_empty() {
         findings.warn(
             "released",
@@ -394,7 +396,7 @@ async fn adoptions(client: &Client, findings: &mut Findings) -> Result<()> {
         );
     }
     for row in client.query(include_str!("../../sql/ops/disabled_webhooks.sql"), &[]).await? {
-        let (webhook, pending): (i64, i64) = (row.get("webhook_id"), row.get("pending"));
+        let (webhook, pending): (WebhookId, i64) = (row.get("webhook_id"), row.get("pending"));
         findings.warn(
             "disabled",
             format!("webhook {webhook} is disabled: nobody delivers its {pending} pending deliveries"),
@@ -434,6 +436,6 @@ async fn endpoints(client: &Client, settings: &Settings, findings: &mut Findings
     Ok(())
 }
 
-fn spaced(ids: &[i64]) -> String {
-    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
+fn spaced(ids: &[WebhookId]) -> String {
+    ids.iter().map(WebhookId::to_string).collect::<Vec<_>>().join(" ")
 }

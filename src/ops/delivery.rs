@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::{check_known, check_project, rows};
-use crate::model::{Action, masked_url};
+use crate::model::{Action, DeliveryId, Scope, WebhookId, masked_url};
 
 /// What a delivery may be.
 #[derive(
@@ -48,11 +48,11 @@ impl DeliveryState {
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// `webhook.id`
-    pub webhook: Option<i64>,
+    pub webhook: Option<WebhookId>,
     /// The action.
     pub action: Option<Action>,
-    /// `project.id`
-    pub project: Option<i64>,
+    /// Where the event occurred.
+    pub project: Option<Scope>,
     /// The state.
     pub state: Option<DeliveryState>,
     /// Earliest time at which the event occurred.
@@ -84,8 +84,8 @@ impl Filter {
         {
             check_known(client, &[webhook]).await?;
         }
-        if let Some(project) = self.project.filter(|project| *project != 0)
-            && find(client, &of(None, Some(project)), None, 1).await?.is_empty()
+        if let Some(project) = self.project.and_then(Scope::project)
+            && find(client, &of(None, self.project), None, 1).await?.is_empty()
         {
             check_project(client, project).await?;
         }
@@ -97,13 +97,13 @@ impl Filter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeliverySummary {
     /// `lshookd.delivery.id`
-    pub id: i64,
+    pub id: DeliveryId,
     /// Sent as `webhook-id`.
     pub message_id: uuid::Uuid,
     /// `webhook.id`
-    pub webhook_id: i64,
+    pub webhook_id: WebhookId,
     /// `project.id`; 0 for the organization.
-    pub project_id: i64,
+    pub project_id: Scope,
     /// The action's name.
     pub action: String,
     /// About how many objects the event is.
@@ -143,13 +143,13 @@ pub struct Attempt {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeliveryDetail {
     /// `lshookd.delivery.id`
-    pub id: i64,
+    pub id: DeliveryId,
     /// Sent as `webhook-id`.
     pub message_id: uuid::Uuid,
     /// `webhook.id`
-    pub webhook_id: i64,
+    pub webhook_id: WebhookId,
     /// `project.id`; 0 for the organization.
-    pub project_id: i64,
+    pub project_id: Scope,
     /// The action's name.
     pub action: String,
     /// About how many objects the event is.
@@ -178,7 +178,12 @@ pub struct DeliveryDetail {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn find(client: &Client, filter: &Filter, before: Option<i64>, limit: i64) -> Result<Vec<DeliverySummary>> {
+pub async fn find(
+    client: &Client,
+    filter: &Filter,
+    before: Option<DeliveryId>,
+    limit: i64,
+) -> Result<Vec<DeliverySummary>> {
     let Filter { webhook, action, project, state, since, until } = filter;
     rows(
         client,

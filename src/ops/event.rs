@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
 use super::{check_project, rows};
-use crate::model::Action;
+use crate::model::{Action, Scope};
 
 /// Which events; all that is given must hold.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
     /// The action.
     pub action: Option<Action>,
-    /// `project.id`
-    pub project: Option<i64>,
+    /// Where it occurred.
+    pub project: Option<Scope>,
     /// Earliest time at which it occurred.
     pub since: Option<Timestamp>,
     /// The time before which it occurred.
@@ -29,7 +29,7 @@ pub struct EventSummary {
     /// The action's name.
     pub action: String,
     /// `project.id`; 0 for the organization.
-    pub project_id: i64,
+    pub project_id: Scope,
     /// About how many objects it is.
     pub objects: i32,
     /// When the last of its changes was captured.
@@ -53,7 +53,7 @@ pub async fn find(client: &Client, filter: &EventFilter, limit: i64) -> Result<V
     let query = include_str!("../../sql/ops/events.sql");
     let found = rows(client, query, &[&action.map(Action::name), project, since, until, &limit]).await;
     let found: Vec<EventSummary> = found.context("reading lshookd.event")?;
-    if let Some(project) = project.filter(|project| found.is_empty() && *project != 0) {
+    if let Some(project) = project.and_then(Scope::project).filter(|_| found.is_empty()) {
         check_project(client, project).await?;
     }
     Ok(found)

@@ -4,14 +4,15 @@ use anyhow::Result;
 use tokio_postgres::Client;
 
 use super::{check_known, wake_lanes};
+use crate::model::WebhookId;
 
 /// Holds back the deliveries of some webhooks, or with `None` of all; requests in flight end.
 ///
 /// # Errors
 /// When one is unknown, or the database refuses.
-pub async fn pause(client: &Client, ids: Option<&[i64]>) -> Result<()> {
+pub async fn pause(client: &Client, ids: Option<&[WebhookId]>) -> Result<()> {
     check_known(client, ids.unwrap_or_default()).await?;
-    let paused: Vec<Option<i64>> = ids.map_or_else(|| vec![None], |ids| ids.iter().copied().map(Some).collect());
+    let paused: Vec<Option<WebhookId>> = ids.map_or_else(|| vec![None], |ids| ids.iter().copied().map(Some).collect());
     client.execute(include_str!("../../sql/ops/pause.sql"), &[&paused]).await?;
     Ok(())
 }
@@ -20,7 +21,7 @@ pub async fn pause(client: &Client, ids: Option<&[i64]>) -> Result<()> {
 ///
 /// # Errors
 /// When one is unknown, or the database refuses.
-pub async fn resume(client: &Client, ids: Option<&[i64]>) -> Result<()> {
+pub async fn resume(client: &Client, ids: Option<&[WebhookId]>) -> Result<()> {
     check_known(client, ids.unwrap_or_default()).await?;
     client.execute(include_str!("../../sql/ops/resume.sql"), &[&ids]).await?;
     wake_lanes(client, ids).await

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::{check_known, explain_write};
-use crate::model::Action;
+use crate::model::{Action, WebhookId};
 use crate::pipeline::rule::{Rule, RuleOutput, Rulebook};
 
 /// A rule in force, as a file writes it.
@@ -101,7 +101,7 @@ pub async fn in_force(client: &Client) -> Result<Vec<RuleInForce>> {
 /// When a rule names a webhook that is not there, one would be deleted and this is not confirmed, or the database
 /// refuses.
 pub async fn apply(client: &mut Client, rules: &[Rule], prune: bool, confirmed: bool) -> Result<Applied> {
-    let webhooks: Vec<i64> = rules.iter().map(|rule| rule.webhook).collect();
+    let webhooks: Vec<WebhookId> = rules.iter().map(|rule| rule.webhook).collect();
     check_known(client, &webhooks).await?;
     let names: Vec<String> = rules.iter().map(|rule| rule.name.clone()).collect();
     let transaction = client.transaction().await?;

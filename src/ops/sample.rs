@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{check_known, secret};
 use crate::config::Settings;
 use crate::deliver::{self, Answer, CloudEvent, Message};
-use crate::model::{Action, Event, EventView, PayloadOptions};
+use crate::model::{Action, Event, EventView, PayloadOptions, Scope, WebhookId};
 use crate::pg::Statements;
 use crate::pipeline::render::Renderer;
 
@@ -27,7 +27,7 @@ pub struct SampleAnswer {
 ///
 /// # Errors
 /// When there is no such webhook, or the database cannot be asked.
-pub async fn send(client: &Client, settings: &Settings, webhook: i64, action: Action) -> Result<SampleAnswer> {
+pub async fn send(client: &Client, settings: &Settings, webhook: WebhookId, action: Action) -> Result<SampleAnswer> {
     check_known(client, &[webhook]).await?;
     let secrets = secret::secrets(client, webhook, false).await?;
     let row = client.query_one(include_str!("../../sql/ops/webhook.sql"), &[&webhook]).await?;
@@ -42,8 +42,14 @@ pub async fn send(client: &Client, settings: &Settings, webhook: i64, action: Ac
         url: row.get("url"),
         headers: row.get::<_, Option<Value>>("headers").unwrap_or_default(),
         id,
-        project: 0,
-        cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, action.name(), 0, jiff::Timestamp::now()),
+        scope: Scope::Organization,
+        cloudevent: CloudEvent::wanted(
+            row.get("cloudevents"),
+            id,
+            action.name(),
+            Scope::Organization,
+            jiff::Timestamp::now(),
+        ),
         secrets: secrets.into_iter().map(|secret| secret.secret).collect(),
         body: Bytes::new(),
     };
@@ -53,7 +59,12 @@ pub async fn send(client: &Client, settings: &Settings, webhook: i64, action: Ac
 }
 
 /// The action as it would be announced of the newest object that the webhook concerns.
-async fn sample(client: &Client, webhook: i64, action: Action, extra_fields: &[String]) -> Result<Option<String>> {
+async fn sample(
+    client: &Client,
+    webhook: WebhookId,
+    action: Action,
+    extra_fields: &[String],
+) -> Result<Option<String>> {
     let (any_project, after, one, newest_first): (Option<i64>, i64, i64, bool) = (None, 0, 1, true);
     let row = client
         .query_opt(

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
 use super::{check_known, rows};
+use crate::model::WebhookId;
 
 /// A secret that requests are signed with.
 #[derive(Clone, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub struct Secret {
 ///
 /// # Errors
 /// When there is no such webhook, or the database refuses.
-pub async fn secrets(client: &Client, webhook: i64, rotate: bool) -> Result<Vec<Secret>> {
+pub async fn secrets(client: &Client, webhook: WebhookId, rotate: bool) -> Result<Vec<Secret>> {
     check_known(client, &[webhook]).await?;
     client.execute(include_str!("../../sql/queue/ensure_secrets.sql"), &[&vec![webhook]]).await?;
     if rotate {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::rows;
+use crate::model::{DeliveryId, Scope, WebhookId};
 
 /// The state of the whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ pub struct Status {
     /// Webhooks with failing lanes, at most a thousand.
     pub failing_webhooks: Vec<FailingWebhook>,
     /// Paused webhooks.
-    pub paused: Vec<i64>,
+    pub paused: Vec<WebhookId>,
     /// Whether all deliveries are paused.
     pub all_paused: bool,
     /// Failing lanes, at most a hundred.
@@ -60,7 +61,7 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FailingWebhook {
     /// `webhook.id`
-    pub webhook_id: i64,
+    pub webhook_id: WebhookId,
     /// How many.
     pub lanes: i64,
 }
@@ -69,11 +70,11 @@ pub struct FailingWebhook {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FailingLane {
     /// `webhook.id`
-    pub webhook_id: i64,
+    pub webhook_id: WebhookId,
     /// `project.id`; 0 for the organization.
-    pub project_id: i64,
+    pub project_id: Scope,
     /// The delivery that failed.
-    pub delivery_id: i64,
+    pub delivery_id: DeliveryId,
     /// How many attempts it had.
     pub attempts: i32,
     /// HTTP status of the last one.
@@ -128,7 +129,7 @@ pub async fn read(client: &Client) -> Result<Status> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AttemptsByPart {
     /// `webhook.id`
-    pub webhook_id: i64,
+    pub webhook_id: WebhookId,
     /// Attempts that succeeded.
     pub good: Vec<i64>,
     /// Attempts that failed.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::check_project;
 use crate::config::{Egress, Settings};
 use crate::deliver::{self, Answer, Message};
-use crate::model::Action;
+use crate::model::{Action, Scope};
 
 /// A tap says so again before its minute is over.
 const RENEWAL: Duration = Duration::from_secs(20);
@@ -22,8 +22,8 @@ const RENEWAL: Duration = Duration::from_secs(20);
 pub struct TappedEvent {
     /// The action's name.
     pub action: String,
-    /// `project.id`; 0 for the organization.
-    pub project: i64,
+    /// Where.
+    pub scope: Scope,
     /// About how many objects it is.
     pub objects: i32,
     /// When it occurred.
@@ -72,7 +72,7 @@ impl Tap {
         }
         let event = |row: &tokio_postgres::Row| TappedEvent {
             action: row.get("action"),
-            project: row.get("project_id"),
+            scope: row.get("project_id"),
             objects: row.get("object_count"),
             occurred_at: row.get("occurred_at"),
             body: row.get("body"),
@@ -101,7 +101,7 @@ pub async fn forward(settings: &Settings, url: &Url, secret: &str, event: &Tappe
         headers: json!({}),
         id: Uuid::now_v7(),
         secrets: vec![secret.to_owned()],
-        project: event.project,
+        scope: event.scope,
         cloudevent: None,
         body: Bytes::from(event.body.clone()),
     };

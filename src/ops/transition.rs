@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
 use super::delivery::{DeliveryState, Filter};
-use crate::model::Action;
+use crate::model::{Action, DeliveryId};
 
 /// Deliveries of one transaction.
 const BATCH: i64 = 1000;
@@ -59,7 +59,7 @@ impl Transition {
 pub async fn apply(
     client: &Client,
     transition: Transition,
-    ids: &[i64],
+    ids: &[DeliveryId],
     filter: &Filter,
     dry_run: bool,
     progress: impl Fn(i64),
@@ -70,7 +70,7 @@ pub async fn apply(
     filter.check(client).await?;
     check_states(client, transition, ids).await?;
     let mut done = 0;
-    let mut after = 0;
+    let mut after = DeliveryId(0);
     loop {
         let batch = batch(client, transition, after, ids, filter).await?;
         let Some(last) = batch.last() else {
@@ -89,15 +89,15 @@ pub async fn apply(
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn apply_to(client: &Client, transition: Transition, deliveries: &[i64]) -> Result<i64> {
+pub async fn apply_to(client: &Client, transition: Transition, deliveries: &[DeliveryId]) -> Result<i64> {
     Ok(client.query_one(transition.statement(), &[&deliveries]).await?.get("done"))
 }
 
-async fn check_states(client: &Client, transition: Transition, ids: &[i64]) -> Result<()> {
+async fn check_states(client: &Client, transition: Transition, ids: &[DeliveryId]) -> Result<()> {
     let query = include_str!("../../sql/ops/delivery_states.sql");
     let rows = client.query(query, &[&ids]).await.context("reading lshookd.delivery")?;
     for row in rows {
-        let (id, state): (i64, Option<String>) = (row.get("id"), row.get("state"));
+        let (id, state): (DeliveryId, Option<String>) = (row.get("id"), row.get("state"));
         let Some(state) = state else {
             fail!(UnknownDelivery, "there is no delivery {id}; it may have been deleted after its retention");
         };
@@ -108,7 +108,13 @@ async fn check_states(client: &Client, transition: Transition, ids: &[i64]) -> R
     Ok(())
 }
 
-async fn batch(client: &Client, transition: Transition, after: i64, ids: &[i64], filter: &Filter) -> Result<Vec<i64>> {
+async fn batch(
+    client: &Client,
+    transition: Transition,
+    after: DeliveryId,
+    ids: &[DeliveryId],
+    filter: &Filter,
+) -> Result<Vec<DeliveryId>> {
     let ids = (!ids.is_empty()).then_some(ids);
     let Filter { webhook, action, project, state, since, until } = filter;
     let states: Vec<&str> = transition.states().iter().map(|state| state.name()).collect();

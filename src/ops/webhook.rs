@@ -10,7 +10,7 @@ use url::Url;
 
 use super::adoption::write_adoption;
 use super::{check_known, check_project, explain_write, rows, wake_lanes};
-use crate::model::{Action, masked_url};
+use crate::model::{Action, WebhookId, masked_url};
 use crate::retention;
 
 /// Who delivers a webhook.
@@ -32,7 +32,7 @@ pub enum DeliveredBy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WebhookSummary {
     /// `webhook.id`
-    pub id: i64,
+    pub id: WebhookId,
     /// Its URL.
     pub url: String,
     /// Its project; `None` for a webhook of the organization.
@@ -85,7 +85,7 @@ impl WebhookSummary {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn list(client: &Client) -> Result<Vec<WebhookSummary>> {
-    let all: Option<&[i64]> = None;
+    let all: Option<&[WebhookId]> = None;
     let mut listed: Vec<WebhookSummary> = rows(client, include_str!("../../sql/ops/webhooks.sql"), &[&all]).await?;
     for webhook in &mut listed {
         webhook.url = masked_url(&webhook.url);
@@ -135,7 +135,7 @@ pub struct NewWebhook {
 ///
 /// # Errors
 /// When the URL or the project cannot be used, or Label Studio's tables may not be written.
-pub async fn create(client: &mut Client, new: &NewWebhook) -> Result<i64> {
+pub async fn create(client: &mut Client, new: &NewWebhook) -> Result<WebhookId> {
     check_url(&new.url)?;
     if new.url.scheme() == "nats" && new.beside_label_studio {
         fail!(Choice, "Label Studio itself cannot post to NATS; leave out --beside-label-studio");
@@ -159,7 +159,7 @@ pub async fn create(client: &mut Client, new: &NewWebhook) -> Result<i64> {
         )
         .await
         .map_err(explain_write)?;
-    let id: i64 = row.get("id");
+    let id: WebhookId = row.get("id");
     if new.beside_label_studio {
         transaction.execute(include_str!("../../sql/ops/leave_beside.sql"), &[&id]).await.map_err(explain_write)?;
         let activate = "select lshookd.update_webhook($1::bigint, null, null, null, null, null, true)";
@@ -221,7 +221,7 @@ impl Update {
 /// # Errors
 /// When there is no such webhook, nothing is given, a choice does not go together, or Label Studio's tables may not be
 /// written.
-pub async fn update(client: &mut Client, id: i64, update: &Update) -> Result<()> {
+pub async fn update(client: &mut Client, id: WebhookId, update: &Update) -> Result<()> {
     check_known(client, &[id]).await?;
     if update.is_empty() {
         fail!(Choice, "nothing to change; `lshookd webhook update --help` lists what can be changed");
@@ -277,7 +277,7 @@ pub async fn update(client: &mut Client, id: i64, update: &Update) -> Result<()>
 }
 
 /// Delivers a webhook that nobody delivers: lshookd alone does from now on.
-async fn activate(client: &impl GenericClient, id: i64) -> Result<()> {
+async fn activate(client: &impl GenericClient, id: WebhookId) -> Result<()> {
     let row = client.query_one(include_str!("../../sql/ops/webhook_state.sql"), &[&id]).await?;
     if !row.get::<_, bool>("is_active") {
         write_adoption(client, Some(&[id])).await?;
@@ -296,7 +296,7 @@ pub struct Deletion {
 ///
 /// # Errors
 /// When one is unknown, deliveries are pending and this is not confirmed, or Label Studio's tables may not be written.
-pub async fn delete(client: &mut Client, ids: &[i64], confirmed: bool) -> Result<Deletion> {
+pub async fn delete(client: &mut Client, ids: &[WebhookId], confirmed: bool) -> Result<Deletion> {
     check_known(client, ids).await?;
     let pending: i64 = client.query_one(include_str!("../../sql/ops/pending_of.sql"), &[&ids]).await?.get("pending");
     if pending > 0 && !confirmed {
@@ -330,13 +330,13 @@ fn names(actions: &[Action], label_studios: bool) -> Vec<&'static str> {
 }
 
 /// Writes the additional actions of a webhook, and so installs the triggers that they take.
-async fn choose_actions(client: &impl GenericClient, id: i64, actions: &[&str]) -> Result<()> {
+async fn choose_actions(client: &impl GenericClient, id: WebhookId, actions: &[&str]) -> Result<()> {
     let chosen = client.execute(include_str!("../../sql/ops/choose_actions.sql"), &[&id, &actions]).await;
     chosen.map_err(explain_write)?;
     Ok(())
 }
 
-async fn set_payload_options(client: &impl GenericClient, id: i64, payload: &PayloadChoice) -> Result<()> {
+async fn set_payload_options(client: &impl GenericClient, id: WebhookId, payload: &PayloadChoice) -> Result<()> {
     if payload.is_empty() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
-use crate::model::{Action, Event};
+use crate::model::{Action, Event, Scope};
 use crate::pg::Prepared;
 use crate::pipeline::webhook::Webhooks;
 
@@ -25,7 +25,7 @@ pub async fn announced(
     let projects = |actions: &[Action]| -> BTreeSet<i64> {
         let touching = events.iter().filter(|event| actions.contains(&event.action));
         touching
-            .map(|event| event.project)
+            .filter_map(|event| event.scope.project())
             .filter(|project| webhooks.want(*project, Action::ProjectCompleted))
             .collect()
     };
@@ -42,7 +42,7 @@ pub async fn announced(
     let rows = rows.context("writing lshookd.completed_project")?;
     let completed: Vec<i64> = rows.iter().map(|row| row.get("project_id")).collect();
     let last = |project: &i64| {
-        let last = events.iter().rfind(|event| completes(event, *project))?;
+        let last = events.iter().rfind(|event| completes(event, Scope::Project(*project)))?;
         Some(Event { action: Action::ProjectCompleted, ..last.of(vec![*project]) })
     };
     Ok(completed.iter().filter_map(last).collect())
@@ -51,13 +51,13 @@ pub async fn announced(
 /// The events, with each completion behind the tasks that brought it.
 pub fn in_place<'a>(mut events: Vec<&'a Event>, completions: &'a [Event]) -> Vec<&'a Event> {
     for completion in completions {
-        if let Some(place) = events.iter().rposition(|event| completes(event, completion.project)) {
+        if let Some(place) = events.iter().rposition(|event| completes(event, completion.scope)) {
             events.insert(place + 1, completion);
         }
     }
     events
 }
 
-fn completes(event: &Event, project: i64) -> bool {
-    event.project == project && event.action == Action::TasksCompleted
+fn completes(event: &Event, scope: Scope) -> bool {
+    event.scope == scope && event.action == Action::TasksCompleted
 }

@@ -273,7 +273,7 @@ fn announce(change: &Change, project: i64, objects: Vec<i64>, events: &mut Event
     };
     let event = |action, objects| Event {
         action,
-        project,
+        scope: project.into(),
         objects,
         organization,
         occurred_at: change.captured_at,
@@ -324,6 +324,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Scope;
     use crate::pipeline::gather::tests::change;
     use proptest::prelude::*;
 
@@ -489,7 +490,7 @@ mod tests {
         unit.transactions[0].changes[1].project = Some(2);
         let events = plan(&unit, 5000, PAUSE);
         assert_eq!(summary(&events), [(TasksDeleted, vec![1]), (TasksCreated, vec![1])]);
-        assert_eq!((events[0].project, events[1].project), (1, 2));
+        assert_eq!([events[0].scope, events[1].scope], [1, 2].map(Scope::Project));
     }
 
     #[test]

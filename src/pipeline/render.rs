@@ -132,7 +132,8 @@ impl Renderer {
         let reader = Reader { client, catalog };
         let events = events.iter().map(|shown| shown.event);
         let show_it = events.filter(|event| event.action != Action::ProjectDeleted && !event.action.has_no_project());
-        let (projects, undefined_keys) = reader.projects(&show_it.map(|event| event.project).collect()).await?;
+        let (projects, undefined_keys) =
+            reader.projects(&show_it.filter_map(|event| event.scope.project()).collect()).await?;
         Ok(Rendering { reader, projects, undefined_keys })
     }
 
@@ -178,7 +179,7 @@ impl<C: GenericClient> Rendering<'_, C> {
             }
             match self.enclose(*shown, part, objects.project(*shown)) {
                 Some(body) => bodies.push(body),
-                None => unrenderable.add_all(shown.event, || gone("project", shown.event.project)),
+                None => unrenderable.add_all(shown.event, || gone("project", shown.event.scope.into())),
             }
         }
         unrenderable.check()?;
@@ -236,7 +237,7 @@ impl<C: GenericClient> Rendering<'_, C> {
             Some(body) => emit(event, body).await,
             None => {
                 let mut unrenderable = Unrenderable::default();
-                unrenderable.add_all(&event, || gone("project", event.project));
+                unrenderable.add_all(&event, || gone("project", event.scope.into()));
                 unrenderable.check()
             }
         }
@@ -280,9 +281,9 @@ impl<C: GenericClient> Rendering<'_, C> {
             body.push_str(r#""project":"#);
             match action {
                 Action::ProjectDeleted => {
-                    body.push_str(&last.map_or_else(|| only_id(event.project).into(), Cow::Borrowed));
+                    body.push_str(&last.map_or_else(|| only_id(event.scope.into()).into(), Cow::Borrowed));
                 }
-                _ => body.push_str(self.projects.get(&event.project)?),
+                _ => body.push_str(self.projects.get(&event.scope.project()?)?),
             }
         }
         body.push('}');
@@ -364,7 +365,7 @@ impl Objects {
             let kind = event.action.kind();
             match kind {
                 _ if !shown.in_full() => {}
-                Kind::Task => tasks.extend(event.objects.iter().map(|id| (*id, event.project))),
+                Kind::Task => tasks.extend(event.objects.iter().map(|id| (*id, event.scope.into()))),
                 Kind::Annotation => annotations.extend(&event.objects),
                 Kind::LabelLink => label_links.extend(&event.objects),
                 Kind::Project if !options.enriched => {}
@@ -385,7 +386,7 @@ impl Objects {
         )?;
         for EventView { event, .. } in events.iter().filter(|shown| shown.event.action.beside() == Some("task")) {
             let parents = event.objects.iter().filter_map(|id| annotations.get(id)?.parent);
-            tasks.extend(parents.map(|task| (task, event.project)));
+            tasks.extend(parents.map(|task| (task, event.scope.into())));
         }
         let mut labels: BTreeSet<i64> = label_links.values().filter_map(|link| link.parent).collect();
         labels.extend(seen.get(&Kind::Label).into_iter().flatten());
@@ -440,7 +441,7 @@ impl Objects {
     /// A deleted project as it last was, where that is wanted.
     fn project(&self, event: EventView<'_>) -> Option<&str> {
         let images = self.images.get(&Kind::Project).filter(|_| event.options.enriched)?;
-        images.latest.get(&event.event.project).map(String::as_str)
+        images.latest.get(&event.event.scope.project()?).map(String::as_str)
     }
 }
 

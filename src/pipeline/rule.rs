@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio_postgres::GenericClient;
 
-use crate::model::{End, Event};
+use crate::model::{End, Event, WebhookId};
 use crate::pg::Prepared;
 use crate::queue::Addressed;
 use condition::Conditions;
@@ -44,7 +44,7 @@ pub struct Rule {
     /// Its name, for people.
     pub name: String,
     /// `webhook.id`
-    pub webhook: i64,
+    pub webhook: WebhookId,
     /// What it governs; empty: every action.
     #[serde(default)]
     pub actions: Vec<String>,
@@ -182,7 +182,7 @@ impl Rulebook {
             rules.iter().filter(|rule| rule.remembers()).map(|rule| rule.name.as_str()).collect();
         let mut states = match remembering.is_empty() {
             true => BTreeMap::new(),
-            false => pace::read(client, &remembering, event.project).await?,
+            false => pace::read(client, &remembering, event.scope).await?,
         };
         let mut passed = Vec::new();
         for rule in rules {
@@ -230,7 +230,7 @@ pub async fn release_throttled(client: &Prepared<'_, impl GenericClient>) -> Res
     let rows = client.query(include_str!("../../sql/rule/release_throttled.sql"), &[]).await;
     let throttled = |row: &tokio_postgres::Row| Addressed {
         action: row.get("action"),
-        project: row.get("project_id"),
+        scope: row.get("project_id"),
         objects: usize::try_from(row.get::<_, i32>("objects")).unwrap_or_default(),
         occurred_at: row.get("occurred_at"),
         end: End::None,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
-use crate::model::{Action, Event, EventView, Kind, PayloadOptions};
+use crate::model::{Action, Event, EventView, Kind, PayloadOptions, Scope, WebhookId};
 use crate::pg::Prepared;
 use crate::pipeline::rule::Rule;
 
@@ -16,7 +16,7 @@ use crate::pipeline::rule::Rule;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Webhook {
     /// `webhook.id`
-    pub id: i64,
+    pub id: WebhookId,
     /// Whether it belongs to the organization and not to one project.
     pub organization_wide: bool,
     /// Since when lshookd delivers it, where it was adopted.
@@ -66,8 +66,12 @@ impl Divide {
 /// What [`Webhooks::read`] runs.
 pub const READ: &str = include_str!("../../sql/plan/webhooks.sql");
 
-/// Where something happened: in a project, or in none but in an organization.
-type Place = (i64, Option<i64>);
+/// Who may hear of something: the webhooks around a project, or those of an organization, if it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Place {
+    Project(i64),
+    Organization(Option<i64>),
+}
 
 /// The active webhooks, by where they hear of what happens.
 pub struct Webhooks {
@@ -84,7 +88,7 @@ pub struct EventRecipients<'a> {
     /// The event, and how it is shown.
     pub shown: EventView<'a>,
     /// The webhooks, by id; none where somebody only listens.
-    pub recipients: Vec<i64>,
+    pub recipients: Vec<WebhookId>,
     /// Whether one of them wants more than the action's name, or a rule has to see it.
     pub with_payload: bool,
     /// The rules that govern it for its only recipient; none where it is sent as it is.
@@ -102,39 +106,40 @@ impl Webhooks {
         organization_webhooks: bool,
     ) -> Result<Webhooks> {
         let organizations_of_users = organizations_of_users(client, events).await?;
-        let mut places: HashMap<i64, Option<i64>> = HashMap::new();
+        let mut projects: HashMap<i64, Option<i64>> = HashMap::new();
         let mut organizations: Vec<Option<i64>> = Vec::new();
         for event in events {
-            if event.project == 0 {
-                organizations.push(organization(event, &organizations_of_users));
-                continue;
+            match event.scope {
+                Scope::Organization => organizations.push(organization(event, &organizations_of_users)),
+                Scope::Project(project) => {
+                    let known = projects.entry(project).or_default();
+                    *known = known.or(event.organization);
+                }
             }
-            let known = places.entry(event.project).or_default();
-            *known = known.or(event.organization);
         }
         organizations.sort_unstable();
         organizations.dedup();
-        let mut projects: Vec<i64> = vec![0; organizations.len()];
-        for (project, organization) in places {
-            projects.push(project);
+        let mut scopes = vec![Scope::Organization; organizations.len()];
+        for (project, organization) in projects {
+            scopes.push(Scope::Project(project));
             organizations.push(organization);
         }
         let rows = client
-            .query(READ, &[&projects, &organizations, &organization_webhooks])
+            .query(READ, &[&scopes, &organizations, &organization_webhooks])
             .await
             .context("reading Label Studio's webhook table")?;
         let mut by_place: HashMap<Place, Vec<Webhook>> = HashMap::new();
         let mut unknown_projects = HashSet::new();
         for row in rows {
-            let project: i64 = row.get("for_project");
-            if project != 0 && row.get::<_, Option<i64>>("organization_id").is_none() {
-                unknown_projects.insert(project);
+            let scope: Scope = row.get("for_project");
+            if row.get::<_, Option<i64>>("organization_id").is_none() {
+                unknown_projects.extend(scope.project());
             }
             let Some(id) = row.get("webhook_id") else {
                 continue;
             };
             let divide = |snapshot, in_flight| Divide::new(row.get(snapshot), row.get(in_flight));
-            let place = place(project, row.get("for_organization"));
+            let place = place(scope, || row.get("for_organization"));
             by_place.entry(place).or_default().push(Webhook {
                 id,
                 organization_wide: row.get("organization_wide"),
@@ -152,19 +157,19 @@ impl Webhooks {
     }
 
     /// Whether nothing is known of a project any more, so that nobody knows who receives its events.
-    pub fn is_unknown(&self, project: i64) -> bool {
-        self.unknown_projects.contains(&project)
+    pub fn is_unknown(&self, scope: Scope) -> bool {
+        scope.project().is_some_and(|project| self.unknown_projects.contains(&project))
     }
 
     /// Whether somebody wants to hear of an action in a project.
     pub fn want(&self, project: i64, action: Action) -> bool {
-        let all = self.by_place.get(&place(project, None)).map(Vec::as_slice).unwrap_or_default();
+        let all = self.by_place.get(&Place::Project(project)).map(Vec::as_slice).unwrap_or_default();
         all.iter().any(|webhook| webhook.wants(action))
     }
 
     /// An event in each way in which it is wanted; and as Label Studio shows it, where somebody only taps it.
     pub fn recipients<'a>(&'a self, event: &'a Event, is_tapped: bool) -> impl Iterator<Item = EventRecipients<'a>> {
-        let place = place(event.project, organization(event, &self.organizations_of_users));
+        let place = place(event.scope, || organization(event, &self.organizations_of_users));
         let all = self.by_place.get(&place).map(Vec::as_slice).unwrap_or_default();
         let mut groups = BTreeMap::new();
         if is_tapped {
@@ -207,8 +212,11 @@ fn rules(rows: Vec<String>) -> Vec<Rule> {
 }
 
 /// What has a project is found by it alone.
-fn place(project: i64, organization: Option<i64>) -> Place {
-    (project, organization.filter(|_| project == 0))
+fn place(scope: Scope, organization: impl FnOnce() -> Option<i64>) -> Place {
+    match scope {
+        Scope::Project(project) => Place::Project(project),
+        Scope::Organization => Place::Organization(organization()),
+    }
 }
 
 /// Whose an event is, as far as that is known.
@@ -259,7 +267,7 @@ mod tests {
     fn webhook(organization_wide: bool, all_actions: bool, actions: &[&str]) -> Webhook {
         let actions = actions.iter().map(|action| (*action).to_owned()).collect();
         Webhook {
-            id: 1,
+            id: WebhookId(1),
             organization_wide,
             adopted: None,
             released: None,
@@ -315,7 +323,7 @@ mod tests {
     fn an_event_is_shown_in_each_form_that_is_wanted() {
         let event = |action| Event {
             action,
-            project: 1,
+            scope: Scope::Project(1),
             objects: vec![1],
             organization: None,
             occurred_at: std::time::SystemTime::now(),
@@ -323,15 +331,15 @@ mod tests {
             end: crate::model::End::Closed,
             changed: vec![],
         };
-        let of = |id, options| Webhook { id, options, ..webhook(false, true, &[]) };
+        let of = |id, options| Webhook { id: WebhookId(id), options, ..webhook(false, true, &[]) };
         let enriched = PayloadOptions { enriched: true, previous: false };
         let all = vec![of(1, PayloadOptions::default()), of(2, enriched), of(3, PayloadOptions::default())];
-        let by_place = [((1, None), all)].into();
+        let by_place = [(Place::Project(1), all)].into();
         let webhooks = Webhooks { by_place, organizations_of_users: HashMap::new(), unknown_projects: HashSet::new() };
         let recipients_of = |action, is_tapped| -> Vec<(PayloadOptions, Vec<i64>)> {
             let event = event(action);
             let groups = webhooks.recipients(&event, is_tapped);
-            groups.map(|group| (group.shown.options, group.recipients)).collect()
+            groups.map(|group| (group.shown.options, group.recipients.iter().map(|id| id.0).collect())).collect()
         };
         assert_eq!(recipients_of(Action::TasksCreated, false), [(PayloadOptions::default(), vec![1, 2, 3])]);
         assert_eq!(

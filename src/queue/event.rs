@@ -7,15 +7,15 @@ use tokio::try_join;
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 
-use crate::model::{End, Event};
+use crate::model::{End, Event, Scope, WebhookId};
 use crate::pg::Prepared;
 
 /// An event, who receives it, and what it says.
 pub struct Addressed {
     /// The action's name: one of [`Action`](crate::model::Action)'s, or of somebody's own.
     pub action: String,
-    /// In which project; 0 where it has none.
-    pub project: i64,
+    /// Where.
+    pub scope: Scope,
     /// About how many objects.
     pub objects: usize,
     /// When the last of its changes was captured.
@@ -23,17 +23,17 @@ pub struct Addressed {
     /// How the end of its action was known.
     pub end: End,
     /// The webhooks, by id; none where somebody only taps it.
-    pub recipients: Vec<i64>,
+    pub recipients: Vec<WebhookId>,
     /// The JSON body; `None` if every recipient wants the action's name alone.
     pub body: Option<String>,
 }
 
 impl Addressed {
     /// An event as it is.
-    pub fn new(event: &Event, recipients: Vec<i64>, body: Option<String>) -> Addressed {
-        let Event { action, project, occurred_at, end, .. } = *event;
+    pub fn new(event: &Event, recipients: Vec<WebhookId>, body: Option<String>) -> Addressed {
+        let Event { action, scope, occurred_at, end, .. } = *event;
         let (action, objects) = (action.name().to_owned(), event.objects.len());
-        Addressed { action, project, objects, occurred_at, end, recipients, body }
+        Addressed { action, scope, objects, occurred_at, end, recipients, body }
     }
 }
 
@@ -46,10 +46,10 @@ const LARGEST_BODY: usize = 500_000_000;
 
 /// An event whose body PostgreSQL could not hold.
 #[derive(Debug, thiserror::Error)]
-#[error("the body of {action} in project {project} would have {bytes} bytes, which is more than can be stored")]
+#[error("the body of {action} in project {scope} would have {bytes} bytes, which is more than can be stored")]
 pub struct BodyTooLarge {
     action: String,
-    project: i64,
+    scope: Scope,
     bytes: usize,
 }
 
@@ -61,8 +61,8 @@ pub struct BodyTooLarge {
 pub async fn store(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
     let size = |addressed: &Addressed| addressed.body.as_ref().map_or(0, String::len);
     if let Some(addressed) = events.iter().find(|addressed| size(addressed) > LARGEST_BODY) {
-        let (action, project) = (addressed.action.clone(), addressed.project);
-        return Err(BodyTooLarge { action, project, bytes: size(addressed) }.into());
+        let (action, scope) = (addressed.action.clone(), addressed.scope);
+        return Err(BodyTooLarge { action, scope, bytes: size(addressed) }.into());
     }
     let mut start = 0;
     let mut bytes = 0;
@@ -81,7 +81,7 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
         return Ok(());
     }
     let actions: Vec<&str> = events.iter().map(|addressed| addressed.action.as_str()).collect();
-    let projects: Vec<i64> = events.iter().map(|addressed| addressed.project).collect();
+    let scopes: Vec<Scope> = events.iter().map(|addressed| addressed.scope).collect();
     let counts: Vec<i32> =
         events.iter().map(|addressed| i32::try_from(addressed.objects).unwrap_or(i32::MAX)).collect();
     let moments: Vec<SystemTime> = events.iter().map(|addressed| addressed.occurred_at).collect();
@@ -89,18 +89,18 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
     let ends: Vec<&str> = events.iter().map(|addressed| addressed.end.name()).collect();
     let tap_only: Vec<bool> = events.iter().map(|addressed| addressed.recipients.is_empty()).collect();
     let mut places: Vec<i64> = Vec::new();
-    let mut webhooks: Vec<i64> = Vec::new();
-    let mut lane_projects: Vec<i64> = Vec::new();
+    let mut webhooks: Vec<WebhookId> = Vec::new();
+    let mut lane_scopes: Vec<Scope> = Vec::new();
     for (addressed, place) in events.iter().zip(1..) {
         for webhook in &addressed.recipients {
             places.push(place);
             webhooks.push(*webhook);
-            lane_projects.push(addressed.project);
+            lane_scopes.push(addressed.scope);
         }
     }
     let event: [&(dyn ToSql + Sync); 9] =
-        [&actions, &projects, &counts, &moments, &bodies, &tap_only, &ends, &places, &webhooks];
-    let lane: [&(dyn ToSql + Sync); 2] = [&webhooks, &lane_projects];
+        [&actions, &scopes, &counts, &moments, &bodies, &tap_only, &ends, &places, &webhooks];
+    let lane: [&(dyn ToSql + Sync); 2] = [&webhooks, &lane_scopes];
     client.prepare(&[STORE_EVENTS, ENSURE_SECRETS, OPEN_LANES]).await?;
     let stored = try_join!(
         biased;

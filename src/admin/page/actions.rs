@@ -10,7 +10,7 @@ use maud::html;
 use serde::Deserialize;
 
 use super::{Admin, Failure, layout};
-use crate::model::Action;
+use crate::model::{Action, DeliveryId, WebhookId};
 use crate::ops::transition::{Transition, apply_to};
 use crate::ops::{pause, sample};
 
@@ -24,7 +24,7 @@ pub struct Proof {
 /// Retries, skips or replays a delivery.
 pub async fn transition(
     State(admin): State<Arc<Admin>>,
-    Path((id, what)): Path<(i64, String)>,
+    Path((id, what)): Path<(DeliveryId, String)>,
     Form(proof): Form<Proof>,
 ) -> Result<Response, Failure> {
     if !admin.token.is(&proof.token) {
@@ -43,7 +43,7 @@ pub async fn transition(
 /// Pauses a webhook, resumes it, or sends it a sample.
 pub async fn act(
     State(admin): State<Arc<Admin>>,
-    Path((id, action)): Path<(i64, String)>,
+    Path((id, action)): Path<(WebhookId, String)>,
     Form(proof): Form<Proof>,
 ) -> Result<Response, Failure> {
     if !admin.token.is(&proof.token) {

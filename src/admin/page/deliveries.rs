@@ -1,5 +1,6 @@
 //! Deliveries in a list, and one in full.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
@@ -11,7 +12,7 @@ use strum::VariantNames;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::{Admin, Failure, button, layout, moment, or_nothing, seen_url};
-use crate::model::Action;
+use crate::model::{Action, DeliveryId};
 use crate::ops::delivery::{DeliveryDetail, DeliveryState, DeliverySummary, Filter, find, find_one};
 
 /// Deliveries on one page.
@@ -30,15 +31,11 @@ pub struct Wanted {
     state: String,
     /// A delivery's number or webhook-id.
     search: String,
-    before: Option<i64>,
+    before: Option<DeliveryId>,
 }
 
 impl Wanted {
     fn filter(&self) -> Result<Filter, String> {
-        let number = |text: &str| match text.trim() {
-            "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| format!("{text} is no number")),
-        };
         let chosen = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let state = chosen(&self.state).map(|state| state.parse::<DeliveryState>()).transpose();
         Ok(Filter {
@@ -52,7 +49,7 @@ impl Wanted {
     }
 
     /// The same filter, of what is older than a delivery.
-    fn older_than(&self, delivery: i64) -> String {
+    fn older_than(&self, delivery: DeliveryId) -> String {
         let query = Serializer::new(String::new())
             .append_pair("webhook", &self.webhook)
             .append_pair("project", &self.project)
@@ -61,6 +58,14 @@ impl Wanted {
             .append_pair("before", &delivery.to_string())
             .finish();
         format!("/deliveries?{query}")
+    }
+}
+
+/// An id that may be left out.
+fn number<T: FromStr>(text: &str) -> Result<Option<T>, String> {
+    match text.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| format!("{text} is no number")),
     }
 }
 

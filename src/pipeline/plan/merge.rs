@@ -59,7 +59,7 @@ impl Events {
         let portion = event.objects.len();
         let is_label_studios = event.action.is_label_studios();
         let latest = self.events.iter_mut().rfind(|growing| {
-            growing.event.project == event.project && growing.event.action.is_label_studios() == is_label_studios
+            growing.event.scope == event.scope && growing.event.action.is_label_studios() == is_label_studios
         });
         let alike = |growing: &Growing| growing.event.action == event.action && growing.event.changed == event.changed;
         match latest {

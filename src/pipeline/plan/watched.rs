@@ -53,7 +53,7 @@ pub fn announce(
         let mut add = |action: Action, changed: Vec<String>| {
             let event = Event {
                 action,
-                project,
+                scope: project.into(),
                 objects: vec![row.id],
                 organization: match row.kind {
                     Kind::User => row.parent.or_else(|| organizations.get(&row.id).copied()),

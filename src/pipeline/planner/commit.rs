@@ -7,7 +7,7 @@ use tokio_postgres::{Client, GenericClient};
 
 use super::batch::Planned;
 use crate::config::Settings;
-use crate::model::{Event, EventView};
+use crate::model::{Event, EventView, WebhookId};
 use crate::pg::Prepared;
 use crate::pipeline::completion;
 use crate::pipeline::render::{PORTION, Renderer, Unrenderable, gone};
@@ -97,8 +97,8 @@ impl Writer {
             has_taps(database),
         )?;
         let mut unrenderable = Unrenderable::default();
-        for event in events.iter().filter(|event| webhooks.is_unknown(event.project)) {
-            unrenderable.add_all(event, || gone("project", event.project));
+        for event in events.iter().filter(|event| webhooks.is_unknown(event.scope)) {
+            unrenderable.add_all(event, || gone("project", event.scope.into()));
         }
         unrenderable.check()?;
         let completions = completion::announced(database, &webhooks, &events).await?;
@@ -146,7 +146,7 @@ async fn address(
     rulebook: &mut Rulebook,
     rules: &[&Rule],
     event: &Event,
-    recipients: &[i64],
+    recipients: &[WebhookId],
     body: Option<String>,
 ) -> Result<Vec<Addressed>> {
     let Some(body) = body.as_ref().filter(|_| !rules.is_empty()) else {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use tokio_postgres::GenericClient;
 
 use super::{Rule, RuleOutput};
-use crate::model::Event;
+use crate::model::{Event, Scope};
 use crate::pg::Prepared;
 
 /// What a rule remembers of a project.
@@ -68,9 +68,9 @@ impl State {
 pub async fn read(
     client: &Prepared<'_, impl GenericClient>,
     rules: &[&str],
-    project: i64,
+    scope: Scope,
 ) -> Result<BTreeMap<String, State>> {
-    let rows = client.query(include_str!("../../../sql/rule/rule_states.sql"), &[&rules, &project]).await;
+    let rows = client.query(include_str!("../../../sql/rule/rule_states.sql"), &[&rules, &scope]).await;
     let rows = rows.context("reading lshookd.rule_state")?;
     let state = |row: &tokio_postgres::Row| State {
         was_true: row.get("was_true"),
@@ -96,7 +96,7 @@ pub async fn note(
             include_str!("../../../sql/rule/note_rule_state.sql"),
             &[
                 &rule.name,
-                &event.project,
+                &event.scope,
                 &state.was_true,
                 &state.counted,
                 &state.passed_at,

@@ -1,0 +1,35 @@
+//! A message: what is sent to an endpoint, or into a stream.
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::cloudevent::{CloudEvent, Mode};
+use crate::model::Scope;
+
+/// What to send where.
+pub struct Message {
+    /// The webhook's URL, as its row has it.
+    pub url: String,
+    /// The webhook's headers, as its row has them: a JSON object.
+    pub headers: serde_json::Value,
+    /// Sent as `webhook-id`.
+    pub id: Uuid,
+    /// The secrets to sign with, as `whsec_…`.
+    pub secrets: Vec<String>,
+    /// Where it happened.
+    pub scope: Scope,
+    /// Its attributes as a CloudEvent, where the webhook wants one.
+    pub cloudevent: Option<(Mode, CloudEvent)>,
+    /// The JSON body, which is signed and sent.
+    pub body: Bytes,
+}
+
+impl Message {
+    /// Takes a body, inside an envelope where the webhook wants one.
+    pub fn set_body(&mut self, body: Bytes) {
+        self.body = match &self.cloudevent {
+            Some((Mode::Structured, event)) => event.enclose(&body),
+            _ => body,
+        };
+    }
+}
