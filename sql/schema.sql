@@ -655,6 +655,24 @@ begin
 end
 $_$;
 
+CREATE FUNCTION lshookd.make_lanes_due(webhooks bigint[], projects bigint[], at_once boolean) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    with due as (
+        insert into lshookd.lane as lane (webhook_id, project_id, due_at)
+        select distinct webhook_id, project_id, now()
+        from unnest(webhooks, projects) as given (webhook_id, project_id)
+        order by webhook_id, project_id
+        on conflict (webhook_id, project_id) do update
+            set due_at = excluded.due_at
+            where at_once or lane.due_at = 'infinity'
+        returning 1
+    )
+    select lshookd.announce_lanes()
+    where exists (select from due)
+$$;
+
 CREATE FUNCTION lshookd.may_notify() RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -838,20 +856,10 @@ CREATE FUNCTION lshookd.replay(deliveries bigint[]) RETURNS bigint
         returning webhook_id, project_id
     ),
     due as (
-        insert into lshookd.lane as lane (webhook_id, project_id, due_at)
-        select distinct webhook_id, project_id, now()
+        select lshookd.make_lanes_due(array_agg(webhook_id), array_agg(project_id), at_once => false)
         from replayed
-        order by webhook_id, project_id
-        on conflict (webhook_id, project_id) do update
-            set due_at = excluded.due_at
-            where lane.due_at = 'infinity'
-        returning 1
-    ),
-    announced as (
-        select lshookd.announce_lanes()
-        where exists (select from due)
     )
-    select count(*) from replayed left join announced on true
+    select count(replayed) from replayed right join due on true
 $$;
 
 CREATE FUNCTION lshookd.requeue_set_aside() RETURNS bigint
@@ -894,19 +902,10 @@ CREATE FUNCTION lshookd.retry(deliveries bigint[]) RETURNS bigint
           and state = 'pending'
     ),
     due as (
-        insert into lshookd.lane as lane (webhook_id, project_id, due_at)
-        select distinct webhook_id, project_id, now()
+        select lshookd.make_lanes_due(array_agg(webhook_id), array_agg(project_id), at_once => true)
         from retried
-        order by webhook_id, project_id
-        on conflict (webhook_id, project_id) do update
-            set due_at = excluded.due_at
-        returning 1
-    ),
-    announced as (
-        select lshookd.announce_lanes()
-        where exists (select from due)
     )
-    select count(*) from retried left join announced on true
+    select count(retried) from retried right join due on true
 $$;
 
 CREATE FUNCTION lshookd.rotate_secret(webhook_id bigint) RETURNS text
@@ -1006,20 +1005,11 @@ CREATE FUNCTION lshookd.skip(deliveries bigint[]) RETURNS bigint
         returning delivery.webhook_id, delivery.project_id, skippable.state
     ),
     due as (
-        insert into lshookd.lane as lane (webhook_id, project_id, due_at)
-        select distinct webhook_id, project_id, now()
+        select lshookd.make_lanes_due(array_agg(webhook_id), array_agg(project_id), at_once => true)
         from skipped
         where state = 'pending'
-        order by webhook_id, project_id
-        on conflict (webhook_id, project_id) do update
-            set due_at = excluded.due_at
-        returning 1
-    ),
-    announced as (
-        select lshookd.announce_lanes()
-        where exists (select from due)
     )
-    select count(*) from skipped left join announced on true
+    select count(skipped) from skipped right join due on true
 $$;
 
 CREATE FUNCTION lshookd.storage_in_progress(task bigint) RETURNS boolean

@@ -452,7 +452,7 @@ mod tests {
         assert!(message(settings(&[("SSRF_PROTECTION_ENABLED", "perhaps")], "")).contains("ssrf_protection_enabled"));
     }
 
-    /// Set `LSHOOKD_UPDATE_DOCS` to write the document anew.
+    /// Set `LSHOOKD_TEST_UPDATE` to write the document anew.
     #[test]
     fn the_document_lists_every_setting() {
         let row = |setting: &Setting| {
@@ -467,7 +467,7 @@ mod tests {
         let document = std::fs::read_to_string(path).unwrap();
         let (head, _) = document.split_once("| key |").unwrap();
         let written = format!("{head}{table}");
-        if std::env::var_os("LSHOOKD_UPDATE_DOCS").is_some() {
+        if std::env::var_os("LSHOOKD_TEST_UPDATE").is_some() {
             return std::fs::write(path, &written).unwrap();
         }
         assert!(document == written, "{path} does not list the settings as they are");

@@ -32,7 +32,7 @@ async fn installing_twice_changes_nothing_and_uninstalling_leaves_no_trace() -> 
     Ok(())
 }
 
-/// Set `LSHOOKD_UPDATE_DOCS` to write the dump anew. What pg_dump writes differs from version to version: it is
+/// Set `LSHOOKD_TEST_UPDATE` to write the dump anew. What pg_dump writes differs from version to version: it is
 /// PostgreSQL 15's, as Debian 12 has it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dump_of_the_schema_is_what_is_installed() -> Result<()> {
@@ -49,7 +49,7 @@ async fn the_dump_of_the_schema_is_what_is_installed() -> Result<()> {
         lines.join("\n")
     );
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/schema.sql");
-    if std::env::var_os("LSHOOKD_UPDATE_DOCS").is_some() {
+    if std::env::var_os("LSHOOKD_TEST_UPDATE").is_some() {
         return Ok(std::fs::write(path, text)?);
     }
     if server.major().await? == 15 {

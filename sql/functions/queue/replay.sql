@@ -14,18 +14,8 @@ as $$
         returning webhook_id, project_id
     ),
     due as (
-        insert into lshookd.lane as lane (webhook_id, project_id, due_at)
-        select distinct webhook_id, project_id, now()
+        select lshookd.make_lanes_due(array_agg(webhook_id), array_agg(project_id), at_once => false)
         from replayed
-        order by webhook_id, project_id
-        on conflict (webhook_id, project_id) do update
-            set due_at = excluded.due_at
-            where lane.due_at = 'infinity'
-        returning 1
-    ),
-    announced as (
-        select lshookd.announce_lanes()
-        where exists (select from due)
     )
-    select count(*) from replayed left join announced on true
+    select count(replayed) from replayed right join due on true
 $$;

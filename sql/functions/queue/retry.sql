@@ -11,17 +11,8 @@ as $$
           and state = 'pending'
     ),
     due as (
-        insert into lshookd.lane as lane (webhook_id, project_id, due_at)
-        select distinct webhook_id, project_id, now()
+        select lshookd.make_lanes_due(array_agg(webhook_id), array_agg(project_id), at_once => true)
         from retried
-        order by webhook_id, project_id
-        on conflict (webhook_id, project_id) do update
-            set due_at = excluded.due_at
-        returning 1
-    ),
-    announced as (
-        select lshookd.announce_lanes()
-        where exists (select from due)
     )
-    select count(*) from retried left join announced on true
+    select count(retried) from retried right join due on true
 $$;

@@ -21,18 +21,9 @@ as $$
         returning delivery.webhook_id, delivery.project_id, skippable.state
     ),
     due as (
-        insert into lshookd.lane as lane (webhook_id, project_id, due_at)
-        select distinct webhook_id, project_id, now()
+        select lshookd.make_lanes_due(array_agg(webhook_id), array_agg(project_id), at_once => true)
         from skipped
         where state = 'pending'
-        order by webhook_id, project_id
-        on conflict (webhook_id, project_id) do update
-            set due_at = excluded.due_at
-        returning 1
-    ),
-    announced as (
-        select lshookd.announce_lanes()
-        where exists (select from due)
     )
-    select count(*) from skipped left join announced on true
+    select count(skipped) from skipped right join due on true
 $$;

@@ -1,0 +1,20 @@
+-- Makes the lanes of deliveries due: those in which nothing was pending and, with at_once, also those that wait to
+-- retry. webhooks and projects are parallel arrays. The planner's own way is sql/queue/open_lanes.sql, a statement that
+-- stays prepared, where a function's would be planned anew in each call.
+create or replace function lshookd.make_lanes_due(webhooks bigint[], projects bigint[], at_once boolean) returns void
+    language sql
+    set search_path = pg_catalog, pg_temp
+as $$
+    with due as (
+        insert into lshookd.lane as lane (webhook_id, project_id, due_at)
+        select distinct webhook_id, project_id, now()
+        from unnest(webhooks, projects) as given (webhook_id, project_id)
+        order by webhook_id, project_id
+        on conflict (webhook_id, project_id) do update
+            set due_at = excluded.due_at
+            where at_once or lane.due_at = 'infinity'
+        returning 1
+    )
+    select lshookd.announce_lanes()
+    where exists (select from due)
+$$;
