@@ -1810,7 +1810,8 @@ ALTER TABLE lshookd.event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE lshookd.lane (
     webhook_id bigint NOT NULL,
     project_id bigint NOT NULL,
-    due_at timestamp with time zone NOT NULL
+    due_at timestamp with time zone NOT NULL,
+    held_until timestamp with time zone
 )
 WITH (fillfactor='70');
 

@@ -82,7 +82,6 @@ struct Shared {
     sender: Sender,
     recorder: Recorder,
     retry_schedule: Vec<Duration>,
-    hold: Duration,
     shares: Shares,
     large_bodies: Semaphore,
     metrics: Metrics,
@@ -120,7 +119,6 @@ pub async fn run(
         sender: Sender::new(settings, Arc::new(EgressPolicy::new(&settings.egress)))?,
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
-        hold: settings.poll,
         shares: Shares::new(settings.concurrency, settings.concurrency_per_webhook, MAXIMUM_LANES),
         large_bodies: Semaphore::new(LARGE_BODIES as usize),
         metrics: metrics.clone(),
@@ -205,10 +203,10 @@ impl Deliverer {
             self.planned_at = Instant::now();
             database.discard_plans().await?;
         }
-        if self.kept_up_at.is_none_or(|at| at.elapsed() >= role::INTERVAL) {
+        if self.kept_up_at.is_none_or(|at| at.elapsed() >= self.poll.min(role::INTERVAL)) {
             self.kept_up_at = Some(Instant::now());
-            let woken = database.execute(include_str!("../sql/deliver/wake_deleted.sql"), &[]).await;
-            woken.context("waking the lanes of deleted webhooks")?;
+            let woken = database.execute(include_str!("../sql/deliver/wake_changed.sql"), &[]).await;
+            woken.context("waking the lanes of changed webhooks")?;
         }
         timeout(LEASE, self.heartbeat.beat(&database)).await.context("PostgreSQL is silent").flatten()
     }
@@ -236,7 +234,7 @@ impl Deliverer {
         }
         // Where more wait than may begin, a look is worth its while when half of those that began have ended.
         self.awaited = if crowded { (self.active.len() - before) / 2 } else { 0 };
-        let next = if hides_others { GATHERING } else { next.min(role::INTERVAL) };
+        let next = if hides_others { GATHERING } else { next.min(self.poll).min(role::INTERVAL) };
         self.look_at = Instant::now() + if self.active.is_empty() { next } else { next.min(RENEWAL) };
         Ok(())
     }
@@ -278,7 +276,7 @@ async fn end_of(
                 seconds = AFTER_PANIC.as_secs(),
                 "a lane failed by a mistake of lshookd's and is held back; please report it"
             );
-            lane::hold(lane, shared, AFTER_PANIC).await?;
+            lane::hold(lane, shared, AFTER_PANIC, false).await?;
             return Ok(lane);
         }
     };

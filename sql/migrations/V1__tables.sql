@@ -179,6 +179,7 @@ create table lshookd.lane (
     webhook_id  bigint      not null,
     project_id  bigint      not null,
     due_at      timestamptz not null,  -- when its next delivery may be attempted; infinity: nothing is pending
+    held_until  timestamptz,           -- as long as it is due then, it waits for its webhook to be delivered again
     primary key (webhook_id, project_id)
 ) with (fillfactor = 70);
 

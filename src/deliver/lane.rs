@@ -22,6 +22,10 @@ use crate::model::{DeliveryId, Lane, Scope};
 /// A lane that has held its place among the requests in flight for this long lets others in.
 const TURN: Duration = Duration::from_secs(1);
 
+/// A lane that is held for its webhook is looked at again after this time, if nothing wakes it before
+/// (`sql/deliver/wake_changed.sql`).
+const HELD: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// One pending delivery.
 struct Delivery {
     id: DeliveryId,
@@ -80,7 +84,7 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
         was_all = is_all;
         match state {
             WebhookState::Served => {}
-            WebhookState::Held => return hold(lane, shared, shared.hold).await,
+            WebhookState::Held => return hold(lane, shared, HELD, true).await,
             WebhookState::Deleted => return cancel(lane, shared).await,
         }
         for delivery in deliveries {
@@ -162,15 +166,18 @@ async fn fetch(lane: Lane, shared: &Shared, after: DeliveryId) -> Result<Claim> 
     Ok(Claim { state, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
 }
 
-/// Looks again after a while: the webhook is disabled or paused, or something is wrong.
+/// Looks at a lane again after a while or, where its webhook is disabled or paused, when that has changed.
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn hold(lane: Lane, shared: &Shared, pause: Duration) -> Result<()> {
+pub async fn hold(lane: Lane, shared: &Shared, pause: Duration, until_webhook_changes: bool) -> Result<()> {
     let pause = pause.as_secs_f64();
     shared
         .database()
-        .execute(include_str!("../../sql/deliver/hold_lane.sql"), &[&lane.webhook, &lane.scope, &pause])
+        .execute(
+            include_str!("../../sql/deliver/hold_lane.sql"),
+            &[&lane.webhook, &lane.scope, &pause, &until_webhook_changes],
+        )
         .await?;
     Ok(())
 }

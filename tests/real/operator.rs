@@ -518,6 +518,44 @@ async fn what_is_paused_waits_and_goes_on() -> Result<()> {
     Ok(())
 }
 
+/// The lanes of a webhook that is not delivered are left alone until it is, whoever changes that, and in whatever way.
+#[tokio::test(flavor = "multi_thread")]
+async fn lanes_of_what_is_not_delivered_sleep_until_it_is() -> Result<()> {
+    let (env, _daemon) = TestEnv::running("asleep").await?;
+    env.run("insert into lshookd.pause (webhook_id) values (1)").await?;
+    env.run("update project set title = 'a'").await?;
+    const HELD: &str =
+        "select count(*) from lshookd.lane where due_at = held_until and due_at > now() + interval '1 hour'";
+    let held = async || Ok((env.number(HELD).await? == 1).then_some(()));
+    eventually("the lane is held", Duration::from_secs(10), held).await?;
+    env.run("update project set title = 'b'").await?;
+    let planned = async || Ok((env.number("select count(*) from lshookd.event").await? == 2).then_some(()));
+    eventually("the second event is planned", Duration::from_secs(10), planned).await?;
+    assert_eq!(env.number(HELD).await?, 1, "an event does not wake it");
+
+    env.run("delete from lshookd.pause").await?;
+    assert_eq!(env.receiver.expect(2).await?.len(), 2);
+
+    // Label Studio's own pages, where the webhook is not adopted.
+    env.run("insert into lshookd.pause (webhook_id) values (1)").await?;
+    env.run("update project set title = 'c'").await?;
+    eventually("the lane is held again", Duration::from_secs(10), held).await?;
+    env.run("update webhook set is_active = false; delete from lshookd.pause").await?;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert_eq!((env.receiver.accepted().len(), env.number(HELD).await?), (2, 1), "disabled is not delivered either");
+    env.run("update webhook set is_active = true").await?;
+    assert_eq!(env.receiver.expect(3).await?.len(), 3);
+
+    // And what is deleted is not waited for.
+    env.run("insert into lshookd.pause (webhook_id) values (1)").await?;
+    env.run("update project set title = 'd'").await?;
+    eventually("the lane is held once more", Duration::from_secs(10), held).await?;
+    env.run("delete from webhook").await?;
+    let cancelled = "select count(*) from lshookd.delivery where state = 'cancelled'";
+    let cancelled = async || Ok((env.number(cancelled).await? == 1).then_some(()));
+    eventually("the delivery is cancelled", Duration::from_secs(15), cancelled).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_there_before_is_announced_afterwards() -> Result<()> {
     let (env, _daemon) = TestEnv::running("backfill").await?;
