@@ -78,6 +78,7 @@ begin
                    as derived
         from added
     ) as annotation;
+    -- Statement triggers fire for statements that made nothing, too.
     if made.quantity = 0 then
         return null;
     elsif made.quantity = 1 then
@@ -94,6 +95,7 @@ begin
                        as derived
             from added
         ) as annotation
+        -- An event is of one project, and one statement may write to several.
         group by project_id;
     end if;
     -- Seldom does anybody sleep who has to be woken; see lshookd.wake.
@@ -366,6 +368,7 @@ begin
     cross join lateral (select id as task, project_id as project from removed) as before
     join lateral (select id as task, project_id as project from added) as after on after.task = before.task
     where after.project is distinct from before.project;
+    -- By far the most: counters.
     if not found then
         return null;
     end if;
@@ -380,6 +383,7 @@ begin
         where added.project_id is distinct from removed.project_id
           and move.project_id is not null
         group by move.operation, move.project_id
+        -- The deletion first: a webhook of both projects learns that a task left before it learns where it came.
         order by move.operation;
         perform lshookd.wake();
     exception when others then

@@ -68,17 +68,19 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
     let mut last_sent = DeliveryId(0);
     let mut was_all = false;
     while !shared.stop.is_cancelled() {
-        // Before it takes a place among the requests in flight.
+        // Before it takes a place among the requests in flight: closing waits for a commit, and others could send.
         if was_all {
             if shared.recorder.close(lane).await? {
                 return Ok(());
             }
+            // Something came meanwhile, or became pending again: it is read from the oldest on.
             last_sent = DeliveryId(0);
         }
         let mut place = tokio::select! {
             place = shared.shares.place(lane.webhook) => place?,
             () = shared.stop.cancelled() => return Ok(()),
         };
+        // Only now, for what is read is sent within this turn: an edit of the webhook that came before counts.
         let turn = Instant::now();
         let Claim { state, deliveries, is_all } = fetch(lane, shared, last_sent).await?;
         was_all = is_all;
@@ -88,10 +90,12 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
             WebhookState::Deleted => return cancel(lane, shared).await,
         }
         for delivery in deliveries {
+            // Lanes of a large backlog take turns, so that none waits until another is empty.
             if shared.stop.is_cancelled() || turn.elapsed() > TURN {
                 was_all = false;
                 break;
             }
+            // The next look begins behind it, though its attempt may not be recorded yet.
             last_sent = delivery.id;
             if !attempt(lane, shared, &mut place, delivery).await? {
                 return Ok(());
@@ -120,6 +124,7 @@ async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: D
     let lag = SystemTime::now().duration_since(delivery.occurred_at).ok().filter(|_| delivery.schedule_from == 0);
     shared.metrics.attempted(verdict.outcome(), answer.duration, lag);
     shared.recorder.record(Attempt { delivery: delivery.id, number, answer, verdict }).await?;
+    // The lane ends here, and the next look must find when it is due: this is written before.
     if matches!(verdict, Verdict::Retry(_)) {
         shared.recorder.flush().await?;
         return Ok(false);
@@ -157,6 +162,7 @@ async fn fetch(lane: Lane, shared: &Shared, after: DeliveryId) -> Result<Claim> 
         .query(include_str!("../../sql/deliver/lane_deliveries.sql"), &[&lane.webhook, &lane.scope, &after])
         .await
         .context("reading lshookd.delivery")?;
+    // Without rows nothing is pending, whatever the webhook is: the lane closes.
     let state = match rows.first().map(|row| row.get::<_, Option<bool>>("is_served")) {
         Some(None) => WebhookState::Deleted,
         Some(Some(false)) => WebhookState::Held,
@@ -201,6 +207,7 @@ impl Delivery {
     fn from_row(row: &Row) -> Delivery {
         let action: String = row.get("action");
         let body: Option<&str> = row.get("body");
+        // None where the webhook wants no payload, and where it is fetched by itself later.
         let body = match body {
             Some(body) => Bytes::copy_from_slice(body.as_bytes()),
             None => Bytes::from(format!(r#"{{"action":"{action}"}}"#)),

@@ -57,6 +57,7 @@ pub struct Records(mpsc::Receiver<Entry>);
 
 /// A recorder, and the records to [`write`](Records::write).
 pub fn recorder() -> (Recorder, Records) {
+    // Bounded: where PostgreSQL is slow to commit, lanes wait here, and with them the endpoints.
     let (sender, receiver) = mpsc::channel(4 * BATCH);
     (Recorder(sender), Records(receiver))
 }
@@ -101,6 +102,7 @@ impl Records {
     /// When the database refuses or is gone.
     pub async fn write(mut self, client: Prepared<'_, Client>) -> Result<()> {
         let mut entries = Vec::new();
+        // As many as came during the last commit: under load batches grow by themselves, and idle nothing waits.
         while self.0.recv_many(&mut entries, BATCH).await > 0 {
             let mut attempts = Vec::new();
             let mut waiting = Vec::new();
@@ -112,6 +114,7 @@ impl Records {
                     Entry::Close(lane, closed) => closing.push((lane, closed)),
                 }
             }
+            // In this order: who flushes or closes relies on what was recorded before being committed.
             if !attempts.is_empty() {
                 write(&client, &attempts).await?;
             }
@@ -159,6 +162,7 @@ async fn close(client: &Prepared<'_, Client>, lanes: Vec<(Lane, oneshot::Sender<
     let closed: HashMap<i64, bool> = rows.iter().map(|row| (row.get("place"), row.get("closed"))).collect();
     for ((_, asked), place) in lanes.into_iter().zip(1..) {
         // Whoever asked may have been stopped meanwhile.
+        // A lane without an answer was not closed, and looks again.
         let _ = asked.send(closed.get(&place).copied().unwrap_or_default());
     }
     Ok(())

@@ -62,10 +62,13 @@ pub fn gather(
     let mut units = Vec::new();
     for transaction in transactions {
         let connection = transaction.connection();
+        // That a synchronization began may overtake what its writer does next: it changes no object that another event
+        // shows, and whoever wants to hear of it wants to while it runs.
         if limits.settle.is_zero() || transaction.changes.iter().all(Change::is_urgent) {
             units.extend(open.close_before(&transaction, &ready));
             units.push(Unit { transactions: vec![transaction], single_action: false, end: End::None });
         } else if ready.contains_key(&connection) {
+            // Units are planned in the order in which they close: one that changed these objects before goes first.
             units.extend(open.close_before(&transaction, &ready));
             open.add(transaction, single_action(connection));
         }
@@ -78,6 +81,7 @@ pub fn gather(
 /// Changes by transaction, in an order in which every transaction comes after those whose
 /// objects it changed again. The locks on the rows make the later one's last change the later.
 fn transactions(pending: Vec<Change>) -> Vec<Transaction> {
+    // The connection is part of the key, for a dump that was restored brings the numbers of another cluster along.
     let mut by_id: HashMap<(u64, Connection), Vec<Change>> = HashMap::new();
     for change in pending {
         by_id.entry((change.transaction, change.connection)).or_default().push(change);
@@ -97,6 +101,7 @@ fn hold_back(
     limits: &GatherLimits,
 ) -> HashMap<Connection, End> {
     let mut ready = ready.clone();
+    // Nearly always: nobody is waited for, and the dependencies need not be known.
     if ready.len() == activity.writers.len() {
         return ready;
     }
@@ -105,6 +110,7 @@ fn hold_back(
         let writer = activity.writers.get(connection);
         writer.is_none_or(|writer| ready::age(activity, writer.waiting.newest) < ready::order_limit(limits))
     };
+    // Again until nothing changes: who is held back holds back those that wait for it.
     loop {
         let held: Vec<Connection> = ready
             .keys()
@@ -121,6 +127,8 @@ fn hold_back(
             ready.remove(&connection);
         }
     }
+    // What still waits for somebody here has lost its patience. The others go along, and so do those that these wait for:
+    // planned in the middle of their actions rather than after what came later.
     let mut impatient: Vec<Connection> = ready.keys().copied().collect();
     while let Some(connection) = impatient.pop() {
         for other in waits_for.get(&connection).into_iter().flatten() {
@@ -137,6 +145,7 @@ fn hold_back(
 fn dependencies(transactions: &[Transaction]) -> HashMap<Connection, BTreeSet<Connection>> {
     let mut touched_by: HashMap<Touched, BTreeSet<Connection>> = HashMap::new();
     let mut waits_for: HashMap<Connection, BTreeSet<Connection>> = HashMap::new();
+    // In the order of their commits, so that each sees those alone that came before it.
     for transaction in transactions {
         let own = transaction.connection();
         transaction.conflicting(|object| {
@@ -201,6 +210,7 @@ impl OpenUnits {
                     }
                 });
             }
+            // It was not done: somebody who is needs its objects.
             let end = ready.get(&connection).copied().unwrap_or(End::Limit);
             units.push(Unit { transactions, single_action, end });
         }
@@ -224,6 +234,7 @@ impl Transaction {
     fn touched(&self, mut each: impl FnMut(Touched)) {
         for change in &self.changes {
             change.ids.iter().for_each(|id| each(Touched::Row(change.relation, *id)));
+            // An annotation is shown with its task, whose counters every annotation of it changes.
             if change.relation == Relation::Annotation {
                 change.parents.iter().flatten().for_each(|task| each(Touched::Row(Relation::Task, *task)));
             }
@@ -240,6 +251,7 @@ impl Transaction {
     fn conflicting(&self, mut each: impl FnMut(Touched)) {
         self.touched(|object| {
             each(match object {
+                // Two that work in one project are independent; one that creates or deletes it is of neither.
                 Touched::Row(..) => object,
                 Touched::AnythingIn(project) => Touched::WholeProject(project),
                 Touched::WholeProject(project) => Touched::AnythingIn(project),

@@ -24,6 +24,7 @@ begin
                    as derived
         from added
     ) as annotation;
+    -- Statement triggers fire for statements that made nothing, too.
     if made.quantity = 0 then
         return null;
     elsif made.quantity = 1 then
@@ -40,6 +41,7 @@ begin
                        as derived
             from added
         ) as annotation
+        -- An event is of one project, and one statement may write to several.
         group by project_id;
     end if;
     -- Seldom does anybody sleep who has to be woken; see lshookd.wake.

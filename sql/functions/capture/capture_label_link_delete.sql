@@ -1,3 +1,4 @@
+-- The label goes along as the parent: a link is shown with its label, whose row may go in the same statement.
 create or replace function lshookd.capture_label_link_delete() returns trigger
     language plpgsql
     security definer

@@ -1,3 +1,4 @@
+-- One change for each, in the order of their ids: Label Studio announces projects one by one.
 create or replace function lshookd.capture_project_insert() returns trigger
     language plpgsql
     security definer

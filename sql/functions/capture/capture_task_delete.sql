@@ -1,3 +1,6 @@
+-- Beside the change, rows are kept that a change needs which waits to be planned: a task that was created or whose
+-- annotation came, and that is gone before its event is rendered. Up to which change each is needed is noted, so that
+-- planning can forget it. A task of no project was moved out before, which capture_task_update has told.
 create or replace function lshookd.capture_task_delete() returns trigger
     language plpgsql
     security definer

@@ -1,3 +1,5 @@
+-- One change for each project of a statement, as an import is: tasks without a project are of no webhook. Whether Label
+-- Studio wrote it decides which of them may be one import on a connection that lives on.
 create or replace function lshookd.capture_task_insert() returns trigger
     language plpgsql
     security definer

@@ -16,6 +16,7 @@ begin
     cross join lateral (select id as task, project_id as project from removed) as before
     join lateral (select id as task, project_id as project from added) as after on after.task = before.task
     where after.project is distinct from before.project;
+    -- By far the most: counters.
     if not found then
         return null;
     end if;
@@ -30,6 +31,7 @@ begin
         where added.project_id is distinct from removed.project_id
           and move.project_id is not null
         group by move.operation, move.project_id
+        -- The deletion first: a webhook of both projects learns that a task left before it learns where it came.
         order by move.operation;
         perform lshookd.wake();
     exception when others then

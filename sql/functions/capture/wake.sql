@@ -5,7 +5,7 @@
 --
 -- A notification can fail the writer's commit: when the queue of notifications is full, which a listener in any
 -- database of the cluster may bring about, and in "prepare transaction". Where that may be, the planner is not
--- notified, and looks by itself (see src/listen.rs).
+-- notified, and looks by itself (see src/pipeline/listen.rs).
 create or replace function lshookd.wake() returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp

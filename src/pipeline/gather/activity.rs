@@ -99,6 +99,7 @@ pub async fn activity(
     limits: &GatherLimits,
     window: usize,
 ) -> Result<Activity> {
+    // Nobody is waited for, so that nobody need be looked at.
     if limits.settle.is_zero() {
         return Ok(Activity { now: SystemTime::now(), writers: HashMap::new(), urgent: false });
     }
@@ -113,6 +114,7 @@ pub async fn activity(
             let connection = row.get("connection");
             let state = state(row);
             let waiting = UnplannedChanges::from_row(row);
+            // A connection that is gone, or that this role may not see, teaches nothing of its client.
             let sighting = match row.get::<_, Option<SystemTime>>("backend_start") {
                 Some(began) if matches!(state, State::Busy(_) | State::Idle(_)) => Some(Sighting {
                     key: Key {
@@ -133,6 +135,7 @@ pub async fn activity(
             (connection, Writer { state, habit: clients.see(connection, state, sighting), storage, waiting })
         })
         .collect();
+    // The server's clock, by which changes are dated; without rows there is nothing to compare with it.
     let now = rows.first().map_or_else(SystemTime::now, |row| row.get("now"));
     let urgent = rows.iter().any(|row| row.get("urgent"));
     Ok(Activity { now, writers, urgent })
@@ -142,6 +145,7 @@ fn state(row: &Row) -> State {
     let lasting = Duration::try_from_secs_f64(row.get("seconds")).unwrap_or(Duration::MAX);
     match row.get("state") {
         "gone" => State::Gone,
+        // Another role's, and this one has not pg_read_all_stats.
         "hidden" => State::Hidden,
         "idle" => State::Idle(lasting),
         _ => State::Busy(lasting),

@@ -6,8 +6,8 @@
 //! | is expected to close ([`Habit`]) | has been idle for six times `limit`; `limit` where it is only presumed |
 //! | lives on | has been idle for `settle`, or has been quiet for a while and only runs short statements |
 //!
-//! With a `settle` of 0 every connection is done at once. And however busy it is, when its changes are older than a limit: `import_limit` where it is expected to close or
-//! moves tasks, `limit` otherwise.
+//! With a `settle` of 0 every connection is done at once. And however busy it is, its changes wait no longer than a
+//! limit: `import_limit` where it is expected to close or moves tasks, `limit` otherwise.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub fn ready_connections(activity: &Activity, limits: &GatherLimits, crowded: bo
         .iter()
         .filter_map(|(connection, writer)| Some((*connection, end(activity, writer, limits)?)))
         .collect();
+    // More wait than one look sees, and those that it sees hide those that are done: without this nothing would ever
+    // move again.
     match crowded && ready.is_empty() {
         true => activity.writers.keys().map(|connection| (*connection, End::Limit)).collect(),
         false => ready,
@@ -59,6 +61,7 @@ pub fn ready_connections(activity: &Activity, limits: &GatherLimits, crowded: bo
 pub fn age(activity: &Activity, moment: std::time::SystemTime) -> Duration {
     match activity.now.duration_since(moment) {
         Ok(since) => since,
+        // The two moments were taken one after the other.
         Err(ahead) if ahead.duration() < CLOCK_SET_BACK => Duration::ZERO,
         Err(_) => Duration::MAX,
     }
@@ -66,9 +69,11 @@ pub fn age(activity: &Activity, moment: std::time::SystemTime) -> Duration {
 
 fn end(activity: &Activity, writer: &Writer, limits: &GatherLimits) -> Option<End> {
     let (oldest, newest) = (age(activity, writer.waiting.oldest), age(activity, writer.waiting.newest));
+    // The best sign that there is, before any limit: nothing comes after it.
     if writer.state == State::Gone {
         return Some(End::Closed);
     }
+    // A request may run for minutes, and so may an import; on other connections events shall not be late.
     let limit = match writer.habit {
         Habit::Closes | Habit::ClosesLate => limits.import_limit,
         _ if writer.waiting.moves_tasks => limits.import_limit,
@@ -88,7 +93,9 @@ fn end(activity: &Activity, writer: &Writer, limits: &GatherLimits) -> Option<En
     };
     match writer.state {
         State::Idle(idle) if idle >= enough => Some(End::Idle),
+        // Nothing is seen but the changes themselves.
         State::Hidden if newest >= limits.settle => Some(End::Idle),
+        // Seen busy in each look, by statements that are too short to be one action: a pooled connection under load.
         State::Idle(_) | State::Busy(_) if newest >= quiet(writer, limits)? => Some(End::Limit),
         _ => None,
     }
@@ -101,8 +108,10 @@ fn quiet(writer: &Writer, limits: &GatherLimits) -> Option<Duration> {
         _ => Duration::ZERO,
     };
     match writer.habit {
+        // Its end will be seen.
         Habit::Closes | Habit::ClosesLate => None,
         Habit::MayClose => (running < LONG_STATEMENT).then_some(limits.limit * REQUEST),
+        // Label Studio computes between the statements of an import.
         Habit::LivesOn if writer.waiting.moves_tasks => (running < LONG_STATEMENT).then_some(limits.limit),
         Habit::LivesOn => (running < limits.settle).then_some(limits.settle * QUIET),
     }
