@@ -684,6 +684,27 @@ CREATE FUNCTION lshookd.may_notify() RETURNS boolean
     select current_setting('max_prepared_transactions') = '0' and pg_notification_queue_usage() < 0.5
 $$;
 
+CREATE FUNCTION lshookd.ml_backend_webhooks(ids bigint[]) RETURNS SETOF bigint
+    LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 10
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS $$
+begin
+    return query
+    select webhook.id::bigint
+    from public.webhook as webhook
+    where (ids is null or webhook.id = any (ids))
+      and exists (
+          select
+          from public.ml_mlbackend as backend
+          where backend.project_id = webhook.project_id
+            and rtrim(backend.url::text, '/') || '/webhook' = webhook.url::text
+      );
+exception when others then
+    return;
+end
+$$;
+
 CREATE FUNCTION lshookd.organizations_of(project bigint) RETURNS SETOF bigint
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1787,6 +1808,17 @@ ALTER TABLE lshookd.delivery ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE lshookd.delivery_option (
+    webhook_id bigint NOT NULL,
+    connect_timeout interval,
+    answer_timeout interval,
+    await_answer boolean DEFAULT true NOT NULL,
+    CONSTRAINT delivery_option_answer_timeout_check CHECK ((answer_timeout > '00:00:00'::interval)),
+    CONSTRAINT delivery_option_connect_timeout_check CHECK ((connect_timeout > '00:00:00'::interval))
+);
+
+COMMENT ON TABLE lshookd.delivery_option IS 'How requests to a webhook are made: its timeouts, and whether a request that was wholly sent must be answered.';
+
 CREATE VIEW lshookd.delivery_status AS
  SELECT delivery.webhook_id,
     count(*) FILTER (WHERE (delivery.state = 'pending'::text)) AS pending,
@@ -2057,6 +2089,9 @@ ALTER TABLE ONLY lshookd.daemon_fault
 ALTER TABLE ONLY lshookd.daemon_setting
     ADD CONSTRAINT daemon_setting_pkey PRIMARY KEY (holder, key);
 
+ALTER TABLE ONLY lshookd.delivery_option
+    ADD CONSTRAINT delivery_option_pkey PRIMARY KEY (webhook_id);
+
 ALTER TABLE ONLY lshookd.delivery
     ADD CONSTRAINT delivery_pkey PRIMARY KEY (id);
 
@@ -2089,6 +2124,8 @@ ALTER TABLE ONLY lshookd.watch_need
 
 ALTER TABLE ONLY lshookd.watched_row
     ADD CONSTRAINT watched_row_pkey PRIMARY KEY (seq);
+
+CREATE INDEX attempt_long ON lshookd.attempt USING btree (started_at) WHERE (duration_ms > 100000);
 
 CREATE INDEX attempt_started ON lshookd.attempt USING brin (started_at) WITH (pages_per_range='16', autosummarize='on');
 

@@ -304,6 +304,10 @@ mod tests {
             let name = format!("{group}{}", command.get_name());
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains(&format!("lshookd {name}")), "{name}");
+            // Settings are flags of every command.
+            let is_setting = |id: &str| crate::config::SETTINGS.iter().any(|setting| setting.key == id);
+            let own = command.get_arguments().map(|argument| argument.get_id().as_str());
+            assert_eq!(own.filter(|id| is_setting(id)).collect::<Vec<_>>(), [""; 0], "{name}");
             commands.extend(command.get_subcommands().map(|each| (format!("{name} "), each.clone())));
         }
     }

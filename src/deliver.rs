@@ -6,6 +6,7 @@
 //! deliverer of this database, which the daemon's lock sees to.
 
 pub mod backoff;
+mod body;
 mod client;
 mod cloudevent;
 mod connection;
@@ -13,6 +14,7 @@ mod egress;
 mod lane;
 mod message;
 mod obstacle;
+mod option;
 mod publish;
 mod record;
 mod request;
@@ -40,6 +42,7 @@ pub use cloudevent::CloudEvent;
 use egress::EgressPolicy;
 pub use message::Message;
 pub use obstacle::{obstacles, refused_webhooks, report_refused};
+pub use option::{DeliveryOptions, OptionCache, TRAINING};
 use record::Recorder;
 pub use request::Answer;
 use request::Sender;
@@ -83,6 +86,7 @@ struct Shared {
     recorder: Recorder,
     retry_schedule: Vec<Duration>,
     shares: Shares,
+    options: OptionCache,
     large_bodies: Semaphore,
     metrics: Metrics,
     stop: CancellationToken,
@@ -120,6 +124,7 @@ pub async fn run(
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
         shares: Shares::new(settings.concurrency, settings.concurrency_per_webhook, MAXIMUM_LANES),
+        options: OptionCache::default(),
         large_bodies: Semaphore::new(LARGE_BODIES as usize),
         metrics: metrics.clone(),
         stop: stop.child_token(),

@@ -73,7 +73,7 @@ where relnamespace = to_regnamespace(quote_ident(:'label_studio_schema'))
   and relname in ('project', 'task', 'task_completion', 'prediction', 'labels_manager_label', 'labels_manager_labellink',
                   'webhook', 'webhook_action', 'django_migrations')
 \gexec
--- Of the rest only columns: whose a user is, and whether a storage is being synchronized.
+-- Of the rest only columns: whose a user is, where ML backends are, and whether a storage is being synchronized.
 select format('grant select (%s) on %I.%I to %I', string_agg(quote_ident(attname), ', '), :'label_studio_schema', relname, :'access')
 from pg_class
 join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
@@ -81,6 +81,7 @@ where relnamespace = to_regnamespace(quote_ident(:'label_studio_schema'))
   and relkind = 'r'
   and case
           when relname = 'organization' then attname = 'id'
+          when relname = 'ml_mlbackend' then attname in ('project_id', 'url')
           when relname = 'organizations_organizationmember' then attname in ('user_id', 'organization_id')
           when relname like 'io\_storages\_%importstorage' then attname in ('id', 'status') or attname like '%\_ptr\_id'
           when relname like 'io\_storages\_%importstoragelink' then attname in ('id', 'task_id', 'storage_id')

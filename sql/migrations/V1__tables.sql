@@ -204,6 +204,8 @@ comment on table lshookd.attempt is
     'Every attempt of every delivery: when, how long, what the endpoint answered.';
 
 -- Attempts are written nearly in the order of their time, which is all that a BRIN index takes.
+-- The few that took minutes, as those of ML backends that train; sql/ops/attempts_since.sql looks for them.
+create index attempt_long on lshookd.attempt (started_at) where duration_ms > 100000;
 create index attempt_started on lshookd.attempt using brin (started_at) with (pages_per_range = 16, autosummarize = on);
 
 -- Webhooks --------------------------------------------------------------------------------------
@@ -281,6 +283,17 @@ create table lshookd.payload_option (
 
 comment on table lshookd.payload_option is
     'How a webhook wants its events: deletions with what was deleted, updates with what was before, as CloudEvents.';
+
+-- How requests to a webhook are made, where it is not as the settings say.
+create table lshookd.delivery_option (
+    webhook_id       bigint    not null primary key,
+    connect_timeout  interval  check (connect_timeout > interval '0'),
+    answer_timeout   interval  check (answer_timeout > interval '0'),
+    await_answer     boolean   not null default true
+);
+
+comment on table lshookd.delivery_option is
+    'How requests to a webhook are made: its timeouts, and whether a request that was wholly sent must be answered.';
 
 -- What each additional action, and each payload option, takes.
 create table lshookd.watch_need (

@@ -1,4 +1,5 @@
--- Attempts that began lately, in the order of their time.
+-- Attempts that were recorded lately: those that began after $1, and long ones that ended after it; in the order of their
+-- time.
 select row_to_json(listed) as row
 from (
     select attempt.delivery_id,
@@ -14,7 +15,13 @@ from (
     from lshookd.attempt
     join lshookd.delivery on delivery.id = attempt.delivery_id
     join lshookd.event on event.id = delivery.event_id
-    where attempt.started_at > $1
+    where (
+            attempt.started_at > $1
+            or (
+                attempt.duration_ms > 100000
+                and attempt.started_at + attempt.duration_ms * interval '1 millisecond' > $1
+            )
+        )
       and ($2::bigint is null or delivery.webhook_id = $2)
     order by attempt.started_at
     limit 10000

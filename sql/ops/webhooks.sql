@@ -30,6 +30,10 @@ from (
                order by chosen_action.action
            ) as additional_actions,
            webhook.send_payload,
+           extract(epoch from delivery_option.connect_timeout)::float8 as connect_timeout_seconds,
+           extract(epoch from delivery_option.answer_timeout)::float8 as answer_timeout_seconds,
+           coalesce(delivery_option.await_answer, true) as await_answer,
+           webhook.id in (select * from lshookd.ml_backend_webhooks(null)) as is_ml_backend,
            case
                when adoption.webhook_id is null and webhook.is_active then 'both'
                when adoption.webhook_id is null then 'nobody'
@@ -62,6 +66,7 @@ from (
     from webhook
     left join project on project.id = webhook.project_id
     left join lshookd.adoption on adoption.webhook_id = webhook.id
+    left join lshookd.delivery_option on delivery_option.webhook_id = webhook.id
     left join recent on recent.webhook_id = webhook.id
     left join lateral (
         select failing_lane.last_error

@@ -7,6 +7,8 @@ select exists (
         union all
         select webhook_id from lshookd.payload_option
         union all
+        select webhook_id from lshookd.delivery_option
+        union all
         select webhook_id from lshookd.rule
     ) as choice (webhook_id)
     where webhook_id not in (select * from lshookd.webhook_ids(null))

@@ -6,6 +6,10 @@ with chosen as (
 ruled as (
     delete from lshookd.rule
     where webhook_id not in (select * from lshookd.webhook_ids(null))
+),
+with_options as (
+    delete from lshookd.delivery_option
+    where webhook_id not in (select * from lshookd.webhook_ids(null))
 )
 delete from lshookd.payload_option
 where webhook_id not in (select * from lshookd.webhook_ids(null));

@@ -1,6 +1,7 @@
 //! `lshookd webhook`: Label Studio's webhooks, and who delivers them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -11,7 +12,7 @@ use url::Url;
 use super::Output;
 use crate::config::Settings;
 use crate::model::{Action, WebhookId};
-use crate::ops::webhook::{LabelStudiosActions, NewWebhook, PayloadChoice, Update, WebhookSummary};
+use crate::ops::webhook::{DeliveryChoice, LabelStudiosActions, NewWebhook, PayloadChoice, Update, WebhookSummary};
 use crate::ops::{adoption, listed, pause, sample, secret, webhook};
 
 /// What to do with webhooks.
@@ -120,6 +121,27 @@ impl PayloadArgs {
     }
 }
 
+/// How requests are made.
+#[derive(Debug, Clone, Args)]
+pub struct DeliveryArgs {
+    /// Timeout to connect to it, such as 30s, in place of the setting; 0 is that of the setting
+    #[arg(id = "connect_within", long = "connect-within", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    connect_timeout: Option<Duration>,
+    /// Timeout of its answer, such as 10m, in place of the setting; 0 is that of the setting
+    #[arg(id = "answer_within", long = "answer-within", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    answer_timeout: Option<Duration>,
+    /// Wait for its answer; false takes a request that was wholly sent for delivered when no answer comes in time
+    #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    await_answer: Option<bool>,
+}
+
+impl DeliveryArgs {
+    fn choice(&self) -> DeliveryChoice {
+        let DeliveryArgs { connect_timeout, answer_timeout, await_answer } = *self;
+        DeliveryChoice { connect_timeout, answer_timeout, await_answer }
+    }
+}
+
 /// A new webhook.
 #[derive(Debug, Args)]
 pub struct Create {
@@ -139,6 +161,8 @@ pub struct Create {
     headers_file: Option<PathBuf>,
     #[command(flatten)]
     payload: PayloadArgs,
+    #[command(flatten)]
+    delivery: DeliveryArgs,
     /// Leave the webhook active in Label Studio, so that each delivers every event
     #[arg(long)]
     beside_label_studio: bool,
@@ -163,6 +187,8 @@ pub struct UpdateArgs {
     additional_actions: Option<Vec<String>>,
     #[command(flatten)]
     payload: PayloadArgs,
+    #[command(flatten)]
+    delivery: DeliveryArgs,
     /// active: lshookd delivers a webhook that nobody delivered; disabled: nobody delivers it, and what is pending waits
     #[arg(long, value_parser = ["active", "disabled"])]
     state: Option<String>,
@@ -230,6 +256,7 @@ async fn create(client: &mut Client, new: Create, output: Output) -> Result<()> 
     let headers = new.headers_file.as_ref().map(read_headers).transpose()?.unwrap_or_default();
     let new = NewWebhook {
         payload: new.payload.choice(),
+        delivery: new.delivery.choice(),
         send_payload: new.payload.send_payload.unwrap_or(true),
         url: new.url,
         project: new.project,
@@ -254,6 +281,7 @@ async fn update(client: &mut Client, changes: &UpdateArgs, output: Output) -> Re
         additional_actions: changes.additional_actions.as_deref().map(additional_actions).transpose()?,
         send_payload: changes.payload.send_payload,
         payload: changes.payload.choice(),
+        delivery: changes.delivery.choice(),
         is_active: changes.state.as_deref().map(|state| state == "active"),
     };
     webhook::update(client, id, &change).await?;

@@ -4,7 +4,7 @@
 //! redirect is followed, and no address is connected to, that was not looked at before.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -15,13 +15,22 @@ use url::Url;
 
 use super::connection::Openings;
 use super::resolver::{Resolver, SharedResolver};
-use crate::config::{Identity, Timeout, Trust};
+use crate::config::{Identity, Trust};
 
 /// While a request waits, an HTTP/2 connection is asked so often whether it lives, and has as long to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// The clients.
+/// The clients, by the time that connecting may take.
 pub struct Clients {
+    trust: Trust,
+    resolver: Arc<Resolver>,
+    usual: (Duration, ClientsByHost),
+    others: Mutex<HashMap<Duration, ClientsByHost>>,
+}
+
+/// Those of one connect timeout.
+#[derive(Clone)]
+struct ClientsByHost {
     nameless: Client,
     by_host: HashMap<String, Client>,
 }
@@ -31,7 +40,36 @@ impl Clients {
     ///
     /// # Errors
     /// When a certificate cannot be used.
-    pub fn new(trust: &Trust, timeout: Timeout, resolver: &Arc<Resolver>) -> Result<Clients> {
+    pub fn new(trust: &Trust, connect_timeout: Duration, resolver: &Arc<Resolver>) -> Result<Clients> {
+        Ok(Clients {
+            trust: trust.clone(),
+            resolver: Arc::clone(resolver),
+            usual: (connect_timeout, ClientsByHost::new(trust, connect_timeout, resolver)?),
+            others: Mutex::default(),
+        })
+    }
+
+    /// The client for a URL.
+    ///
+    /// # Errors
+    /// When a certificate cannot be used any more.
+    pub fn of(&self, url: &Url, connect_timeout: Duration) -> Result<Client> {
+        let (usual_timeout, usual) = &self.usual;
+        if connect_timeout == *usual_timeout {
+            return Ok(usual.of(url).clone());
+        }
+        // As many as operators chose different timeouts.
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(clients) = others.get(&connect_timeout) {
+            return Ok(clients.of(url).clone());
+        }
+        let clients = ClientsByHost::new(&self.trust, connect_timeout, &self.resolver)?;
+        Ok(others.entry(connect_timeout).or_insert(clients).of(url).clone())
+    }
+}
+
+impl ClientsByHost {
+    fn new(trust: &Trust, connect_timeout: Duration, resolver: &Arc<Resolver>) -> Result<ClientsByHost> {
         let client = |identity: Option<&Identity>| {
             Client::builder()
                 .tls_backend_preconfigured(tls(trust, identity)?)
@@ -39,7 +77,7 @@ impl Clients {
                 .redirect(reqwest::redirect::Policy::none())
                 // A proxy of the environment's would connect to what egress has not looked at.
                 .no_proxy()
-                .connect_timeout(timeout.connect)
+                .connect_timeout(connect_timeout)
                 .connector_layer(Openings)
                 // A connection that has gone silent is not used for the next request.
                 .http2_keep_alive_interval(KEEP_ALIVE)
@@ -51,11 +89,10 @@ impl Clients {
                 .context("setting up the HTTP client")
         };
         let by_host = trust.identities.iter().map(|identity| Ok((identity.host.clone(), client(Some(identity))?)));
-        Ok(Clients { nameless: client(None)?, by_host: by_host.collect::<Result<_>>()? })
+        Ok(ClientsByHost { nameless: client(None)?, by_host: by_host.collect::<Result<_>>()? })
     }
 
-    /// The client for a URL.
-    pub fn of(&self, url: &Url) -> &Client {
+    fn of(&self, url: &Url) -> &Client {
         url.host_str().and_then(|host| self.by_host.get(host)).unwrap_or(&self.nameless)
     }
 }

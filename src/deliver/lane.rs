@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::backoff;
 use super::cloudevent::CloudEvent;
 use super::message::Message;
+use super::option::DeliveryOptions;
 use super::record::{Attempt, Verdict};
 use super::request::Answer;
 use super::share::Place;
@@ -107,13 +108,24 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
 
 /// Sends one delivery; `false` if the lane must wait before the next attempt.
 async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: Delivery) -> Result<bool> {
-    // Held until the request has ended.
-    let _room = match delivery.large_body_kilobytes {
-        None => None,
-        Some(kilobytes) => Some(delivery.fetch_body(shared, kilobytes).await?),
+    delivery.message.options = shared.options.of(&shared.database(), lane.webhook, &delivery.message.url).await?;
+    let turns = delivery.message.options.turns.clone();
+    let sending = async {
+        // An ML backend trains for one event after the other. Its turn comes before the body is fetched, which would wait
+        // with it and take the room of others.
+        let _turn = match &turns {
+            None => None,
+            Some(turns) => Some(turns.acquire().await?),
+        };
+        // Held until the request has ended.
+        let _room = match delivery.large_body_kilobytes {
+            None => None,
+            Some(kilobytes) => Some(delivery.fetch_body(shared, kilobytes).await?),
+        };
+        anyhow::Ok(shared.sender.send(&delivery.message).await)
     };
     let answer = tokio::select! {
-        answer = shared.shares.learn(lane.webhook, place, shared.sender.send(&delivery.message)) => answer,
+        answer = shared.shares.learn(lane.webhook, place, sending) => answer?,
         // What is in flight gets its time to end; see `SHUTDOWN_TIMEOUT`.
         () = async { shared.stop.cancelled().await; tokio::time::sleep(super::SHUTDOWN_TIMEOUT).await } => return Ok(false),
     };
@@ -222,6 +234,7 @@ impl Delivery {
             secrets: row.get("secrets"),
             scope,
             cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, &action, scope, occurred_at),
+            options: DeliveryOptions::default(),
             body: Bytes::new(),
         };
         message.set_body(body);

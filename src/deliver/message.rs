@@ -4,6 +4,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::cloudevent::{CloudEvent, Mode};
+use super::option::DeliveryOptions;
 use crate::model::Scope;
 
 /// What to send where.
@@ -20,6 +21,8 @@ pub struct Message {
     pub scope: Scope,
     /// Its attributes as a CloudEvent, where the webhook wants one.
     pub cloudevent: Option<(Mode, CloudEvent)>,
+    /// How its request is made.
+    pub options: DeliveryOptions,
     /// The JSON body, which is signed and sent.
     pub body: Bytes,
 }

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
+use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode};
 use standardwebhooks::{Webhook, WebhookError};
+use tokio::sync::Notify;
 use url::Url;
 
 use super::backoff;
+use super::body::TrackedBody;
 use super::client::Clients;
 use super::cloudevent::{self, Mode};
 use super::connection;
@@ -44,6 +47,9 @@ const SHORTEST_SECRET: usize = 6;
 
 /// A body gets time to be sent beside the time for the answer: a second for as many bytes.
 const SLOWEST_UPLOAD: f64 = 1_000_000.0;
+
+/// What is recorded in place of an answer that was not awaited.
+const UNAWAITED: &str = "(answer not awaited)";
 
 /// What came of a request.
 #[derive(Debug)]
@@ -82,7 +88,7 @@ impl Sender {
         let publisher = Publisher::new(Arc::clone(&policy), timeout);
         let resolver = Arc::new(Resolver::new(Arc::clone(&policy)));
         Ok(Sender {
-            clients: Clients::new(&settings.trust, timeout, &resolver)?,
+            clients: Clients::new(&settings.trust, timeout.connect, &resolver)?,
             policy,
             resolver,
             publisher,
@@ -96,10 +102,11 @@ impl Sender {
         let started_at = SystemTime::now();
         let clock = Instant::now();
         let upload = Duration::from_secs_f64(message.body.len() as f64 / SLOWEST_UPLOAD);
-        let limit = self.timeout.connect + self.timeout.answer + upload;
+        let timeout = self.timeout_of(message);
+        let limit = timeout.connect + timeout.answer + upload;
         let mut answer =
             Answer { started_at, duration: Duration::ZERO, status: None, error: None, head: None, retry_after: None };
-        match tokio::time::timeout(limit, self.exchange(message, &mut answer)).await {
+        match tokio::time::timeout(limit, self.exchange(message, timeout, &mut answer)).await {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => answer.error = Some(reason),
             Err(_) => {
@@ -116,23 +123,35 @@ impl Sender {
         answer
     }
 
+    /// The webhook's own limits, else those of the settings.
+    fn timeout_of(&self, message: &Message) -> Timeout {
+        let own = &message.options;
+        Timeout {
+            connect: own.connect_timeout.unwrap_or(self.timeout.connect),
+            answer: own.answer_timeout.unwrap_or(self.timeout.answer),
+        }
+    }
+
     /// Whether an endpoint redirects in a way that loses the event, and why; asked by a HEAD.
     pub async fn losing_redirect(&self, url: &str) -> Option<String> {
         let url = parse_url(url).ok().filter(|_| !self.redirect_to_get)?;
         self.policy.check_url(&url).ok()?;
-        let response = self.clients.of(&url).head(url.clone()).send().await.ok()?;
+        let response = self.clients.of(&url, self.timeout.connect).ok()?.head(url.clone()).send().await.ok()?;
         let next = redirect(&response, &url).ok().flatten()?;
         loses_body(response.status()).then(|| lost(response.status(), &next))
     }
 
-    async fn exchange(&self, message: &Message, answer: &mut Answer) -> Result<(), String> {
+    async fn exchange(&self, message: &Message, timeout: Timeout, answer: &mut Answer) -> Result<(), String> {
         if is_published(&message.url) {
             let mut headers = headers(message)?;
             headers.extend(identification(message, SystemTime::now())?);
             answer.head = Some(self.publisher.publish(message, &headers).await?);
             return Ok(());
         }
-        let mut response = self.follow(message, &mut answer.status).await?;
+        let Some(mut response) = self.follow(message, timeout, &mut answer.status).await? else {
+            answer.head = Some(UNAWAITED.to_owned());
+            return Ok(());
+        };
         let status = response.status();
         answer.status = Some(status);
         let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -147,28 +166,36 @@ impl Sender {
 
     /// Posts, and follows redirects that repeat the request (307 and 308). 301, 302 and 303 turn it into a GET without
     /// a body (RFC 9110, 15.4), which no event arrives by: they are a failure, unless the operator wants what
-    /// python-requests does.
-    async fn follow(&self, message: &Message, status: &mut Option<StatusCode>) -> Result<Response, String> {
+    /// python-requests does. `None` where an answer was not awaited.
+    async fn follow(
+        &self,
+        message: &Message,
+        timeout: Timeout,
+        status: &mut Option<StatusCode>,
+    ) -> Result<Option<Response>, String> {
         let origin = parse_url(&message.url)?;
         let own = headers(message)?;
         let mut url = origin.clone();
         let mut method = Method::POST;
         for _ in 0..=MOST_REDIRECTS {
             self.policy.check_url(&url).map_err(|refusal| refusal.to_string())?;
-            let mut request = self.clients.of(&url).request(method.clone(), url.clone());
+            let client = self.clients.of(&url, timeout.connect).map_err(|error| format!("{error:#}"))?;
+            let mut request = client.request(method.clone(), url.clone());
             if same_host(&url, &origin) {
                 request = request.headers(own.clone());
             }
             request = request.headers(identification(message, SystemTime::now())?);
-            if method == Method::POST {
-                request = request.body(message.body.clone());
-            }
-            let response = send(request).await.map_err(|error| explain(&error.without_url()))?;
+            let body = if method == Method::POST { message.body.clone() } else { Bytes::new() };
+            let patience = (!message.options.await_answer).then_some(timeout.answer);
+            let sent = send(request, body, patience).await.map_err(|error| explain(&error.without_url()))?;
+            let Some(response) = sent else {
+                return Ok(None);
+            };
             if let (Some(host), Some(address)) = (url.host_str(), response.remote_addr()) {
                 self.resolver.reached(host, address.ip());
             }
             let Some(next) = redirect(&response, &url)? else {
-                return Ok(response);
+                return Ok(Some(response));
             };
             if loses_body(response.status()) {
                 if !self.redirect_to_get {
@@ -183,14 +210,31 @@ impl Sender {
     }
 }
 
-/// Sends a request, and once more if the connection that it was sent on had rested and was closed just then.
-async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
+/// Sends a request, and once more if the connection that it was sent on had rested and was closed just then. `None`:
+/// it was sent, and there was no answer for as long as `patience` says.
+async fn send(request: RequestBuilder, body: Bytes, patience: Option<Duration>) -> reqwest::Result<Option<Response>> {
     let Some(again) = request.try_clone() else {
-        return request.send().await;
+        return send_once(request, body, patience).await;
     };
-    match connection::was_reused(request.send()).await {
-        (Err(error), true) if connection::has_ended(&error) => again.send().await,
+    match connection::was_reused(send_once(request, body.clone(), patience)).await {
+        (Err(error), true) if connection::has_ended(&error) => send_once(again, body, patience).await,
         (outcome, _) => outcome,
+    }
+}
+
+async fn send_once(
+    request: RequestBuilder,
+    body: Bytes,
+    patience: Option<Duration>,
+) -> reqwest::Result<Option<Response>> {
+    let Some(patience) = patience else {
+        return request.body(body).send().await.map(Some);
+    };
+    let sent = Arc::new(Notify::new());
+    let request = request.body(Body::wrap(TrackedBody::new(body, Arc::clone(&sent))));
+    tokio::select! {
+        response = request.send() => response.map(Some),
+        () = async { sent.notified().await; tokio::time::sleep(patience).await } => Ok(None),
     }
 }
 
@@ -384,8 +428,8 @@ fn explain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::option::DeliveryOptions;
     use crate::model::Scope;
-    use bytes::Bytes;
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -397,6 +441,7 @@ mod tests {
             secrets: Vec::new(),
             scope: Scope::Project(1),
             cloudevent: None,
+            options: DeliveryOptions::default(),
             body: Bytes::new(),
         }
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_postgres::Client;
 
 use super::status::{self, Status};
-use super::{adoption, listed, rule};
+use super::{adoption, listed, rule, webhook};
 use crate::config::{Listed, Settings};
 use crate::deliver;
 use crate::label_studio::{self, catalog::Catalog};
@@ -425,6 +425,11 @@ async fn adoptions(client: &Client, findings: &mut Findings) -> Result<()> {
 }
 
 async fn endpoints(client: &Client, settings: &Settings, findings: &mut Findings) -> Result<()> {
+    for webhook in webhook::list(client).await?.iter().filter(|webhook| webhook.is_ml_backend || !webhook.await_answer)
+    {
+        let manner = webhook.manner().unwrap_or_default();
+        findings.ok("delivery-options", format!("webhook {} is {manner}", webhook.id));
+    }
     let refused = deliver::refused_webhooks(client, &settings.egress).await?;
     for (webhook, reason) in &refused {
         findings.fail(

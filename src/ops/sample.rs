@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{check_known, secret};
 use crate::config::Settings;
-use crate::deliver::{self, Answer, CloudEvent, Message};
+use crate::deliver::{self, Answer, CloudEvent, Message, OptionCache};
 use crate::model::{Action, Event, EventView, PayloadOptions, Scope, WebhookId};
 use crate::pg::Statements;
 use crate::pipeline::render::Renderer;
@@ -51,6 +51,7 @@ pub async fn send(client: &Client, settings: &Settings, webhook: WebhookId, acti
             jiff::Timestamp::now(),
         ),
         secrets: secrets.into_iter().map(|secret| secret.secret).collect(),
+        options: OptionCache::default().of(&Statements::default().on(client), webhook, row.get("url")).await?,
         body: Bytes::new(),
     };
     message.set_body(Bytes::from(body));

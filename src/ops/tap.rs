@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::check_project;
 use crate::config::{Egress, Settings};
-use crate::deliver::{self, Answer, Message};
+use crate::deliver::{self, Answer, DeliveryOptions, Message};
 use crate::model::{Action, Scope};
 
 /// A tap says so again before its minute is over.
@@ -103,6 +103,7 @@ pub async fn forward(settings: &Settings, url: &Url, secret: &str, event: &Tappe
         secrets: vec![secret.to_owned()],
         scope: event.scope,
         cloudevent: None,
+        options: DeliveryOptions::default(),
         body: Bytes::from(event.body.clone()),
     };
     deliver::send_at_once(&settings, &message).await

@@ -1,5 +1,7 @@
 //! Webhooks: listed, created, updated and deleted as Label Studio itself would write them.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use url::Url;
 
 use super::adoption::write_adoption;
 use super::{check_known, check_project, explain_write, rows, wake_lanes};
+use crate::deliver::TRAINING;
 use crate::model::{Action, WebhookId, masked_url};
 use crate::retention;
 
@@ -47,6 +50,14 @@ pub struct WebhookSummary {
     pub additional_actions: Vec<String>,
     /// Whether it receives objects, or the action's name alone.
     pub send_payload: bool,
+    /// In how many seconds it must be connected to, where that is its own.
+    pub connect_timeout_seconds: Option<f64>,
+    /// In how many seconds it must answer, where that is its own.
+    pub answer_timeout_seconds: Option<f64>,
+    /// Whether a request that was wholly sent must be answered to count as delivered.
+    pub await_answer: bool,
+    /// Whether it is that of an ML backend, to which one request at a time is made.
+    pub is_ml_backend: bool,
     /// Who delivers it.
     pub delivered_by: DeliveredBy,
     /// Whether its deliveries are held back.
@@ -71,6 +82,23 @@ impl WebhookSummary {
             (None, Some(organization)) => format!("organization {organization}"),
             (None, None) => "no organization".to_owned(),
         }
+    }
+
+    /// How its requests are made, for people, where it is not as the settings say.
+    pub fn manner(&self) -> Option<String> {
+        let seconds = |seconds: f64| humantime::format_duration(Duration::from_secs_f64(seconds)).to_string();
+        let answer = match self.answer_timeout_seconds {
+            None if self.is_ml_backend => Some(humantime::format_duration(TRAINING).to_string()),
+            own => own.map(seconds),
+        };
+        let parts = [
+            self.is_ml_backend.then(|| "an ML backend: one request at a time".to_owned()),
+            self.connect_timeout_seconds.map(|timeout| format!("{} to connect", seconds(timeout))),
+            answer.map(|timeout| format!("{timeout} to answer")),
+            (!self.await_answer).then(|| "the answer is not awaited".to_owned()),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 
     /// All actions that it receives, for people.
@@ -110,6 +138,23 @@ impl PayloadChoice {
     }
 }
 
+/// How requests to a webhook are made; `None` leaves an option as it is.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryChoice {
+    /// In place of the setting `connect_timeout`; zero: that of the setting.
+    pub connect_timeout: Option<Duration>,
+    /// In place of the setting `answer_timeout`; zero: that of the setting.
+    pub answer_timeout: Option<Duration>,
+    /// Whether a request that was wholly sent must be answered to count as delivered.
+    pub await_answer: Option<bool>,
+}
+
+impl DeliveryChoice {
+    fn is_empty(&self) -> bool {
+        self.connect_timeout.is_none() && self.answer_timeout.is_none() && self.await_answer.is_none()
+    }
+}
+
 /// A webhook to create.
 #[derive(Debug, Clone)]
 pub struct NewWebhook {
@@ -127,6 +172,8 @@ pub struct NewWebhook {
     pub send_payload: bool,
     /// How it wants its events.
     pub payload: PayloadChoice,
+    /// How its requests are made.
+    pub delivery: DeliveryChoice,
     /// Whether Label Studio delivers it, too.
     pub beside_label_studio: bool,
 }
@@ -171,6 +218,7 @@ pub async fn create(client: &mut Client, new: &NewWebhook) -> Result<WebhookId> 
         choose_actions(&transaction, id, &additional).await?;
     }
     set_payload_options(&transaction, id, &new.payload).await?;
+    set_delivery_options(&transaction, id, &new.delivery).await?;
     transaction.commit().await?;
     Ok(id)
 }
@@ -190,6 +238,8 @@ pub struct Update {
     pub send_payload: Option<bool>,
     /// How it wants its events.
     pub payload: PayloadChoice,
+    /// How its requests are made.
+    pub delivery: DeliveryChoice,
     /// Whether it is delivered at all.
     pub is_active: Option<bool>,
 }
@@ -205,13 +255,14 @@ pub enum LabelStudiosActions {
 
 impl Update {
     fn is_empty(&self) -> bool {
-        let Update { url, headers, actions, additional_actions, send_payload, payload, is_active } = self;
+        let Update { url, headers, actions, additional_actions, send_payload, payload, delivery, is_active } = self;
         url.is_none()
             && headers.is_none()
             && actions.is_none()
             && additional_actions.is_none()
             && send_payload.is_none()
             && payload.is_empty()
+            && delivery.is_empty()
             && is_active.is_none()
     }
 }
@@ -263,6 +314,7 @@ pub async fn update(client: &mut Client, id: WebhookId, update: &Update) -> Resu
         choose_actions(&transaction, id, &names(additional, false)).await?;
     }
     set_payload_options(&transaction, id, &update.payload).await?;
+    set_delivery_options(&transaction, id, &update.delivery).await?;
     match update.is_active {
         Some(true) => activate(&transaction, id).await?,
         Some(false) => {
@@ -343,6 +395,20 @@ async fn set_payload_options(client: &impl GenericClient, id: WebhookId, payload
     let PayloadChoice { enrich_deletions, previous, cloudevents } = payload;
     let query = include_str!("../../sql/ops/set_payload_options.sql");
     client.execute(query, &[&id, enrich_deletions, previous, cloudevents]).await.map_err(explain_write)?;
+    Ok(())
+}
+
+async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, delivery: &DeliveryChoice) -> Result<()> {
+    if delivery.is_empty() {
+        return Ok(());
+    }
+    let DeliveryChoice { connect_timeout, answer_timeout, await_answer } = delivery;
+    let seconds = |timeout: &Option<Duration>| timeout.map(|timeout| timeout.as_secs_f64());
+    let query = include_str!("../../sql/ops/set_delivery_options.sql");
+    client
+        .execute(query, &[&id, &seconds(connect_timeout), &seconds(answer_timeout), await_answer])
+        .await
+        .map_err(explain_write)?;
     Ok(())
 }
 

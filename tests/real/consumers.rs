@@ -27,8 +27,11 @@ struct Consumer {
 impl Consumer {
     /// Starts a program with a port, a folder of its own, and what else it wants to know.
     async fn start(name: &str, arguments: &[&str]) -> Result<Consumer> {
+        Consumer::start_on(free_port()?, name, arguments).await
+    }
+
+    async fn start_on(port: u16, name: &str, arguments: &[&str]) -> Result<Consumer> {
         let folder = tempfile::tempdir()?;
-        let port = free_port()?;
         let python = cache().join("python-parts/bin/python").display().to_string();
         let program = format!("{}/tests/real/consumers/{name}.py", env!("CARGO_MANIFEST_DIR"));
         let mut command = vec![python, program, port.to_string(), folder.path().display().to_string()];
@@ -96,6 +99,65 @@ async fn a_model_trains_on_annotations_as_they_come() -> Result<()> {
     run.set_project(json!({"title": "Night birds"})).await?;
     model.learns("schuhu", "wren", "Night birds").await?;
     run.settle().await
+}
+
+/// A backend that trains for longer than any other endpoint may take, connected in Label Studio: it trains once an
+/// event, one after the other, and nobody else waits. Killed while it trains, it gets the event again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ml_backend_may_train_before_it_answers() -> Result<()> {
+    let database = label_studio_database("mlbackend").await?;
+    let (mut run, _daemon) = run(&database, Surroundings::default()).await?;
+    run.furnish().await?;
+    let lshookd = crate::test_env::lshookd(&database);
+    let port = free_port()?;
+    let model = Consumer::start_on(port, "bird_model", &["17"]).await?;
+    run.studio.post("/api/ml", json!({"url": model.base, "project": run.project, "title": "birds"})).await?;
+    let connected = format!("select id::bigint from webhook where url = '{}/webhook'", model.base);
+    let webhook: i64 = run.sql.query_one(&connected, &[]).await?.get(0);
+    lshookd.succeed(&["webhook", "adopt", &webhook.to_string()]).await?;
+    let listed: Value = serde_json::from_str(&lshookd.succeed(&["webhook", "list", "--json"]).await?)?;
+    let of_backend = |webhook: &&Value| webhook["is_ml_backend"] == true;
+    let of_backends: Vec<&Value> = listed.as_array().into_iter().flatten().filter(of_backend).collect();
+    ensure!(of_backends.len() == 1 && of_backends[0]["id"] == webhook, "{listed}");
+    lshookd.succeed(&["delivery", "skip", "--webhook", &webhook.to_string()]).await?;
+    run.receiver.clear();
+
+    run.annotate(0, json!({"result": choice("owl")})).await?;
+    run.annotate(1, json!({"result": choice("wren")})).await?;
+    let elsewhere = async || {
+        let ours = |request: &Received| request.is_ours() && request.path == PROJECT;
+        Ok((run.receiver.received().into_iter().filter(ours).count() >= 2).then_some(()))
+    };
+    eventually("the other endpoint has everything", Duration::from_secs(10), elsewhere).await?;
+    let attempts = format!(
+        "select attempt.number, attempt.error, attempt.duration_ms, attempt.started_at
+         from lshookd.attempt join lshookd.delivery on delivery.id = attempt.delivery_id
+         join lshookd.event on event.id = delivery.event_id
+         where delivery.webhook_id = {webhook} and event.action = 'ANNOTATION_CREATED' order by attempt.started_at"
+    );
+    let trained = async || Ok((run.sql.query(&attempts, &[]).await?.len() >= 2).then_some(()));
+    eventually("it has trained twice", Duration::from_secs(90), trained).await?;
+    let rows = run.sql.query(&attempts, &[]).await?;
+    for row in &rows {
+        let (number, error, duration): (i32, Option<String>, i32) = (row.get(0), row.get(1), row.get(2));
+        ensure!(number == 1 && error.is_none() && duration >= 17_000, "{number} {error:?} {duration}");
+    }
+    let began = |place: usize| rows[place].get::<_, std::time::SystemTime>(3);
+    ensure!(began(1).duration_since(began(0))? >= Duration::from_secs(17), "one after the other");
+
+    run.annotate(2, json!({"result": choice("owl")})).await?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    drop(model);
+    let failed = async || Ok((run.sql.query(&attempts, &[]).await?.len() >= 3).then_some(()));
+    eventually("the attempt has failed", Duration::from_secs(10), failed).await?;
+    let model = Consumer::start_on(port, "bird_model", &["1.2"]).await?;
+    eventually("it has trained", Duration::from_secs(60), async || {
+        let last = run.sql.query(&attempts, &[]).await?.pop().context("no attempt")?;
+        Ok((last.get::<_, i32>(0) >= 2 && last.get::<_, Option<String>>(1).is_none()).then_some(()))
+    })
+    .await?;
+    drop(model);
+    Ok(())
 }
 
 /// Everything that the reference promises of each action is there, and every request is signed:

@@ -46,6 +46,54 @@ async fn the_endpoint_may_ask_for_a_longer_pause() -> Result<()> {
     Ok(())
 }
 
+/// Where the answer is not awaited, a request that was wholly sent is delivered; one that was not is repeated.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_wholly_sent_need_not_be_answered() -> Result<()> {
+    let (env, _daemon) = TestEnv::running("unawaited").await?;
+    env.receiver.answer("/project", Reply { delay: Duration::from_secs(5), ..Reply::status(500) });
+    let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/deaf", deaf.local_addr()?);
+    let deaf_webhook = env.create_webhook(&url, &["--project", "1", "--actions", "TASKS_CREATED"]).await?;
+    let options = ["--await-answer=false", "--answer-within", "1s", "--connect-within", "3s"];
+    for webhook in ["1".to_owned(), deaf_webhook.to_string()] {
+        env.lshookd.succeed(&[&["webhook", "update", &webhook], &options[..]].concat()).await?;
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await; // Options are read again after five seconds.
+    env.run("update project set title = 'a'").await?;
+    let delivered = "select count(*) from lshookd.delivery where webhook_id = 1 and state = 'delivered'";
+    let done = async || Ok((env.number(delivered).await? == 1).then_some(()));
+    eventually("it is delivered without an answer", Duration::from_secs(4), done).await?;
+    let shown = env.lshookd.succeed(&["delivery", "show", "1"]).await?;
+    assert!(shown.contains("(answer not awaited)"), "{shown}");
+
+    // Nobody reads from this connection, so that the system cannot take all of it.
+    env.run(
+        r#"insert into task (data, project_id, is_labeled, overlap, created_at, updated_at, inner_id, total_annotations,
+                             cancelled_annotations, total_predictions, comment_count, unresolved_comment_count)
+           select jsonb_build_object('text', repeat('x', 7000000) || random()), 1, false, 1, now(), now(), 1, 0, 0, 0, 0, 0"#,
+    )
+    .await?;
+    let failed = format!(
+        "select count(*) from lshookd.attempt join lshookd.delivery on delivery.id = delivery_id
+         where webhook_id = {deaf_webhook} and error is not null"
+    );
+    let tried = async || Ok((env.number(&failed).await? >= 1).then_some(()));
+    eventually("what was not wholly sent has failed", Duration::from_secs(30), tried).await?;
+    let delivered =
+        format!("select count(*) from lshookd.delivery where webhook_id = {deaf_webhook} and state = 'delivered'");
+    assert_eq!(env.number(&delivered).await?, 0);
+    drop(deaf);
+
+    // The settings are in force again.
+    env.lshookd
+        .succeed(&["webhook", "update", "1", "--await-answer", "--answer-within", "0s", "--connect-within", "0s"])
+        .await?;
+    let left = "select count(*) from lshookd.delivery_option
+                where webhook_id = 1 and await_answer and answer_timeout is null and connect_timeout is null";
+    assert_eq!(env.number(left).await?, 1);
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn gone_is_dead_at_once_and_so_is_the_end_of_the_schedule() -> Result<()> {
     let env = TestEnv::new("dead").await?;

@@ -2,7 +2,7 @@
 
 Every annotation is learned from before the request is answered, which takes its time. Only what
 lshookd sends is learned: Label Studio's own requests name no webhook-id.
-usage: bird_model.py PORT FOLDER
+usage: bird_model.py PORT FOLDER [SECONDS]; it trains for so long
 """
 
 import os
@@ -16,7 +16,7 @@ from flask import request  # noqa: E402
 from label_studio_ml.api import init_app  # noqa: E402
 from label_studio_ml.model import LabelStudioMLBase, LabelStudioMLManager, SimpleJobManager  # noqa: E402
 
-SECONDS = 1.2  # Jobs are named by the second, too.
+SECONDS = float(sys.argv[3]) if len(sys.argv) > 3 else 1.2  # Jobs are named by the second, too.
 
 
 class BirdModel(LabelStudioMLBase):
@@ -55,7 +55,7 @@ class Foreground(SimpleJobManager):
         self.job(model_class, *args)
 
 
-port, folder = sys.argv[1:]
+port, folder = sys.argv[1:3]
 LabelStudioMLManager.get_job_manager = classmethod(lambda manager: Foreground(model_dir=folder))
 app = init_app(BirdModel, model_dir=folder)
 

@@ -124,6 +124,7 @@ impl Installation {
             ("SENTRY_DSN", ""),
             ("FRONTEND_SENTRY_DSN", ""),
             ("SSRF_PROTECTION_ENABLED", "false"),
+            ("ML_BLOCK_LOCAL_IP", "false"),
             ("WEBHOOK_TIMEOUT", "10"),
             ("WEBHOOK_BATCH_SIZE", "5000"), // Older versions have another default.
             ("LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED", "true"),
