@@ -44,8 +44,8 @@ pub use message::Message;
 pub use obstacle::{obstacles, refused_webhooks, report_refused};
 pub use option::{DeliveryOptions, OptionCache, TRAINING};
 use record::Recorder;
-pub use request::Answer;
 use request::Sender;
+pub use request::{Answer, ineffective_headers};
 use share::Shares;
 
 /// Maximum lanes that are worked on at once; the others stay due.

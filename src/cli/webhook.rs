@@ -11,6 +11,7 @@ use url::Url;
 
 use super::Output;
 use crate::config::Settings;
+use crate::deliver;
 use crate::model::{Action, WebhookId};
 use crate::ops::webhook::{DeliveryChoice, LabelStudiosActions, NewWebhook, PayloadChoice, Update, WebhookSummary};
 use crate::ops::{adoption, listed, pause, sample, secret, webhook};
@@ -265,6 +266,10 @@ async fn create(client: &mut Client, new: Create, output: Output) -> Result<()> 
         headers,
         beside_label_studio: new.beside_label_studio,
     };
+    let in_binary_mode = new.payload.cloudevents.as_deref() == Some("binary");
+    for name in deliver::ineffective_headers(&Value::Object(new.headers.clone()), in_binary_mode) {
+        output.warn(&format!("the header {name} has no effect: lshookd sets it itself"));
+    }
     let id = webhook::create(client, &new).await?;
     let sentence =
         format!("Webhook {id} is created; `lshookd webhook secret {id}` shows the secret that signs its requests.");

@@ -354,8 +354,7 @@ fn headers(message: &Message) -> Result<HeaderMap, String> {
         let quoted = shortened(name, QUOTED);
         let header: HeaderName =
             name.parse().map_err(|_| format!("the webhook's header {quoted:?} has no valid name"))?;
-        // What belongs to the connection is ours to say.
-        if matches!(header.as_str(), "content-length" | "transfer-encoding" | "connection") {
+        if belongs_to_connection(header.as_str()) {
             continue;
         }
         let text = match value {
@@ -379,6 +378,22 @@ fn headers(message: &Message) -> Result<HeaderMap, String> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     Ok(headers)
+}
+
+/// What belongs to the connection is ours to say.
+fn belongs_to_connection(name: &str) -> bool {
+    matches!(name, "content-length" | "transfer-encoding" | "connection")
+}
+
+/// Of a webhook's headers those that have no effect, for lshookd sets them itself; those of CloudEvents where they are sent
+/// in binary mode.
+pub fn ineffective_headers(headers: &serde_json::Value, in_binary_mode: bool) -> Vec<String> {
+    const OURS: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    let is_ours = |name: &&String| {
+        let name = name.to_ascii_lowercase();
+        belongs_to_connection(&name) || OURS.contains(&name.as_str()) || (in_binary_mode && name.starts_with("ce-"))
+    };
+    headers.as_object().into_iter().flat_map(|headers| headers.keys()).filter(is_ours).cloned().collect()
 }
 
 /// The bytes of a header's value: Latin-1 where that has all of its characters, as Python's http.client sends it.
@@ -480,6 +495,14 @@ mod tests {
         assert!(!sent(serde_json::json!({"X-A": null})).contains_key("x-a"));
         assert_eq!(sent(serde_json::json!([])).len(), 2);
         assert!(headers(&message(serde_json::json!(["X-A"]))).is_err());
+    }
+
+    #[test]
+    fn headers_that_are_ours_have_no_effect_and_are_known() {
+        let given = serde_json::json!({"Webhook-Id": "x", "CE-Type": "y", "Content-Length": "1", "X-A": "b"});
+        assert_eq!(ineffective_headers(&given, true), ["CE-Type", "Content-Length", "Webhook-Id"]);
+        assert_eq!(ineffective_headers(&given, false), ["Content-Length", "Webhook-Id"]);
+        assert!(ineffective_headers(&serde_json::json!([]), true).is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use serde::Serialize;
+use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::status::{self, Status};
@@ -429,6 +430,17 @@ async fn endpoints(client: &Client, settings: &Settings, findings: &mut Findings
     {
         let manner = webhook.manner().unwrap_or_default();
         findings.ok("delivery-options", format!("webhook {} is {manner}", webhook.id));
+    }
+    for row in client.query(include_str!("../../sql/ops/webhook_headers.sql"), &[]).await? {
+        let headers: Option<Value> = row.get("headers");
+        let ineffective = deliver::ineffective_headers(&headers.unwrap_or_default(), row.get("in_binary_mode"));
+        if !ineffective.is_empty() {
+            findings.warn(
+                "headers",
+                format!("webhook {}: its headers {} have no effect", row.get::<_, i64>("id"), ineffective.join(", ")),
+                "lshookd sets them itself: take them out of the webhook",
+            );
+        }
     }
     let refused = deliver::refused_webhooks(client, &settings.egress).await?;
     for (webhook, reason) in &refused {

@@ -182,6 +182,9 @@ async fn a_webhook_is_created_listed_and_deleted() -> Result<()> {
     )
     .await?;
     let id = made["id"].to_string();
+    env.run(r#"update webhook set headers = headers || '{"Webhook-Id": "mine", "X-Other": "kept"}'"#).await?;
+    expect_finding(&env.lshookd, "headers", "warning", "headers Webhook-Id have no effect").await?;
+    env.run("update webhook set headers = headers - 'Webhook-Id'").await?;
     let everything =
         ask(&env.lshookd, &["webhook", "create", &env.receiver.url("/all"), "--send-payload=false"]).await?;
 
