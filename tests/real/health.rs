@@ -255,14 +255,11 @@ async fn disk_full() -> Result<Option<Said>> {
                     )"#;
     watched.env.run(import).await?;
     let looking = async {
-        sleep(Duration::from_secs(2)).await;
         let daemon = watched.lshookd.start().await?;
         sleep(Duration::from_secs(8)).await;
         anyhow::Ok((watched.settled().await?, daemon))
     };
-    let (filled, said) = tokio::join!(server.fill_disk(Duration::from_secs(25)), looking);
-    filled?;
-    let (said, _daemon) = said?;
+    let (said, _daemon) = server.fill_disk(looking).await??;
     watched.all_is_well().await?;
     Ok(Some(said))
 }

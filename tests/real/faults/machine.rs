@@ -127,7 +127,7 @@ async fn postgresqls_disk_is_full() -> Result<()> {
     ledger::balance("PostgreSQL's disk is full for 2 s", &env, Duration::from_secs(10), async || {
         for _ in 0..if_long(5, 1) {
             seconds(1.0).await;
-            server.fill_disk(Duration::from_secs(2)).await?;
+            server.fill_disk(seconds(2.0)).await?;
         }
         Ok(())
     })

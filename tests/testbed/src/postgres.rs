@@ -2,6 +2,7 @@
 //! the binaries on this machine (or in `LSHOOKD_TEST_POSTGRES_BIN`), else a container.
 //! `LSHOOKD_TEST_POSTGRES_IMAGE` names the container's image, and goes before the binaries.
 
+use std::future::Future;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -228,20 +229,20 @@ impl Server {
         }
     }
 
-    /// Fills its disk to the last byte, for a while.
-    pub async fn fill_disk(&self, time: Duration) -> Result<()> {
+    /// Fills its disk to the last byte until something else is done.
+    pub async fn fill_disk<T>(&self, meanwhile: impl Future<Output = T>) -> Result<T> {
         let own = self.own.as_ref().context("this server is not ours to fill")?;
         let ballast = own.folder.join("ballast");
         let script = format!("head -c 100G /dev/zero >'{}' 2>/dev/null", ballast.display());
         Command::new("sh").args(["-c", &script]).status().await?;
-        tokio::time::sleep(time).await;
+        let outcome = meanwhile.await;
         std::fs::remove_file(ballast)?;
         // Where it wanted room for its recovery, it has ended, and its service starts it again.
         let up = async || Ok(connect(&self.config).await.ok());
         if eventually("PostgreSQL recovers", Duration::from_secs(5), up).await.is_err() {
             self.restart("immediate").await?;
         }
-        Ok(())
+        Ok(outcome)
     }
 
     /// Stops it (`fast` or `immediate`) and starts it again, with the same data.
