@@ -107,7 +107,10 @@ async fn label(run: &mut ScenarioRun, interface: &str, data: Value, result: Valu
     run.act("delete_tasks", None, json!({})).await?;
     run.set_project(json!({"label_config": interface})).await?;
     run.import(json!([{"data": data}])).await?;
+    // What comes next changes what the event before it shows, where that is planned only then.
+    run.settle().await?;
     run.note_tasks().await?;
     run.annotate(0, json!({"result": result, "lead_time": 2.0})).await?;
+    run.settle().await?;
     run.edit(json!({"result": result, "lead_time": 4.5})).await.map(drop)
 }

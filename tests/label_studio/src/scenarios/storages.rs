@@ -133,7 +133,7 @@ pub fn scenarios() -> Vec<Scenario> {
             run.studio.delete(&format!("/api/storages/{kind}/{storage}")).await
         }),
     ];
-    if !label_studio_is_before(1, 18) {
+    if !label_studio_is_before(1, 20) {
         // Older versions take one task of a file.
         scenarios.push(scenario!(
             "synchronize files of many tasks each",
