@@ -1,5 +1,7 @@
 //! Samples: a real, signed event, sent to a webhook at once. Nothing is recorded, and nothing is retried.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -12,6 +14,9 @@ use crate::deliver::{self, Answer, CloudEvent, Message, OptionCache};
 use crate::model::{Action, Event, EventView, PayloadOptions, Scope, WebhookId};
 use crate::pg::Statements;
 use crate::pipeline::render::Renderer;
+
+/// Somebody waits for the answer, also where the webhook may take longer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What became of a sample.
 pub struct SampleAnswer {
@@ -37,6 +42,8 @@ pub async fn send(client: &Client, settings: &Settings, webhook: WebhookId, acti
     };
     let shows_object = sample.is_some() || !row.get::<_, bool>("send_payload");
     let body = sample.unwrap_or_else(|| json!({ "action": action.name() }).to_string());
+    let mut options = OptionCache::default().of(&Statements::default().on(client), webhook, row.get("url")).await?;
+    options.answer_timeout = options.answer_timeout.map(|timeout| timeout.min(PATIENCE));
     let id = Uuid::now_v7();
     let mut message = Message {
         url: row.get("url"),
@@ -51,7 +58,7 @@ pub async fn send(client: &Client, settings: &Settings, webhook: WebhookId, acti
             jiff::Timestamp::now(),
         ),
         secrets: secrets.into_iter().map(|secret| secret.secret).collect(),
-        options: OptionCache::default().of(&Statements::default().on(client), webhook, row.get("url")).await?,
+        options,
         body: Bytes::new(),
     };
     message.set_body(Bytes::from(body));
