@@ -2,15 +2,17 @@
 # Runs what is compared with the real Label Studio on several of its versions and of PostgreSQL's,
 # prints the grid, and holds docs/compatibility.md against it. The versions of Label Studio that
 # follow 1.18 need PostgreSQL 14. Dumps are restored into newer servers.
-# Label Studio is also upgraded from version to version, which must announce nothing.
+# The scenarios are also compared on versions between these, on one server, and Label Studio is
+# upgraded from version to version, which must announce nothing.
 # usage: matrix.sh; LABEL_STUDIO and POSTGRES list the versions, RESTORES the dumps as FROM:INTO,
-#        UPGRADES the versions to go through
+#        UPGRADES the versions to go through, BETWEEN the other versions
 set -euo pipefail
 cd "$(dirname "$0")/.."
 studios=${LABEL_STUDIO:-1.13.1 1.18.0 1.23.2}
 servers=${POSTGRES:-13 14 15 16 17 18}
 restores=${RESTORES-13:18 14:17 15:16 15:18}
 upgrades=${UPGRADES-1.10.0 1.12.1 1.13.1 1.15.0 1.18.0 1.20.0 1.23.2}
+between=${BETWEEN-1.10.0 1.11.0 1.12.1 1.15.0 1.16.0 1.20.0 1.21.0 1.22.0}
 tables=(tour imports annotations data_manager projects storages labels values_that_bite interfaces clients workers)
 others=(capture events delivery)
 logs=target/matrix
@@ -19,7 +21,7 @@ mkdir -p "$logs"
 : >"$grid"
 
 # shellcheck disable=SC2086
-tests/testbed/setup.sh --parts $studios $upgrades
+tests/testbed/setup.sh --parts $studios $upgrades $between
 # shellcheck disable=SC2086
 tests/testbed/setup-postgres.sh $servers
 cargo test --test real --no-run --quiet
@@ -62,6 +64,11 @@ for restore in $restores; do
     cell=$(says "$log" upgrade::a_dump)
     printf '%-14sa dump of PostgreSQL %s restored into %s: %s\n' "$studio" "$from" "$into" "$cell"
     echo "$studio $from:$into $cell" >>"$grid"
+done
+for studio in $between; do
+    log=$logs/$studio-15.log
+    run "$studio" 15 "$log" _as_claimed || failed=1
+    echo "the scenarios on Label Studio $studio: $(says "$log" label_studio::)"
 done
 if [ -n "$upgrades" ]; then
     LSHOOKD_TEST_UPGRADES=$upgrades cargo test --quiet --test real -- --format=pretty upgrade::no_upgrade >"$logs/upgrades.log" 2>&1 || failed=1

@@ -91,7 +91,7 @@ Objects deleted in bulk, and tasks that a storage brings: Label Studio lists the
 
 - Label Studio's own default of `WEBHOOK_BATCH_SIZE` is 100 up to 1.20, and 5000 from 1.22; lshookd's is 5000.
 - 1.13 sends a `TASKS_DELETED` of no tasks when it finds no duplicates to remove; lshookd sends nothing.
-- 1.10 and older leave labeled duplicates where they are, so that there is nothing to send about them.
+- 1.11 and older remove labeled duplicates with their annotations, so that none moves.
 - 1.8 does not announce what a storage brings; lshookd does.
 
 ## Values

@@ -92,8 +92,8 @@ pub fn scenarios() -> Vec<Scenario> {
                 run.annotate(last - 1, json!({"result": choice("wren")})).await
             }
         ),
-        // In 1.10 the annotations go with their tasks.
-        match label_studio_is_before(1, 11) {
+        // Up to 1.11 the annotations go with their tasks.
+        match label_studio_is_before(1, 12) {
             true => scenario!("remove duplicates that are labeled", ["TASKS_DELETED"], Same, |run| {
                 run.act("remove_duplicates", None, json!({})).await
             }),
