@@ -14,29 +14,28 @@ use crate::scenario_run::{CHOICES, ScenarioRun, choice, id};
 const NOT_BY_THE_API: &str = "it tells what comes through its API alone";
 
 pub fn scenarios() -> Vec<Scenario> {
-    let mut scenarios =
-        vec![
-            scenario!("change the title in the admin site", ["PROJECT_UPDATED"], Differs(&[], NOT_BY_THE_API), |run| {
-                in_the_admin_site(run, "title").await
-            }),
-            scenario!("delete a task in the admin site", ["TASKS_DELETED"], Differs(&[], NOT_BY_THE_API), |run| {
-                in_the_admin_site(run, "delete").await
-            }),
-            scenario!("create tasks in the shell", ["TASKS_CREATED"], Differs(&[], NOT_BY_THE_API), |run| {
-                in_the_shell(run, "create").await
-            }),
-            scenario!("annotate in the shell", ["ANNOTATION_CREATED"], Differs(&[], NOT_BY_THE_API), |run| {
-                in_the_shell(run, "annotate").await
-            }),
-            scenario!("change the title in the shell", ["PROJECT_UPDATED"], Differs(&[], NOT_BY_THE_API), |run| {
-                in_the_shell(run, "edit").await
-            }),
-            scenario!("delete a task in the shell", ["TASKS_DELETED"], Differs(&[], NOT_BY_THE_API), |run| {
-                in_the_shell(run, "delete").await
-            }),
-            // Neither organization hears of the other; what the other's own webhook receives is compared, too.
-            scenario!("work in another organization", [], Same, |run| in_another_organization(run).await),
-        ];
+    let mut scenarios = vec![
+        scenario!("change the title in the admin site", ["PROJECT_UPDATED"], Differs(&[], NOT_BY_THE_API), |run| {
+            in_the_admin_site(run, "title").await
+        }),
+        scenario!("delete a task in the admin site", ["TASKS_DELETED"], Differs(&[], NOT_BY_THE_API), |run| {
+            in_the_admin_site(run, "delete").await
+        }),
+        scenario!("create tasks in the shell", ["TASKS_CREATED"], Differs(&[], NOT_BY_THE_API), |run| {
+            in_the_shell(run, "create").await
+        }),
+        scenario!("annotate in the shell", ["ANNOTATION_CREATED"], Differs(&[], NOT_BY_THE_API), |run| {
+            in_the_shell(run, "annotate").await
+        }),
+        scenario!("change the title in the shell", ["PROJECT_UPDATED"], Differs(&[], NOT_BY_THE_API), |run| {
+            in_the_shell(run, "edit").await
+        }),
+        scenario!("delete a task in the shell", ["TASKS_DELETED"], Differs(&[], NOT_BY_THE_API), |run| {
+            in_the_shell(run, "delete").await
+        }),
+        // Neither organization hears of the other; what the other's own webhook receives is compared, too.
+        scenario!("work in another organization", [], Same, |run| in_another_organization(run).await),
+    ];
     // Older versions bring no SDK along.
     if !label_studio_is_before(1, 13) {
         scenarios.push(scenario!(
