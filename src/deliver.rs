@@ -204,16 +204,20 @@ impl Deliverer {
     /// Sees to what is not urgent, and asks whether the role is still this daemon's.
     async fn keep_up(&mut self) -> Result<()> {
         let database = self.shared.database();
-        if self.planned_at.elapsed() > PLANS_AGE && !self.active.is_empty() {
-            self.planned_at = Instant::now();
-            database.discard_plans().await?;
-        }
-        if self.kept_up_at.is_none_or(|at| at.elapsed() >= self.poll.min(role::INTERVAL)) {
-            self.kept_up_at = Some(Instant::now());
-            let woken = database.execute(include_str!("../sql/deliver/wake_changed.sql"), &[]).await;
-            woken.context("waking the lanes of changed webhooks")?;
-        }
-        timeout(LEASE, self.heartbeat.beat(&database)).await.context("PostgreSQL is silent").flatten()
+        let keeping = async {
+            if self.planned_at.elapsed() > PLANS_AGE && !self.active.is_empty() {
+                self.planned_at = Instant::now();
+                database.discard_plans().await?;
+            }
+            if self.kept_up_at.is_none_or(|at| at.elapsed() >= self.poll.min(role::INTERVAL)) {
+                self.kept_up_at = Some(Instant::now());
+                let woken = database.execute(include_str!("../sql/deliver/wake_changed.sql"), &[]).await;
+                woken.context("waking the lanes of changed webhooks")?;
+            }
+            self.heartbeat.beat(&database).await
+        };
+        // All of it: whoever is not answered may not be active any more, and must not go on sending.
+        timeout(LEASE, keeping).await.context("PostgreSQL is silent; another daemon may be active").flatten()
     }
 
     /// Begins to work on lanes that are due, as far as there is room, and says when to look again.
@@ -281,7 +285,10 @@ async fn end_of(
                 seconds = AFTER_PANIC.as_secs(),
                 "a lane failed by a mistake of lshookd's and is held back; please report it"
             );
-            lane::hold(lane, shared, AFTER_PANIC, false).await?;
+            timeout(LEASE, lane::hold(lane, shared, AFTER_PANIC, false))
+                .await
+                .context("PostgreSQL is silent")
+                .flatten()?;
             return Ok(lane);
         }
     };
