@@ -18,6 +18,7 @@ pub mod tap;
 pub mod transition;
 pub mod uninstall;
 pub mod webhook;
+pub mod webhook_option;
 
 use anyhow::Result;
 use serde::de::DeserializeOwned;

@@ -13,7 +13,8 @@ use super::Output;
 use crate::config::Settings;
 use crate::deliver;
 use crate::model::{Action, WebhookId};
-use crate::ops::webhook::{DeliveryChoice, LabelStudiosActions, NewWebhook, PayloadChoice, Update, WebhookSummary};
+use crate::ops::webhook::{LabelStudiosActions, NewWebhook, Update, WebhookSummary};
+use crate::ops::webhook_option::{DeliveryChoice, PayloadChoice};
 use crate::ops::{adoption, listed, pause, sample, secret, webhook};
 
 /// What to do with webhooks.

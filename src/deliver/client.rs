@@ -4,6 +4,7 @@
 //! redirect is followed, and no address is connected to, that was not looked at before.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,33 +21,28 @@ use crate::config::{Identity, Trust};
 /// While a request waits, an HTTP/2 connection is asked so often whether it lives, and has as long to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// The clients, by the time that connecting may take.
+/// The clients, by the time that connecting may take: as many as the settings and operators chose different ones.
 pub struct Clients {
     trust: Trust,
     resolver: Arc<Resolver>,
-    usual: (Duration, ClientsByHost),
-    others: Mutex<HashMap<Duration, ClientsByHost>>,
+    by_timeout: Mutex<HashMap<Duration, ClientsByHost>>,
 }
 
 /// Those of one connect timeout.
-#[derive(Clone)]
 struct ClientsByHost {
     nameless: Client,
     by_host: HashMap<String, Client>,
 }
 
 impl Clients {
-    /// Sets the clients up.
+    /// Sets the clients up that have this connect timeout; others when they are wanted.
     ///
     /// # Errors
     /// When a certificate cannot be used.
     pub fn new(trust: &Trust, connect_timeout: Duration, resolver: &Arc<Resolver>) -> Result<Clients> {
-        Ok(Clients {
-            trust: trust.clone(),
-            resolver: Arc::clone(resolver),
-            usual: (connect_timeout, ClientsByHost::new(trust, connect_timeout, resolver)?),
-            others: Mutex::default(),
-        })
+        let usual = ClientsByHost::new(trust, connect_timeout, resolver)?;
+        let by_timeout = Mutex::new([(connect_timeout, usual)].into());
+        Ok(Clients { trust: trust.clone(), resolver: Arc::clone(resolver), by_timeout })
     }
 
     /// The client for a URL.
@@ -54,17 +50,12 @@ impl Clients {
     /// # Errors
     /// When a certificate cannot be used any more.
     pub fn of(&self, url: &Url, connect_timeout: Duration) -> Result<Client> {
-        let (usual_timeout, usual) = &self.usual;
-        if connect_timeout == *usual_timeout {
-            return Ok(usual.of(url).clone());
-        }
-        // As many as operators chose different timeouts.
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(clients) = others.get(&connect_timeout) {
-            return Ok(clients.of(url).clone());
-        }
-        let clients = ClientsByHost::new(&self.trust, connect_timeout, &self.resolver)?;
-        Ok(others.entry(connect_timeout).or_insert(clients).of(url).clone())
+        let mut by_timeout = self.by_timeout.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = match by_timeout.entry(connect_timeout) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(ClientsByHost::new(&self.trust, connect_timeout, &self.resolver)?),
+        };
+        Ok(clients.of(url).clone())
     }
 }
 

@@ -115,19 +115,26 @@ async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: D
         // with it and take the room of others.
         let _turn = match &turns {
             None => None,
-            Some(turns) => Some(turns.acquire().await?),
+            Some(turns) => tokio::select! {
+                biased;
+                () = shared.stop.cancelled() => return Ok(None),
+                turn = turns.acquire() => Some(turn?),
+            },
         };
         // Held until the request has ended.
         let _room = match delivery.large_body_kilobytes {
             None => None,
             Some(kilobytes) => Some(delivery.fetch_body(shared, kilobytes).await?),
         };
-        anyhow::Ok(shared.sender.send(&delivery.message).await)
+        anyhow::Ok(Some(shared.sender.send(&delivery.message).await))
     };
     let answer = tokio::select! {
         answer = shared.shares.learn(lane.webhook, place, sending) => answer?,
         // What is in flight gets its time to end; see `SHUTDOWN_TIMEOUT`.
         () = async { shared.stop.cancelled().await; tokio::time::sleep(super::SHUTDOWN_TIMEOUT).await } => return Ok(false),
+    };
+    let Some(answer) = answer else {
+        return Ok(false); // The daemon stops before its turn came.
     };
     let number = delivery.attempts + 1;
     let verdict = verdict(&answer, &shared.retry_schedule, number - delivery.schedule_from);

@@ -66,6 +66,8 @@ impl OptionCache {
         if is_ml_backend {
             options.answer_timeout = options.answer_timeout.or(Some(TRAINING));
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody has a turn there or waits for one.
+            turns.retain(|_, turns| Arc::strong_count(turns) > 1);
             let own = turns.entry(url.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(1)));
             options.turns = Some(Arc::clone(own));
         }

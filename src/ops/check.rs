@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use super::status::{self, Status};
-use super::{adoption, listed, rule, webhook};
+use super::webhook_option::{self, WebhookManner};
+use super::{adoption, listed, rule};
 use crate::config::{Listed, Settings};
 use crate::deliver;
 use crate::label_studio::{self, catalog::Catalog};
@@ -426,10 +427,8 @@ async fn adoptions(client: &Client, findings: &mut Findings) -> Result<()> {
 }
 
 async fn endpoints(client: &Client, settings: &Settings, findings: &mut Findings) -> Result<()> {
-    for webhook in webhook::list(client).await?.iter().filter(|webhook| webhook.is_ml_backend || !webhook.await_answer)
-    {
-        let manner = webhook.manner().unwrap_or_default();
-        findings.ok("delivery-options", format!("webhook {} is {manner}", webhook.id));
+    for WebhookManner { id, manner } in webhook_option::unusual_manners(client).await? {
+        findings.ok("delivery-options", format!("webhook {id} is {manner}"));
     }
     for row in client.query(include_str!("../../sql/ops/webhook_headers.sql"), &[]).await? {
         let headers: Option<Value> = row.get("headers");

@@ -1,7 +1,5 @@
 //! Webhooks: listed, created, updated and deleted as Label Studio itself would write them.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,8 +9,8 @@ use tokio_postgres::{Client, GenericClient};
 use url::Url;
 
 use super::adoption::write_adoption;
+use super::webhook_option::{DeliveryChoice, Manner, PayloadChoice, set_delivery_options, set_payload_options};
 use super::{check_known, check_project, explain_write, rows, wake_lanes};
-use crate::deliver::TRAINING;
 use crate::model::{Action, WebhookId, masked_url};
 use crate::retention;
 
@@ -50,14 +48,9 @@ pub struct WebhookSummary {
     pub additional_actions: Vec<String>,
     /// Whether it receives objects, or the action's name alone.
     pub send_payload: bool,
-    /// In how many seconds it must be connected to, where that is its own.
-    pub connect_timeout_seconds: Option<f64>,
-    /// In how many seconds it must answer, where that is its own.
-    pub answer_timeout_seconds: Option<f64>,
-    /// Whether a request that was wholly sent must be answered to count as delivered.
-    pub await_answer: bool,
-    /// Whether it is that of an ML backend, to which one request at a time is made.
-    pub is_ml_backend: bool,
+    /// How its requests are made.
+    #[serde(flatten)]
+    pub manner: Manner,
     /// Who delivers it.
     pub delivered_by: DeliveredBy,
     /// Whether its deliveries are held back.
@@ -84,23 +77,6 @@ impl WebhookSummary {
         }
     }
 
-    /// How its requests are made, for people, where it is not as the settings say.
-    pub fn manner(&self) -> Option<String> {
-        let seconds = |seconds: f64| humantime::format_duration(Duration::from_secs_f64(seconds)).to_string();
-        let answer = match self.answer_timeout_seconds {
-            None if self.is_ml_backend => Some(humantime::format_duration(TRAINING).to_string()),
-            own => own.map(seconds),
-        };
-        let parts = [
-            self.is_ml_backend.then(|| "an ML backend: one request at a time".to_owned()),
-            self.connect_timeout_seconds.map(|timeout| format!("{} to connect", seconds(timeout))),
-            answer.map(|timeout| format!("{timeout} to answer")),
-            (!self.await_answer).then(|| "the answer is not awaited".to_owned()),
-        ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| parts.join(", "))
-    }
-
     /// All actions that it receives, for people.
     pub fn all_actions(&self) -> String {
         let own = self.actions.clone().unwrap_or_else(|| vec!["all".to_owned()]);
@@ -119,40 +95,6 @@ pub async fn list(client: &Client) -> Result<Vec<WebhookSummary>> {
         webhook.url = masked_url(&webhook.url);
     }
     Ok(listed)
-}
-
-/// How a webhook wants its events beyond what Label Studio shows; `None` leaves an option as it is.
-#[derive(Debug, Clone, Default)]
-pub struct PayloadChoice {
-    /// Deletions with the objects as they last were.
-    pub enrich_deletions: Option<bool>,
-    /// Updates with the objects as they were before.
-    pub previous: Option<bool>,
-    /// CloudEvents: `binary`, `structured` or `off`.
-    pub cloudevents: Option<String>,
-}
-
-impl PayloadChoice {
-    fn is_empty(&self) -> bool {
-        self.enrich_deletions.is_none() && self.previous.is_none() && self.cloudevents.is_none()
-    }
-}
-
-/// How requests to a webhook are made; `None` leaves an option as it is.
-#[derive(Debug, Clone, Default)]
-pub struct DeliveryChoice {
-    /// In place of the setting `connect_timeout`; zero: that of the setting.
-    pub connect_timeout: Option<Duration>,
-    /// In place of the setting `answer_timeout`; zero: that of the setting.
-    pub answer_timeout: Option<Duration>,
-    /// Whether a request that was wholly sent must be answered to count as delivered.
-    pub await_answer: Option<bool>,
-}
-
-impl DeliveryChoice {
-    fn is_empty(&self) -> bool {
-        self.connect_timeout.is_none() && self.answer_timeout.is_none() && self.await_answer.is_none()
-    }
 }
 
 /// A webhook to create.
@@ -385,30 +327,6 @@ fn names(actions: &[Action], label_studios: bool) -> Vec<&'static str> {
 async fn choose_actions(client: &impl GenericClient, id: WebhookId, actions: &[&str]) -> Result<()> {
     let chosen = client.execute(include_str!("../../sql/ops/choose_actions.sql"), &[&id, &actions]).await;
     chosen.map_err(explain_write)?;
-    Ok(())
-}
-
-async fn set_payload_options(client: &impl GenericClient, id: WebhookId, payload: &PayloadChoice) -> Result<()> {
-    if payload.is_empty() {
-        return Ok(());
-    }
-    let PayloadChoice { enrich_deletions, previous, cloudevents } = payload;
-    let query = include_str!("../../sql/ops/set_payload_options.sql");
-    client.execute(query, &[&id, enrich_deletions, previous, cloudevents]).await.map_err(explain_write)?;
-    Ok(())
-}
-
-async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, delivery: &DeliveryChoice) -> Result<()> {
-    if delivery.is_empty() {
-        return Ok(());
-    }
-    let DeliveryChoice { connect_timeout, answer_timeout, await_answer } = delivery;
-    let seconds = |timeout: &Option<Duration>| timeout.map(|timeout| timeout.as_secs_f64());
-    let query = include_str!("../../sql/ops/set_delivery_options.sql");
-    client
-        .execute(query, &[&id, &seconds(connect_timeout), &seconds(answer_timeout), await_answer])
-        .await
-        .map_err(explain_write)?;
     Ok(())
 }
 

@@ -67,7 +67,8 @@ fn article(admin: &Admin, webhook: &WebhookSummary, attempts: Option<&AttemptsBy
             h2 { a href=(format!("/deliveries?webhook={id}")) { "#" (id) " " (seen_url(admin, &webhook.url)) } }
             (sparkline(attempts))
             p { (webhook.scope()) " · " (webhook.all_actions()) }
-            @if let Some(manner) = webhook.manner() { p { (manner) } }
+            @let manner = webhook.manner.to_string();
+            @if !manner.is_empty() { p { (manner) } }
             p {
                 "delivered by " b { (delivered_by) } " · " (webhook.pending) " pending · " (webhook.dead) " dead"
                 @if let Some(last) = webhook.last_delivered_at { " · last delivered " (moment(last)) }
