@@ -2,17 +2,18 @@
 # Runs what is compared with the real Label Studio on several of its versions and of PostgreSQL's,
 # prints the grid, and holds docs/compatibility.md against it. The versions of Label Studio that
 # follow 1.18 need PostgreSQL 14. Dumps are restored into newer servers.
-# The scenarios are also compared on versions between these, on one server, and Label Studio is
-# upgraded from version to version, which must announce nothing.
+# On more versions, on one server: the scenarios, payloads that must not be read too early, and events
+# that must not be lost with their rows. And Label Studio is upgraded from version to version, which must
+# announce nothing.
 # usage: matrix.sh; LABEL_STUDIO and POSTGRES list the versions, RESTORES the dumps as FROM:INTO,
-#        UPGRADES the versions to go through, BETWEEN the other versions
+#        UPGRADES the versions to go through, BETWEEN more versions
 set -euo pipefail
 cd "$(dirname "$0")/.."
 studios=${LABEL_STUDIO:-1.13.1 1.18.0 1.23.2}
 servers=${POSTGRES:-13 14 15 16 17 18}
 restores=${RESTORES-13:18 14:17 15:16 15:18}
 upgrades=${UPGRADES-1.10.0 1.12.1 1.13.1 1.15.0 1.18.0 1.20.0 1.23.2}
-between=${BETWEEN-1.10.0 1.11.0 1.12.1 1.15.0 1.16.0 1.20.0 1.21.0 1.22.0}
+between=${BETWEEN-1.8.2.post1 1.10.0 1.11.0 1.12.1 1.13.1 1.14.0 1.15.0 1.16.0 1.17.0 1.18.0 1.19.0 1.20.0 1.21.0 1.22.0 1.23.2}
 tables=(tour imports annotations data_manager projects storages labels values_that_bite interfaces clients workers)
 others=(capture events delivery)
 logs=target/matrix
@@ -67,8 +68,10 @@ for restore in $restores; do
 done
 for studio in $between; do
     log=$logs/$studio-15.log
-    run "$studio" 15 "$log" _as_claimed || failed=1
-    echo "the scenarios on Label Studio $studio: $(says "$log" label_studio::)"
+    run "$studio" 15 "$log" _as_claimed payloads:: gone:: || failed=1
+    cells="$(says "$log" label_studio::) $(says "$log" payloads::) $(says "$log" gone::)"
+    echo "Label Studio $studio, scenarios, payloads, rows that are gone: $cells"
+    echo "$studio between $cells" >>"$grid"
 done
 if [ -n "$upgrades" ]; then
     LSHOOKD_TEST_UPGRADES=$upgrades cargo test --quiet --test real -- --format=pretty upgrade::no_upgrade >"$logs/upgrades.log" 2>&1 || failed=1

@@ -73,6 +73,6 @@ fn the_documents_show_the_matrix() {
             Err(_) => compatibility::grid(written),
         };
         assert!(grid.lines().count() > 1 && !grid.contains("NO"), "{grid}");
-        compatibility::document(&tables(), &grid)
+        compatibility::document(&tables(), &grid, written)
     });
 }
