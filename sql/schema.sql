@@ -1588,7 +1588,13 @@ CREATE TABLE lshookd.attempt (
     duration_ms integer NOT NULL,
     status smallint,
     error text,
-    response_head text
+    response_head text,
+    address inet,
+    protocol text,
+    dns_ms integer,
+    tcp_ms integer,
+    tls_ms integer,
+    answer_ms integer
 );
 
 COMMENT ON TABLE lshookd.attempt IS 'Every attempt of every delivery: when, how long, what the endpoint answered.';

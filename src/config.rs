@@ -147,7 +147,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("label_studio_schema", Variable::Own, None, "PostgreSQL schema of Label Studio's tables; detected if unique"),
     setting("organization_webhooks", Variable::Own, Some("true"), "Whether webhooks without a project are delivered; false leaves them to Label Studio"),
     setting("adopt_new", Variable::Own, Some("false"), "Whether webhooks are adopted as they are created in Label Studio, also those of ML backends, so that only lshookd delivers them"),
-    setting("webhook_timeout", Variable::LabelStudio, None, "Timeout of a request in seconds as in Label Studio, to connect and to answer each; connect_timeout and answer_timeout take its place"),
+    setting("webhook_timeout", Variable::LabelStudio, None, "Timeout of a request in seconds as in Label Studio: of each address that is connected to, of TLS, and of the silence while an answer comes; connect_timeout and answer_timeout take its place"),
     setting("connect_timeout", Variable::Own, None, "Timeout to connect to an endpoint: DNS, TCP and TLS together; webhook_timeout if that is set, else 10s"),
     setting("answer_timeout", Variable::Own, None, "Timeout of the answer of an endpoint, once the request is sent; webhook_timeout if that is set, else 15s"),
     setting("webhook_batch_size", Variable::LabelStudio, Some("5000"), "Maximum objects per event"),
@@ -246,9 +246,28 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timeout {
     /// Until the connection stands.
-    pub connect: Duration,
+    pub connect: Limit,
     /// Until the answer's head is there.
-    pub answer: Duration,
+    pub answer: Limit,
+}
+
+/// A limit of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// Of all of it together.
+    Whole(Duration),
+    /// Of each step by itself, as python-requests counts: of the attempt to connect to each address, of the TLS
+    /// handshake, and of the silence between two pieces of an answer.
+    Each(Duration),
+}
+
+impl Limit {
+    /// The time that it names.
+    pub fn duration(self) -> Duration {
+        match self {
+            Limit::Whole(duration) | Limit::Each(duration) => duration,
+        }
+    }
 }
 
 /// When the changes of one connection are taken for one finished action.
@@ -324,10 +343,12 @@ impl Settings {
             sources.parse_optional("connect_timeout", above_zero)?,
             sources.parse_optional("answer_timeout", above_zero)?,
         );
-        let timeout = Timeout {
-            connect: connect.or(both).unwrap_or(Duration::from_secs(10)),
-            answer: answer.or(both).unwrap_or(Duration::from_secs(15)),
+        let limit = |own: Option<Duration>, usual| match (own, both) {
+            (Some(own), _) => Limit::Whole(own),
+            (None, Some(both)) => Limit::Each(both),
+            (None, None) => Limit::Whole(Duration::from_secs(usual)),
         };
+        let timeout = Timeout { connect: limit(connect, 10), answer: limit(answer, 15) };
         let (allowed_networks, allowed_hosts) = sources.parse("allow", allow_list)?;
         Ok(Settings {
             listed: sources.listed().collect(),
@@ -431,11 +452,12 @@ mod tests {
     fn a_timeout_that_is_set_counts_for_connecting_and_answering_alike() {
         let half = Duration::from_millis(500);
         let set = settings(&[("WEBHOOK_TIMEOUT", "0.5")], "").unwrap().timeout;
-        assert_eq!(set, Timeout { connect: half, answer: half });
+        assert_eq!(set, Timeout { connect: Limit::Each(half), answer: Limit::Each(half) });
         let unset = settings(&[], "").unwrap().timeout;
-        assert_eq!(unset, Timeout { connect: Duration::from_secs(10), answer: Duration::from_secs(15) });
+        let seconds = |seconds| Limit::Whole(Duration::from_secs(seconds));
+        assert_eq!(unset, Timeout { connect: seconds(10), answer: seconds(15) });
         let mixed = settings(&[("WEBHOOK_TIMEOUT", "0.5"), ("LSHOOKD_ANSWER_TIMEOUT", "10m")], "").unwrap().timeout;
-        assert_eq!(mixed, Timeout { connect: half, answer: Duration::from_secs(600) });
+        assert_eq!(mixed, Timeout { connect: Limit::Each(half), answer: seconds(600) });
         assert!(settings(&[("LSHOOKD_CONNECT_TIMEOUT", "0")], "").is_err());
     }
 

@@ -5,21 +5,28 @@
 //! when a 2xx answer is recorded, and until then it is sent again. Relies on being the only
 //! deliverer of this database, which the daemon's lock sees to.
 
+mod answer;
 pub mod backoff;
 mod body;
 mod client;
 mod cloudevent;
+mod connect;
 mod connection;
 mod egress;
+mod headers;
 mod lane;
+mod mask;
 mod message;
 mod obstacle;
 mod option;
 mod publish;
 mod record;
-mod request;
+mod redirect;
 mod resolver;
+mod route;
+mod sender;
 mod share;
+mod stream;
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -38,14 +45,15 @@ use crate::metrics::Metrics;
 use crate::model::{Lane, Scope, WebhookId};
 use crate::pg::role::{self, Heartbeat};
 use crate::pg::{Prepared, Session, Statements};
+pub use answer::{Answer, read_leniently};
 pub use cloudevent::CloudEvent;
 use egress::EgressPolicy;
+pub use headers::ineffective_headers;
 pub use message::Message;
 pub use obstacle::{obstacles, refused_webhooks, report_refused};
 pub use option::{DeliveryOptions, OptionCache, TRAINING};
 use record::Recorder;
-use request::Sender;
-pub use request::{Answer, ineffective_headers};
+use sender::Sender;
 use share::Shares;
 
 /// Maximum lanes that are worked on at once; the others stay due.

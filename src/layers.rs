@@ -9,6 +9,7 @@ const GROUND_UP: &[&str] = &[
     "error",
     "model",
     "config",
+    "tls",
     "pg",
     "metrics",
     "health",

@@ -16,6 +16,7 @@
 //! | [`label_studio`] | Label Studio's tables and their catalog | pg, model |
 //! | [`pg`] | sessions, prepared statements, TLS, locks, roles | config, error |
 //! | [`health`], [`metrics`] | what this daemon knows of itself | pg, model |
+//! | [`tls`] | whom TLS trusts | nothing |
 //! | [`config`], [`model`], [`error`] | settings, actions and events, failures | nothing |
 //!
 //! The test `layers` prints the floors and fails on an import that goes up.
@@ -38,6 +39,7 @@ pub mod pipeline;
 pub mod queue;
 pub mod retention;
 pub mod schema;
+pub mod tls;
 
 #[cfg(test)]
 mod layers;

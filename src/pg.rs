@@ -151,7 +151,7 @@ pub fn explain(error: &tokio_postgres::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        let more = error.to_string();
+        let more = tls::explanation(error).unwrap_or_else(|| error.to_string());
         if !text.contains(&more) {
             text = format!("{text}: {more}");
         }

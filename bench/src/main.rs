@@ -80,7 +80,7 @@ fn version() -> String {
 #[tokio::main]
 async fn main() -> Result<()> {
     // Fails where it was done before, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     if let Some(port) = std::env::args().skip_while(|word| word != "endpoint").nth(1) {
         return endpoint::serve(port.parse()?).await;
     }

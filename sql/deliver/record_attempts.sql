@@ -4,12 +4,16 @@
 with outcome as (
     select *
     from unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::integer[], $5::smallint[], $6::text[], $7::text[],
-                $8::text[], $9::float8[])
-        as given (delivery_id, number, started_at, duration_ms, status, error, response_head, state, pause)
+                $8::text[], $9::float8[], $10::inet[], $11::text[], $12::integer[], $13::integer[], $14::integer[],
+                $15::integer[])
+        as given (delivery_id, number, started_at, duration_ms, status, error, response_head, state, pause, address,
+                  protocol, dns_ms, tcp_ms, tls_ms, answer_ms)
 ),
 recorded as (
-    insert into lshookd.attempt (delivery_id, number, started_at, duration_ms, status, error, response_head)
-    select delivery_id, number, started_at, duration_ms, status, error, response_head
+    insert into lshookd.attempt (delivery_id, number, started_at, duration_ms, status, error, response_head, address,
+                                 protocol, dns_ms, tcp_ms, tls_ms, answer_ms)
+    select delivery_id, number, started_at, duration_ms, status, error, response_head, address, protocol, dns_ms, tcp_ms,
+           tls_ms, answer_ms
     from outcome
     on conflict (delivery_id, number) do nothing
 ),

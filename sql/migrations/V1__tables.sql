@@ -197,6 +197,12 @@ create table lshookd.attempt (
     status         smallint,            -- HTTP status; null: there was no answer
     error          text,                -- why the attempt counts as failed
     response_head  text,                -- the first 1,024 bytes of the answer
+    address        inet,                -- of the endpoint; null: there was no connection
+    protocol       text,                -- HTTP/1.1 or HTTP/2
+    dns_ms         integer,             -- to open the connection: resolving the name,
+    tcp_ms         integer,             -- connecting to an address,
+    tls_ms         integer,             -- and the TLS handshake; null: the connection was there already
+    answer_ms      integer,             -- from there until the head of the answer
     primary key (delivery_id, number)
 );
 

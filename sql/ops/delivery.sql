@@ -21,7 +21,8 @@ from (
                select row_to_json(made)
                from (
                    select attempt.number, attempt.started_at, attempt.duration_ms, attempt.status, attempt.error,
-                          attempt.response_head
+                          attempt.response_head, host(attempt.address) as address, attempt.protocol, attempt.dns_ms,
+                          attempt.tcp_ms, attempt.tls_ms, attempt.answer_ms
                    from lshookd.attempt
                    where attempt.delivery_id = delivery.id
                    order by attempt.number

@@ -142,6 +142,7 @@ const ATTEMPTS: &[(&str, &str)] = &[
     ("status", "STATUS"),
     ("error", "ERROR"),
     ("response_head", "ANSWER"),
+    ("route", "ROUTE"),
 ];
 
 async fn list(client: &Client, filter: Filter, limit: i64, output: Output) -> Result<()> {
@@ -177,7 +178,11 @@ async fn show(client: &Client, id: &str, output: Output) -> Result<()> {
         }
     }
     if !found.attempts.is_empty() {
-        say!("\n{}", table(&values(&found.attempts), ATTEMPTS));
+        let mut rows = values(&found.attempts);
+        for (row, attempt) in rows.iter_mut().zip(&found.attempts) {
+            row["route"] = attempt.route().into();
+        }
+        say!("\n{}", table(&rows, ATTEMPTS));
     }
     say!("\n{}", plain(&found.body));
     Ok(())

@@ -1,4 +1,4 @@
-//! A body that tells when it was handed over to the connection.
+//! The body of a request, which can tell when it was handed over to the connection.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,20 +13,25 @@ use tokio::sync::Notify;
 /// pieces are unsent when the last is taken.
 const PIECE: usize = 4 * 1024;
 
-/// The body, and who is to know that all of it was taken.
-pub struct TrackedBody {
+/// A body, whole or in pieces.
+pub struct RequestBody {
     rest: Bytes,
-    sent: Arc<Notify>,
+    sent: Option<Arc<Notify>>,
 }
 
-impl TrackedBody {
-    /// A body; `sent` is notified with its last piece, which an empty body does not have.
-    pub fn new(body: Bytes, sent: Arc<Notify>) -> TrackedBody {
-        TrackedBody { rest: body, sent }
+impl RequestBody {
+    /// Handed over whole.
+    pub fn whole(body: Bytes) -> RequestBody {
+        RequestBody { rest: body, sent: None }
+    }
+
+    /// Handed over in pieces; `sent` is notified with the last one, which an empty body does not have.
+    pub fn tracked(body: Bytes, sent: Arc<Notify>) -> RequestBody {
+        RequestBody { rest: body, sent: Some(sent) }
     }
 }
 
-impl Body for TrackedBody {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -34,10 +39,10 @@ impl Body for TrackedBody {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        let length = self.rest.len().min(PIECE);
+        let length = if self.sent.is_some() { self.rest.len().min(PIECE) } else { self.rest.len() };
         let piece = self.rest.split_to(length);
-        if self.rest.is_empty() {
-            self.sent.notify_one();
+        if let Some(sent) = self.sent.as_ref().filter(|_| self.rest.is_empty()) {
+            sent.notify_one();
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

@@ -1,102 +1,109 @@
-//! The HTTP clients: one for all endpoints, and one for each host that asks who we are.
+//! The HTTP clients, each with connections of its own: by the time that connecting may take, by who we say we are, and
+//! by a host that a webhook's `Host` header hides.
 //!
-//! Endpoints are trusted by the system's authorities and by those that the operator names; no
-//! redirect is followed, and no address is connected to, that was not looked at before.
+//! Endpoints are trusted by the system's authorities and by those that the operator names; no proxy is used, no
+//! redirect followed, and no address connected to, that was not looked at before.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use reqwest::Client;
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::connection::Openings;
-use super::resolver::{Resolver, SharedResolver};
-use crate::config::{Identity, Trust};
+use super::body::RequestBody;
+use super::connect::Connector;
+use super::resolver::Resolver;
+use crate::config::{Identity, Limit, Trust};
+use crate::tls;
+
+/// A client with its connections.
+pub type Client = legacy::Client<Connector, RequestBody>;
 
 /// While a request waits, an HTTP/2 connection is asked so often whether it lives, and has as long to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// The clients, by the time that connecting may take: as many as the settings and operators chose different ones.
-pub struct Clients {
-    trust: Trust,
-    resolver: Arc<Resolver>,
-    by_timeout: Mutex<HashMap<Duration, ClientsByHost>>,
+/// A connection rests so long at most.
+const LONGEST_REST: Duration = Duration::from_secs(90);
+
+/// Maximum clients that are kept; operators choose few limits of time, and few webhooks have a `Host` header.
+const MAXIMUM_CLIENTS: usize = 1000;
+
+/// What clients are told apart by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    limit: Limit,
+    identity: Option<String>,
+    target: Option<(String, u16)>,
 }
 
-/// Those of one connect timeout.
-struct ClientsByHost {
-    nameless: Client,
-    by_host: HashMap<String, Client>,
+/// The clients.
+pub struct Clients {
+    resolver: Arc<Resolver>,
+    nameless: TlsConnector,
+    by_host: HashMap<String, TlsConnector>,
+    clients: Mutex<HashMap<Key, Client>>,
 }
 
 impl Clients {
-    /// Sets the clients up that have this connect timeout; others when they are wanted.
+    /// Clients that trust these.
     ///
     /// # Errors
     /// When a certificate cannot be used.
-    pub fn new(trust: &Trust, connect_timeout: Duration, resolver: &Arc<Resolver>) -> Result<Clients> {
-        let usual = ClientsByHost::new(trust, connect_timeout, resolver)?;
-        let by_timeout = Mutex::new([(connect_timeout, usual)].into());
-        Ok(Clients { trust: trust.clone(), resolver: Arc::clone(resolver), by_timeout })
+    pub fn new(trust: &Trust, resolver: &Arc<Resolver>) -> Result<Clients> {
+        let verifier = tls::Verifier::new(tls::system_authorities(), trust.authorities.clone());
+        let verifier = Arc::new(verifier.context("setting ca_file")?);
+        let connector = |identity| config(&verifier, identity).map(|config| TlsConnector::from(Arc::new(config)));
+        let by_host = trust.identities.iter().map(|identity| Ok((identity.host.clone(), connector(Some(identity))?)));
+        Ok(Clients {
+            resolver: Arc::clone(resolver),
+            nameless: connector(None)?,
+            by_host: by_host.collect::<Result<_>>()?,
+            clients: Mutex::default(),
+        })
     }
 
-    /// The client for a URL.
-    ///
-    /// # Errors
-    /// When a certificate cannot be used any more.
-    pub fn of(&self, url: &Url, connect_timeout: Duration) -> Result<Client> {
-        let mut by_timeout = self.by_timeout.lock().unwrap_or_else(PoisonError::into_inner);
-        let clients = match by_timeout.entry(connect_timeout) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(ClientsByHost::new(&self.trust, connect_timeout, &self.resolver)?),
-        };
-        Ok(clients.of(url).clone())
-    }
-}
-
-impl ClientsByHost {
-    fn new(trust: &Trust, connect_timeout: Duration, resolver: &Arc<Resolver>) -> Result<ClientsByHost> {
-        let client = |identity: Option<&Identity>| {
-            Client::builder()
-                .tls_backend_preconfigured(tls(trust, identity)?)
-                .dns_resolver(SharedResolver(Arc::clone(resolver)))
-                .redirect(reqwest::redirect::Policy::none())
-                // A proxy of the environment's would connect to what egress has not looked at.
-                .no_proxy()
-                .connect_timeout(connect_timeout)
-                .connector_layer(Openings)
+    /// The client for a URL. Where the request names another host, `is_hidden`, connections to the URL's are of that
+    /// client alone.
+    pub fn of(&self, url: &Url, limit: Limit, is_hidden: bool) -> Client {
+        let host = url.host_str().unwrap_or_default();
+        let identity = self.by_host.get_key_value(host);
+        let target = is_hidden.then(|| {
+            let bare = host.trim_matches(['[', ']']).to_owned();
+            (bare, url.port_or_known_default().unwrap_or_default())
+        });
+        let key = Key { limit, identity: identity.map(|(host, _)| host.clone()), target };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= MAXIMUM_CLIENTS && !clients.contains_key(&key) {
+            clients.clear();
+        }
+        let new = |key: &Key| {
+            let tls = identity.map_or(&self.nameless, |(_, tls)| tls).clone();
+            let connector = Connector::new(Arc::clone(&self.resolver), tls, limit, key.target.clone());
+            legacy::Client::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(LONGEST_REST)
                 // A connection that has gone silent is not used for the next request.
                 .http2_keep_alive_interval(KEEP_ALIVE)
                 .http2_keep_alive_timeout(KEEP_ALIVE)
-                .tcp_nodelay(true)
                 // As python-requests writes them, for receivers that look for `User-Agent` to the letter.
-                .http1_title_case_headers()
-                .build()
-                .context("setting up the HTTP client")
+                .http1_title_case_headers(true)
+                .build(connector)
         };
-        let by_host = trust.identities.iter().map(|identity| Ok((identity.host.clone(), client(Some(identity))?)));
-        Ok(ClientsByHost { nameless: client(None)?, by_host: by_host.collect::<Result<_>>()? })
-    }
-
-    fn of(&self, url: &Url) -> &Client {
-        url.host_str().and_then(|host| self.by_host.get(host)).unwrap_or(&self.nameless)
+        clients.entry(key).or_insert_with_key(new).clone()
     }
 }
 
-fn tls(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for authority in &trust.authorities {
-        roots.add(authority.clone()).context("setting ca_file")?;
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+fn config(verifier: &Arc<tls::Verifier>, identity: Option<&Identity>) -> Result<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(verifier) as Arc<_>);
     let mut config = match identity {
         None => config.with_no_client_auth(),
         Some(Identity { host, chain, key }) => config

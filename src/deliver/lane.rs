@@ -4,18 +4,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use http::StatusCode;
 use jiff::Timestamp;
-use reqwest::StatusCode;
 use tokio::sync::SemaphorePermit;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::backoff;
 use super::cloudevent::CloudEvent;
 use super::message::Message;
 use super::option::DeliveryOptions;
 use super::record::{Attempt, Verdict};
-use super::request::Answer;
 use super::share::Place;
 use super::{LARGE_BODIES, Shared};
 use crate::model::{DeliveryId, Lane, Scope};

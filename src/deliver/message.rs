@@ -36,3 +36,25 @@ impl Message {
         };
     }
 }
+
+/// Whether a URL is of NATS and not of an HTTP endpoint.
+pub fn is_published(url: &str) -> bool {
+    url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("nats://"))
+}
+
+#[cfg(test)]
+impl Message {
+    /// One with these headers.
+    pub fn for_test(headers: serde_json::Value) -> Message {
+        Message {
+            url: "http://127.0.0.1/".to_owned(),
+            headers,
+            id: Uuid::nil(),
+            secrets: Vec::new(),
+            scope: Scope::Project(1),
+            cloudevent: None,
+            options: DeliveryOptions::default(),
+            body: Bytes::new(),
+        }
+    }
+}

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::egress::EgressPolicy;
-use super::request::Sender;
+use super::sender::Sender;
 use crate::config::{Egress, Settings};
 use crate::model::WebhookId;
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
-use reqwest::header::HeaderMap;
+use http::HeaderMap;
 use tokio::sync::OnceCell;
 use url::Url;
 
@@ -78,7 +78,7 @@ impl Publisher {
         }
         named.insert(NATS_MESSAGE_ID, message.id.to_string().as_str());
         let mut stream: Context = jetstream::new(client.clone());
-        stream.set_timeout(self.timeout.answer);
+        stream.set_timeout(self.timeout.answer.duration());
         let sent = async { stream.publish_with_headers(subject.clone(), named, message.body.clone()).await?.await };
         match sent.await {
             Ok(done) => Ok(format!(
@@ -97,8 +97,8 @@ impl Publisher {
             self.policy.addresses(host, url.port().unwrap_or(PORT)).await.map_err(|error| error.to_string())?;
         let mut options = ConnectOptions::new()
             .name("lshookd")
-            .connection_timeout(self.timeout.connect)
-            .request_timeout(Some(self.timeout.answer))
+            .connection_timeout(self.timeout.connect.duration())
+            .request_timeout(Some(self.timeout.answer.duration()))
             .ignore_discovered_servers();
         options = match (url.username(), url.password()) {
             ("", _) => options,

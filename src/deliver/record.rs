@@ -5,13 +5,15 @@
 //! loses one.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Client;
 
-use super::request::Answer;
+use super::answer::Answer;
+use super::route::Opening;
 use crate::metrics::Outcome;
 use crate::model::{DeliveryId, Lane, Scope, WebhookId};
 use crate::pg::Prepared;
@@ -134,8 +136,7 @@ async fn write(client: &Prepared<'_, Client>, attempts: &[Attempt]) -> Result<()
     let deliveries: Vec<DeliveryId> = attempts.iter().map(|attempt| attempt.delivery).collect();
     let numbers: Vec<i32> = attempts.iter().map(|attempt| attempt.number).collect();
     let starts: Vec<SystemTime> = attempts.iter().map(|attempt| attempt.answer.started_at).collect();
-    let durations: Vec<i32> =
-        attempts.iter().map(|attempt| i32::try_from(attempt.answer.duration.as_millis()).unwrap_or(i32::MAX)).collect();
+    let durations: Vec<i32> = attempts.iter().map(|attempt| milliseconds(attempt.answer.duration)).collect();
     let statuses: Vec<Option<i16>> = attempts
         .iter()
         .map(|attempt| attempt.answer.status.and_then(|status| i16::try_from(status.as_u16()).ok()))
@@ -144,14 +145,43 @@ async fn write(client: &Prepared<'_, Client>, attempts: &[Attempt]) -> Result<()
     let heads: Vec<Option<&str>> = attempts.iter().map(|attempt| attempt.answer.head.as_deref()).collect();
     let states: Vec<&str> = attempts.iter().map(|attempt| attempt.verdict.state()).collect();
     let pauses: Vec<Option<f64>> = attempts.iter().map(|attempt| attempt.verdict.pause()).collect();
+    let routes = || attempts.iter().map(|attempt| attempt.answer.route.as_ref());
+    let addresses: Vec<Option<IpAddr>> = routes().map(|route| Some(route?.address.ip())).collect();
+    let protocols: Vec<Option<&str>> = routes().map(|route| Some(route?.protocol)).collect();
+    let opening = |part: fn(Opening) -> Option<Duration>| -> Vec<Option<i32>> {
+        routes().map(|route| part(route?.opening?).map(milliseconds)).collect()
+    };
+    let (dns, tcp) = (opening(|opening| Some(opening.dns)), opening(|opening| Some(opening.tcp)));
+    let tls = opening(|opening| opening.tls);
+    let answers: Vec<Option<i32>> = routes().map(|route| route?.answer.map(milliseconds)).collect();
     client
         .execute(
             include_str!("../../sql/deliver/record_attempts.sql"),
-            &[&deliveries, &numbers, &starts, &durations, &statuses, &errors, &heads, &states, &pauses],
+            &[
+                &deliveries,
+                &numbers,
+                &starts,
+                &durations,
+                &statuses,
+                &errors,
+                &heads,
+                &states,
+                &pauses,
+                &addresses,
+                &protocols,
+                &dns,
+                &tcp,
+                &tls,
+                &answers,
+            ],
         )
         .await
         .context("recording attempts")?;
     Ok(())
+}
+
+fn milliseconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
 async fn close(client: &Prepared<'_, Client>, lanes: Vec<(Lane, oneshot::Sender<bool>)>) -> Result<()> {

@@ -137,6 +137,34 @@ pub struct Attempt {
     pub error: Option<String>,
     /// The first bytes of the answer.
     pub response_head: Option<String>,
+    /// The endpoint's address, if there was a connection.
+    pub address: Option<String>,
+    /// HTTP/1.1 or HTTP/2.
+    pub protocol: Option<String>,
+    /// To resolve the name; with the next two `None` where the connection was there already.
+    pub dns_ms: Option<i64>,
+    /// To connect to the address.
+    pub tcp_ms: Option<i64>,
+    /// To agree on TLS, where there is TLS.
+    pub tls_ms: Option<i64>,
+    /// From the connection to the head of the answer, if there was one.
+    pub answer_ms: Option<i64>,
+}
+
+impl Attempt {
+    /// Which way it went, and where its time went; empty where there was no connection.
+    pub fn route(&self) -> String {
+        let (Some(address), Some(protocol)) = (&self.address, &self.protocol) else {
+            return String::new();
+        };
+        let parts = [("dns", self.dns_ms), ("tcp", self.tcp_ms), ("tls", self.tls_ms), ("answer", self.answer_ms)];
+        let mut times: Vec<String> =
+            parts.iter().filter_map(|(part, took)| took.map(|took| format!("{part} {took} ms"))).collect();
+        if self.tcp_ms.is_none() {
+            times.insert(0, "connection reused".to_owned());
+        }
+        format!("{protocol} to {address}: {}", times.join(", "))
+    }
 }
 
 /// A delivery in full, its URL without credentials, of its headers the names.

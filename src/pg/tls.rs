@@ -7,15 +7,21 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{SslMode, Tls, certificates};
+use crate::tls::{SettingNames, Verifier, explain, provider, system_authorities};
+
+/// What to say of an error that TLS is the cause of.
+pub fn explanation(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let cause = error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<Error>()?;
+    Some(explain(cause, SettingNames { authorities: "sslrootcert", identity: "sslcert" }))
+}
 
 /// The connector for a mode, or `None` where the mode forbids TLS.
 pub fn connector(tls: &Tls) -> Result<Option<MakeRustlsConnect>> {
@@ -26,21 +32,16 @@ pub fn connector(tls: &Tls) -> Result<Option<MakeRustlsConnect>> {
         (SslMode::VerifyCa, _) | (SslMode::Require, Some(_)) => VerifyMode::Chain,
         (SslMode::Require | SslMode::Prefer | SslMode::Allow, _) => VerifyMode::None,
     };
-    let provider = Arc::new(ring::default_provider());
     let chain = match verify {
         VerifyMode::None => None,
-        VerifyMode::Chain | VerifyMode::ChainAndName => Some(
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots(root_cert)?), provider.clone())
-                .build()
-                .context("setting sslrootcert")?,
-        ),
+        VerifyMode::Chain | VerifyMode::ChainAndName => Some(chain(root_cert)?),
     };
-    let verifier = PostgresVerifier { chain, verify, algorithms: provider.signature_verification_algorithms };
-    Ok(Some(MakeRustlsConnect::new(config(provider, verifier, tls)?)))
+    let verifier = PostgresVerifier { chain, verify, algorithms: provider().signature_verification_algorithms };
+    Ok(Some(MakeRustlsConnect::new(config(verifier, tls)?)))
 }
 
-fn config(provider: Arc<CryptoProvider>, verifier: PostgresVerifier, tls: &Tls) -> Result<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(provider)
+fn config(verifier: PostgresVerifier, tls: &Tls) -> Result<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
@@ -52,19 +53,14 @@ fn config(provider: Arc<CryptoProvider>, verifier: PostgresVerifier, tls: &Tls) 
     config.with_client_auth_cert(chain, key).map_err(|error| anyhow!("settings sslcert and sslkey: {error}"))
 }
 
-fn roots(root_cert: Option<&str>) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    match root_cert {
+fn chain(root_cert: Option<&str>) -> Result<Verifier> {
+    let verifier = match root_cert {
         Some(path) => {
-            for certificate in certificates(path).map_err(|reason| anyhow!("setting sslrootcert: {reason}"))? {
-                roots.add(certificate).with_context(|| format!("setting sslrootcert: {path}"))?;
-            }
+            Verifier::new(Vec::new(), certificates(path).map_err(|reason| anyhow!("setting sslrootcert: {reason}"))?)
         }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    Ok(roots)
+        None => Verifier::new(system_authorities(), Vec::new()),
+    };
+    verifier.context("setting sslrootcert")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +73,7 @@ enum VerifyMode {
 /// Checks a server's certificate as far as the mode asks for.
 #[derive(Debug)]
 struct PostgresVerifier {
-    chain: Option<Arc<WebPkiServerVerifier>>,
+    chain: Option<Verifier>,
     verify: VerifyMode,
     algorithms: WebPkiSupportedAlgorithms,
 }

@@ -42,7 +42,7 @@ async fn daemon_was_interrupted(env: &TestEnv, daemon: &Daemon) -> Result<()> {
 
 fn builder() -> ClientBuilder {
     // Another test may have done so.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Client::builder().no_proxy()
 }
 

@@ -163,7 +163,7 @@ async fn watched(env: TestEnv) -> Result<(Watched, Daemon)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_surface_says_the_same_in_every_state() -> Result<()> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (watched, daemon) = watched(TestEnv::new("health").await?).await?;
     let env = &watched.env;
     let mut rows: Vec<(&str, Said)> = vec![("running", watched.settled().await?)];

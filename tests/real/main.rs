@@ -7,6 +7,7 @@ mod commands;
 mod consumers;
 mod crowd;
 mod delivery;
+mod endpoints;
 mod events;
 mod faults;
 mod gone;

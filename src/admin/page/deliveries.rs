@@ -173,7 +173,7 @@ fn in_full(admin: &Admin, found: &DeliveryDetail) -> Markup {
         }
         h2 { "Attempts" }
         div class="wide" { table {
-            thead { tr { th { "attempt" } th { "started" } th { "ms" } th { "status" } th { "error" } th { "answer" } } }
+            thead { tr { th { "attempt" } th { "started" } th { "ms" } th { "status" } th { "error" } th { "answer" } th { "route" } } }
             tbody {
                 @for attempt in &found.attempts {
                     tr {
@@ -183,6 +183,7 @@ fn in_full(admin: &Admin, found: &DeliveryDetail) -> Markup {
                         td { (or_nothing(attempt.status)) }
                         td { (or_nothing(attempt.error.as_ref())) }
                         td { (or_nothing(attempt.response_head.as_ref())) }
+                        td { (attempt.route()) }
                     }
                 }
             }

@@ -103,6 +103,8 @@ Objects deleted in bulk, and tasks that a storage brings: Label Studio lists the
 
 - `webhook-id`, `webhook-timestamp` and lshookd's own `User-Agent` are added, unless the webhook's headers set the last.
 - Where `WEBHOOK_TIMEOUT` is not set, lshookd waits 10 s for the connection and 15 s for the answer, since no annotator waits for it; Label Studio waits 1 s for each.
+- A server that offers no TLS but 1.2 with CBC is refused; [compatibility.md](compatibility.md#endpoints) has what comes of servers of every manner.
+- `Accept-Encoding` is not sent, and HTTP/2 is spoken where the server offers it.
 - An ML backend has 30 minutes to answer, and gets one request at a time; Label Studio hangs up after `WEBHOOK_TIMEOUT`.
 - A redirect by 301, 302 or 303 is a failed attempt, unless the setting `redirect_to_get` is on: it leads to a GET without the event, whose answer Label Studio takes.
 - A connection that was closed just as it was used again is tried once more at once; the endpoint may see the request twice, with the same `webhook-id`.

@@ -71,6 +71,11 @@ impl Installation {
         Ok(Installation { version: version.to_owned(), folder })
     }
 
+    /// The Python that it runs on, with what it is installed with.
+    pub fn python(&self) -> String {
+        self.folder.join("bin/python").display().to_string()
+    }
+
     /// A database with Label Studio's tables, to make others of. What its own migrations made on
     /// the first run is kept as SQL beside the installation.
     pub async fn template(&self, server: &Server) -> Result<Database> {
@@ -169,7 +174,7 @@ impl Installation {
         let guard = ChildGuard::start(&command, &environment, &log, &clean_up).await?;
         let base = format!("http://127.0.0.1:{port}");
         // Fails where another test has done it, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::builder().no_proxy().build()?;
         let python = self.folder.join("bin/python");
         let (package, workers) = (self.package()?, Vec::new());

@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod receiver;
 pub mod redis;
 pub mod s3;
+pub mod scripted;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
