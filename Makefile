@@ -4,7 +4,7 @@
 LABEL_STUDIO ?= 1.23.2
 export LSHOOKD_TEST_LABEL_STUDIO = $(LABEL_STUDIO)
 
-.PHONY: demo test test-faults test-matrix test-package test-image bench deb lint clean
+.PHONY: demo test test-faults test-matrix test-servers test-package test-image bench deb lint clean
 
 ## Show it: the real Label Studio, lshookd beside it, and what each sends. KEEP=1 leaves it running.
 demo:
@@ -27,6 +27,10 @@ test-faults:
 ## What is compared with the real Label Studio, on several of its versions and of PostgreSQL's.
 test-matrix:
 	@tests/matrix.sh
+
+## A tour through real HTTP servers: nginx, Apache, Caddy, uvicorn, gunicorn, Flask, Node, Go, Java.
+test-servers:
+	@tests/servers.sh
 
 ## How fast it is, beside bare references: a table, and bench/results.md.
 bench:

@@ -9,6 +9,7 @@ mod cost;
 mod deliver;
 mod endpoint;
 mod load;
+mod neighbors;
 mod report;
 mod rest;
 mod scale;
@@ -113,6 +114,9 @@ async fn main() -> Result<()> {
     }
     if is_wanted("large") {
         load::large_project(&ground, &mut report).await?;
+    }
+    if is_wanted("neighbors") {
+        neighbors::measure(&ground, &mut report).await?;
     }
     if is_wanted("import") {
         scale::import(&ground, &mut report, 100_000, 1_000).await?;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use lshookd_testbed::eventually;
 use lshookd_testbed::misbehaving::{Misbehaving, Misbehavior};
 use lshookd_testbed::receiver::Reply;
+use lshookd_testbed::scripted::{Scripted, Step};
 use serde_json::json;
 
 use crate::test_env::TestEnv;
@@ -340,6 +341,51 @@ async fn those_that_hang_hold_up_nobody_who_answers() -> Result<()> {
                  join lshookd.delivery on delivery.id = delivery_id where status is null";
     let tried = async || Ok((env.number(lanes).await? > 200).then_some(()));
     eventually("each of those that hang is tried", Duration::from_secs(60), tried).await
+}
+
+/// `WEBHOOK_TIMEOUT` is of each step, as python-requests has it: an answer may take long while it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn label_studios_timeout_is_of_each_silence() -> Result<()> {
+    let env = TestEnv::new("each_silence").await?.with("WEBHOOK_TIMEOUT", "1.0").with("LSHOOKD_RETRY_SCHEDULE", "1h");
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let pieces = answer.chunks(8).map(|piece| Step::Repeat(piece.to_vec(), 1, Duration::from_millis(600)));
+    let slow = Scripted::start([Step::Read].into_iter().chain(pieces).collect()).await?;
+    let late = vec![Step::Read, Step::Wait(Duration::from_millis(1500)), Step::Say(answer.to_vec())];
+    let late = Scripted::start(late).await?;
+    for port in [slow.port, late.port] {
+        env.webhook("/", &json!({"url": format!("http://127.0.0.1:{port}/")}).to_string()).await?;
+    }
+    let _daemon = env.lshookd.run().await?;
+    env.run("update project set title = 'a'").await?;
+    let attempts = "select count(*) from lshookd.attempt";
+    let both = async || Ok((env.number(attempts).await? == 2).then_some(()));
+    eventually("both are tried", SECONDS, both).await?;
+    let rows = env
+        .sql
+        .query("select status, error, duration_ms from lshookd.attempt join lshookd.delivery on id = delivery_id order by webhook_id", &[])
+        .await?;
+    assert_eq!(rows[0].get::<_, Option<i16>>(0), Some(200));
+    assert!(rows[0].get::<_, i32>(2) > 2000);
+    assert_eq!(rows[1].get::<_, Option<&str>>(1), Some("no answer within 1.0 s (setting answer_timeout)"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_says_which_way_it_went() -> Result<()> {
+    let (env, _daemon) = TestEnv::running("route").await?;
+    for (number, title) in (1..).zip(["a", "b"]) {
+        env.run(&format!("update project set title = '{title}'")).await?;
+        env.receiver.expect(number).await?;
+    }
+    let recorded = async || Ok((env.number("select count(*) from lshookd.attempt").await? == 2).then_some(()));
+    eventually("both are recorded", SECONDS, recorded).await?;
+    let first = env.lshookd.succeed(&["delivery", "show", "1", "--json"]).await?;
+    let first = &serde_json::from_str::<serde_json::Value>(&first)?["attempts"][0];
+    assert_eq!((&first["address"], &first["protocol"]), (&json!("127.0.0.1"), &json!("HTTP/1.1")));
+    assert!(["dns_ms", "tcp_ms", "answer_ms"].iter().all(|part| first[part].is_i64()) && first["tls_ms"].is_null());
+    let second = env.lshookd.succeed(&["delivery", "show", "2"]).await?;
+    assert!(second.contains("connection reused"), "{second}");
+    Ok(())
 }
 
 /// Each is retried and recorded with its reason; those that behave do not wait.

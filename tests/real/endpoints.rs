@@ -3,6 +3,7 @@
 //! docs/compatibility.md.
 
 mod http2;
+mod servers;
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -477,7 +478,9 @@ fn document(by: &str, manners: &[Manner], posted: &[String], delivered: &[String
     let mut text = format!(
         "{ENDPOINTS}\nOne request to a server of each manner: by python-requests with a second of time, as Label Studio makes \
          it ({by}), and by lshookd with its default settings. \"delivered\" and \"dead\" end a delivery, \"repeated\" goes on by \
-         the retry schedule. What requests delivers is delivered, but for the rows that say why not.\n\n\
+         the retry schedule. What requests delivers is delivered, but for the rows that say why not. Beside these, `make \
+         test-servers` sends small and large events to nginx, Apache and Caddy (HTTP/2 over TLS), uvicorn, gunicorn, Flask's \
+         own server, Node, Go's net/http and Java's HttpServer, each of which proves the bytes that it got.\n\n\
          | a server with | python-requests | lshookd | why |\n| --- | --- | --- | --- |\n"
     );
     for (manner, (posted, delivered)) in manners.iter().zip(posted.iter().zip(delivered)) {

@@ -16,7 +16,7 @@ pub enum Misbehavior {
     Leaves,
     /// Closes the connection with a reset before it answers.
     Resets,
-    /// Sends its answer a byte a second.
+    /// Sends its answer a byte in two seconds.
     Drips,
     /// Answers 200 with a gigabyte.
     Floods,
@@ -68,7 +68,7 @@ impl Misbehavior {
             Misbehavior::Drips => {
                 for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" {
                     let _ = connection.write_all(&[*byte]).await;
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    tokio::time::sleep(Duration::from_secs(2)).await;
                 }
             }
             Misbehavior::Floods => {
