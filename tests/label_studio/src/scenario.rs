@@ -69,6 +69,15 @@ macro_rules! scenario {
 }
 pub(crate) use scenario;
 
+/// What a storage brings: tasks whose payload Label Studio reads before these keys are as they stay. Versions before
+/// 1.10 do not say it at all.
+pub fn synchronized(read_early: &'static [&'static str]) -> Claim {
+    match label_studio_is_before(1, 10) {
+        true => Claim::Differs(&[], "it does not say what a storage brought"),
+        false => Claim::ReadEarly(read_early),
+    }
+}
+
 /// Whether the version of Label Studio that is tried is older.
 pub fn label_studio_is_before(major: u32, minor: u32) -> bool {
     let version = std::env::var("LSHOOKD_TEST_LABEL_STUDIO").unwrap_or_default();

@@ -6,8 +6,8 @@ use lshookd_testbed::s3::S3;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::scenario::Claim::{Differs, Nothing, ReadEarly, Same};
-use crate::scenario::{ORDER, Scenario, label_studio_is_before, scenario};
+use crate::scenario::Claim::{Differs, Nothing, Same};
+use crate::scenario::{ORDER, Scenario, label_studio_is_before, scenario, synchronized};
 use crate::scenario_run::{ScenarioRun, choice, id};
 
 pub fn scenarios() -> Vec<Scenario> {
@@ -16,14 +16,17 @@ pub fn scenarios() -> Vec<Scenario> {
             fill(run, "first", 0..200)?;
             connect_folder(run, "first").await
         }),
-        scenario!("synchronize it", ["TASKS_CREATED"], ReadEarly(&[ORDER, "overlap", "finished_task_number"]), |run| {
-            synchronize(run).await
-        }),
+        scenario!(
+            "synchronize it",
+            ["TASKS_CREATED"],
+            synchronized(&[ORDER, "overlap", "finished_task_number"]),
+            |run| { synchronize(run).await }
+        ),
         scenario!("synchronize it again", [], Nothing("no task has come"), |run| synchronize(run).await),
         scenario!(
             "add files and synchronize",
             ["TASKS_CREATED"],
-            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
+            synchronized(&[ORDER, "overlap", "finished_task_number"]),
             |run| {
                 fill(run, "first", 200..203)?;
                 synchronize(run).await
@@ -32,7 +35,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!(
             "connect a storage of media files",
             ["TASKS_CREATED"],
-            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
+            synchronized(&[ORDER, "overlap", "finished_task_number"]),
             |run| {
                 let folder = run.studio.files.join("media");
                 std::fs::create_dir_all(&folder)?;
@@ -54,7 +57,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!(
             "synchronize a Redis storage",
             ["TASKS_CREATED"],
-            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
+            synchronized(&[ORDER, "overlap", "finished_task_number"]),
             |run| {
                 let redis = Redis::start().await?;
                 for number in 0..20 {
@@ -70,7 +73,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!(
             "synchronize an S3 storage",
             ["TASKS_CREATED"],
-            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
+            synchronized(&[ORDER, "overlap", "finished_task_number"]),
             |run| {
                 let store = S3::start().await?;
                 for number in 0..20 {
@@ -85,7 +88,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!(
             "add objects and synchronize",
             ["TASKS_CREATED"],
-            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
+            synchronized(&[ORDER, "overlap", "finished_task_number"]),
             |run| {
                 let store = run.store.as_ref().context("the object store was started before")?;
                 for number in 20..23 {
@@ -138,7 +141,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenarios.push(scenario!(
             "synchronize files of many tasks each",
             ["TASKS_CREATED"],
-            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
+            synchronized(&[ORDER, "overlap", "finished_task_number"]),
             |run| {
                 let store = run.store.as_ref().context("the object store was started before")?;
                 for file in 0..3 {

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::scenario::Claim::{Differs, Nothing, ReadEarly, Same, SameOrNeither};
-use crate::scenario::{Scenario, scenario};
+use crate::scenario::{Scenario, scenario, synchronized};
 use crate::scenario_run::{CHOICES, PROJECT, choice, id};
 
 pub fn scenarios() -> Vec<Scenario> {
@@ -106,7 +106,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!(
             "synchronize a local storage",
             ["TASKS_CREATED"],
-            ReadEarly(&["overlap", "finished_task_number"]),
+            synchronized(&["overlap", "finished_task_number"]),
             |run| {
                 let folder = run.studio.files.join("calls");
                 std::fs::create_dir_all(&folder)?;

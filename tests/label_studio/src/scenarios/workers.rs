@@ -4,8 +4,8 @@
 use serde_json::json;
 
 use super::storages::{connect_folder, fill, synchronize};
-use crate::scenario::Claim::{ReadEarly, Same};
-use crate::scenario::{ORDER, Scenario, scenario};
+use crate::scenario::Claim::Same;
+use crate::scenario::{ORDER, Scenario, scenario, synchronized};
 use crate::scenario_run::choice;
 
 pub fn scenarios() -> Vec<Scenario> {
@@ -27,7 +27,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario!(
             "synchronize a storage by a worker",
             ["TASKS_CREATED"],
-            ReadEarly(&[ORDER, "overlap", "finished_task_number"]),
+            synchronized(&[ORDER, "overlap", "finished_task_number"]),
             |run| {
                 fill(run, "queued", 0..200)?;
                 connect_folder(run, "queued").await?;
