@@ -6,4 +6,4 @@
 pub mod change;
 mod event;
 
-pub use event::{Addressed, BodyTooLarge, store};
+pub use event::{Addressed, BodyTooLarge, OPEN_LANES, open, reopen, store};

@@ -99,6 +99,8 @@ pub enum Length {
     Seconds(usize),
     /// In work, by all connections together, each transaction on a new one.
     Requests(usize),
+    /// In work, by all connections together.
+    Transactions(usize),
 }
 
 /// One run of pgbench, as fast as it goes or at a given rate; transactions per second.
@@ -111,6 +113,7 @@ pub async fn run(
 ) -> Result<f64> {
     let length = match length {
         Length::Seconds(seconds) => vec![format!("--time={seconds}")],
+        Length::Transactions(all) => vec![format!("--transactions={}", all / connections)],
         Length::Requests(all) => vec!["--connect".to_owned(), format!("--transactions={}", all / connections)],
     };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sql/{script}.sql"));

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, NoTls};
 
 use crate::Ground;
+use crate::capture::{self, Length};
 use crate::endpoint::Endpoint;
 use crate::report::Report;
 
@@ -55,25 +56,59 @@ pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events
         let ours = total as f64 / started.elapsed().as_secs_f64();
         daemon.stop().await?;
 
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        let body = Bytes::from(body);
-        let count = total.min(50_000);
-        let started = Instant::now();
-        stream::iter(0..count)
-            .map(|number| {
-                let request = client.post(endpoint.url(number as usize % webhooks)).body(body.clone());
-                async move { request.send().await?.error_for_status()?.bytes().await }
-            })
-            .buffer_unordered(webhooks)
-            .for_each(|answer| async move { drop(answer) })
-            .await;
-        pairs.push((ours, count as f64 / started.elapsed().as_secs_f64()));
+        pairs.push((ours, by_reqwest(&endpoint, body, total.min(50_000), webhooks).await?));
     }
     let what = match webhooks {
         1 => "one ordered lane".to_owned(),
         webhooks => format!("drain of {} thousand, {webhooks} lanes", webhooks * events / 1000),
     };
     report.pairs(&what, "/s", &pairs, if webhooks == 1 { "≥ 0.50" } else { "≥ 0.30" });
+    Ok(())
+}
+
+/// Requests per second of reqwest alone, posting a body to the endpoint with so many in flight.
+async fn by_reqwest(endpoint: &Endpoint, body: String, count: u64, in_flight: usize) -> Result<f64> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let body = Bytes::from(body);
+    let started = Instant::now();
+    stream::iter(0..count)
+        .map(|number| {
+            let request = client.post(endpoint.url(number as usize % in_flight)).body(body.clone());
+            async move { request.send().await?.error_for_status()?.bytes().await }
+        })
+        .buffer_unordered(in_flight)
+        .for_each(|answer| async move { drop(answer) })
+        .await;
+    Ok(count as f64 / started.elapsed().as_secs_f64())
+}
+
+/// From changes to deliveries, per second: one-row transactions in 32 projects that were captured while no daemon ran,
+/// from the start of one until all is recorded, beside reqwest posting the same bytes with 32 in flight.
+pub async fn catch_up(ground: &Ground, report: &mut Report) -> Result<()> {
+    const CHANGES: usize = 40_000;
+    const PROJECTS: usize = 32;
+    let mut pairs = Vec::new();
+    for _ in 0..PAIRS {
+        let (database, endpoint) = (ground.database("catch_up").await?, Endpoint::start().await?);
+        let sql = database.connect().await?;
+        sql.batch_execute(include_str!("../sql/catch_up_projects.sql")).await?;
+        endpoint.subscribe(&database, PROJECTS).await?;
+        sql.batch_execute("update webhook set project_id = id").await?;
+        let lshookd = ground.lshookd(&database).await?;
+        capture::run(&database, "catch_up", 8, Length::Transactions(CHANGES), None).await?;
+        sql.batch_execute("analyze").await?;
+        sql.batch_execute("checkpoint").await?;
+
+        let started = Instant::now();
+        let daemon = lshookd.run().await?;
+        endpoint.reaches(CHANGES as u64).await?;
+        capture::settled(&database).await?;
+        let ours = CHANGES as f64 / started.elapsed().as_secs_f64();
+        daemon.stop().await?;
+        let body: String = sql.query_one("select body from lshookd.event order by id limit 1", &[]).await?.get(0);
+        pairs.push((ours, by_reqwest(&endpoint, body, CHANGES as u64, PROJECTS).await?));
+    }
+    report.pairs("catch-up of 40 thousand changes in 32 projects", "/s", &pairs, "≥ 0.34");
     Ok(())
 }
 

@@ -105,6 +105,9 @@ async fn main() -> Result<()> {
         deliver::drain(&ground, &mut report, 32, 1_000).await?;
         deliver::drain(&ground, &mut report, 1, 10_000).await?;
     }
+    if is_wanted("catch-up") {
+        deliver::catch_up(&ground, &mut report).await?;
+    }
     if is_wanted("api") {
         api::measure(&ground, &mut report).await?;
     }

@@ -2,11 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::hmac;
 use data_encoding::BASE64;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
-use standardwebhooks::{Webhook, WebhookError};
 use url::Url;
 
 use super::cloudevent::{self, Mode};
@@ -114,6 +114,16 @@ fn encoded(text: &str) -> Vec<u8> {
     latin.unwrap_or_else(|| text.as_bytes().to_vec())
 }
 
+/// What proves that a body is of whoever has the secret (Standard Webhooks, "Signature scheme"); `None` where the secret
+/// is none.
+fn signature(secret: &str, id: &str, timestamp: u64, body: &[u8]) -> Option<String> {
+    let key = BASE64.decode(secret.strip_prefix("whsec_").unwrap_or(secret).as_bytes()).ok()?;
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key));
+    context.update(format!("{id}.{timestamp}.").as_bytes());
+    context.update(body);
+    Some(format!("v1,{}", BASE64.encode(context.sign().as_ref())))
+}
+
 /// What tells one delivery from another and proves where it is from (Standard Webhooks).
 ///
 /// # Errors
@@ -121,13 +131,11 @@ fn encoded(text: &str) -> Vec<u8> {
 pub fn identification(message: &Message, now: SystemTime) -> Result<HeaderMap, String> {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let id = message.id.to_string();
-    let timestamp = i64::try_from(now).unwrap_or(i64::MAX);
-    let sign = |secret: &String| Webhook::new(secret)?.sign(&id, timestamp, &message.body);
-    let signatures: Result<Vec<String>, WebhookError> = message.secrets.iter().map(sign).collect();
-    let signatures = signatures.map_err(|_| {
-        "a secret in lshookd.secret cannot be used: it must be whsec_ and base64; select lshookd.rotate_secret(webhook)"
-            .to_owned()
-    })?;
+    let signatures: Option<Vec<String>> =
+        message.secrets.iter().map(|secret| signature(secret, &id, now, &message.body)).collect();
+    let signatures = signatures.ok_or(
+        "a secret in lshookd.secret cannot be used: it must be whsec_ and base64; select lshookd.rotate_secret(webhook)",
+    )?;
     let value = |text: String| HeaderValue::from_str(&text).map_err(|error| error.to_string());
     let mut headers = HeaderMap::new();
     headers.insert("webhook-id", value(id)?);
@@ -148,6 +156,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use proptest::prelude::*;
+    use standardwebhooks::Webhook;
 
     fn own_headers(headers: serde_json::Value) -> Result<HeaderMap, String> {
         own(&Message::for_test(headers)).map(|(headers, _)| headers)
@@ -229,6 +238,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn signatures_are_those_of_the_specifications_own_library(key in prop::collection::vec(any::<u8>(), 1..100), body: String) {
+            let secret = format!("whsec_{}", BASE64.encode(&key));
+            let expected = Webhook::new(&secret).unwrap().sign("msg_1", 1_700_000_000, body.as_bytes()).unwrap();
+            prop_assert_eq!(signature(&secret, "msg_1", 1_700_000_000, body.as_bytes()), Some(expected));
+        }
+
         #[test]
         fn no_row_of_the_webhook_table_makes_it_panic(url: String, name: String, value: String) {
             let mut object = serde_json::Map::new();

@@ -43,7 +43,7 @@ id! {
 }
 
 /// Names a lane: the ordered queue of one webhook in one project, or of the organization at large.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane {
     /// Whose deliveries it holds.
     pub webhook: WebhookId,

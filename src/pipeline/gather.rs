@@ -20,7 +20,7 @@ use crate::config::GatherLimits;
 use crate::model::End;
 use crate::queue::change::{Change, Connection, Operation, Relation};
 use activity::Writer;
-pub use activity::{Activity, activity};
+pub use activity::{Activity, activity, others_work};
 pub use client::Clients;
 pub use ready::ready_connections;
 

@@ -25,6 +25,7 @@ use crate::pipeline::listen;
 use crate::pipeline::render::Unrenderable;
 use crate::pipeline::rule;
 use crate::queue;
+use crate::queue::Addressed;
 use crate::queue::change::{self, Pending};
 use batch::{Planned, batches};
 use commit::Writer;
@@ -44,8 +45,8 @@ const COLLISION_PAUSE: Duration = Duration::from_millis(1);
 const MAXIMUM_DOUBTS: usize = 3;
 const DOUBT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Pause between looks while backends are active; as long as the last look took, if that is longer, so that planning
-/// never takes more than half of the time of a core from Label Studio.
+/// Pause between looks while backends are active; while others work in the database as long as the last look took, if
+/// that is longer, so that planning never takes more than half of the time of a core from Label Studio.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const MAXIMUM_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -92,6 +93,7 @@ pub async fn run(
     session.keep_plans().await?;
     session.client.batch_execute(include_str!("../../sql/pg/short_transactions.sql")).await?;
     let clients = Clients::read(&session.statements.on(&session.client)).await?;
+    queue::reopen(&session.statements.on(&session.client)).await?;
     let planner = Planner {
         session,
         heartbeat,
@@ -119,6 +121,7 @@ impl<A: Fn()> Planner<'_, A> {
             self.keep_up().await?;
             let database = self.session.statements.on(&self.session.client);
             self.heartbeat.beat(&database).await?;
+            self.writer.open_lanes(&database).await?;
             // The backends are looked at before the changes are read: of a backend that has ended or is idle now, all
             // that it has committed is then among the changes.
             let activity = gather::activity(&database, &mut self.clients, &self.settings.gather, WINDOW).await?;
@@ -146,7 +149,7 @@ impl<A: Fn()> Planner<'_, A> {
             self.plan(units).await?;
             sleeper.has_worked();
             let took = looked.elapsed();
-            if took > POLL_INTERVAL {
+            if took > POLL_INTERVAL && gather::others_work(&self.session.statements.on(&self.session.client)).await? {
                 tokio::time::sleep(took.min(MAXIMUM_POLL_INTERVAL)).await;
             }
         }
@@ -188,7 +191,9 @@ impl<A: Fn()> Planner<'_, A> {
         if next.is_some_and(|next| next.is_zero()) {
             let transaction = self.session.client.transaction().await.context("beginning a transaction")?;
             let database = statements.on(&transaction);
-            queue::store(&database, &rule::release_throttled(&database).await?).await?;
+            let released = rule::release_throttled(&database).await?;
+            queue::store(&database, &released).await?;
+            queue::open(&database, &released.iter().flat_map(Addressed::lanes).collect()).await?;
             next = rule::next_throttled(&database).await?;
             transaction.commit().await.context("committing throttled events")?;
         }

@@ -1,5 +1,6 @@
 //! Queueing: events and deliveries are stored in the transaction that consumes their changes.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
@@ -7,7 +8,7 @@ use tokio::try_join;
 use tokio_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
 
-use crate::model::{End, Event, Scope, WebhookId};
+use crate::model::{End, Event, Lane, Scope, WebhookId};
 use crate::pg::Prepared;
 
 /// An event, who receives it, and what it says.
@@ -35,11 +36,18 @@ impl Addressed {
         let (action, objects) = (action.name().to_owned(), event.objects.len());
         Addressed { action, scope, objects, occurred_at, end, recipients, body }
     }
+
+    /// The lanes that its deliveries are in.
+    pub fn lanes(&self) -> impl Iterator<Item = Lane> {
+        self.recipients.iter().map(|webhook| Lane { webhook: *webhook, scope: self.scope })
+    }
 }
 
 const STORE_EVENTS: &str = include_str!("../../sql/queue/store_events.sql");
 const ENSURE_SECRETS: &str = include_str!("../../sql/queue/ensure_secrets.sql");
-const OPEN_LANES: &str = include_str!("../../sql/queue/open_lanes.sql");
+/// See [`open`].
+pub const OPEN_LANES: &str = include_str!("../../sql/queue/open_lanes.sql");
+const REOPEN_LANES: &str = include_str!("../../sql/queue/reopen_lanes.sql");
 
 /// PostgreSQL holds a gigabyte in one value, and so much in one message; this leaves room.
 const LARGEST_BODY: usize = 500_000_000;
@@ -53,7 +61,7 @@ pub struct BodyTooLarge {
     bytes: usize,
 }
 
-/// Stores events with one delivery per recipient, in order, and wakes their lanes.
+/// Stores events with one delivery per recipient, in order. Their lanes are still to be [opened](open).
 ///
 /// # Errors
 /// When the database refuses, or with [`BodyTooLarge`]; the caller's transaction must then be
@@ -90,24 +98,43 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
     let tap_only: Vec<bool> = events.iter().map(|addressed| addressed.recipients.is_empty()).collect();
     let mut places: Vec<i64> = Vec::new();
     let mut webhooks: Vec<WebhookId> = Vec::new();
-    let mut lane_scopes: Vec<Scope> = Vec::new();
     for (addressed, place) in events.iter().zip(1..) {
         for webhook in &addressed.recipients {
             places.push(place);
             webhooks.push(*webhook);
-            lane_scopes.push(addressed.scope);
         }
     }
     let event: [&(dyn ToSql + Sync); 9] =
         [&actions, &scopes, &counts, &moments, &bodies, &tap_only, &ends, &places, &webhooks];
-    let lane: [&(dyn ToSql + Sync); 2] = [&webhooks, &lane_scopes];
-    client.prepare(&[STORE_EVENTS, ENSURE_SECRETS, OPEN_LANES]).await?;
+    let owners: [&(dyn ToSql + Sync); 1] = [&webhooks];
+    client.prepare(&[STORE_EVENTS, ENSURE_SECRETS]).await?;
     let stored = try_join!(
         biased;
         client.execute(STORE_EVENTS, &event),
-        client.execute(ENSURE_SECRETS, &lane[..1]),
-        client.execute(OPEN_LANES, &lane),
+        client.execute(ENSURE_SECRETS, &owners),
     );
-    stored.context("storing events, deliveries, secrets and lanes")?;
+    stored.context("storing events, deliveries and secrets")?;
+    Ok(())
+}
+
+/// Makes lanes due in which deliveries were stored. Where this is a transaction of its own after the one that stored
+/// them, it waits for nobody who closes such a lane, and whoever stored them must [reopen](reopen) lanes if it does not
+/// come to pass.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn open(client: &Prepared<'_, impl GenericClient>, lanes: &BTreeSet<Lane>) -> Result<()> {
+    let (webhooks, scopes): (Vec<WebhookId>, Vec<Scope>) = lanes.iter().map(|lane| (lane.webhook, lane.scope)).unzip();
+    client.execute(OPEN_LANES, &[&webhooks, &scopes]).await.context("opening lanes")?;
+    Ok(())
+}
+
+/// Makes all lanes due that have something pending and sleep: somebody stored it and was gone before it could open
+/// them.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn reopen(client: &Prepared<'_, impl GenericClient>) -> Result<()> {
+    client.execute(REOPEN_LANES, &[]).await.context("opening lanes that were left closed")?;
     Ok(())
 }

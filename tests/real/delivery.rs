@@ -343,6 +343,28 @@ async fn those_that_hang_hold_up_nobody_who_answers() -> Result<()> {
     eventually("each of those that hang is tried", Duration::from_secs(60), tried).await
 }
 
+/// A planner that is gone between storing deliveries and opening their lanes leaves them closed, or not there at all; the
+/// next one opens them.
+#[tokio::test(flavor = "multi_thread")]
+async fn lanes_that_were_left_closed_are_opened_by_the_next_planner() -> Result<()> {
+    let (env, daemon) = TestEnv::running("left_closed").await?;
+    env.run("update project set title = 'a'").await?;
+    env.receiver.expect(1).await?;
+    let asleep = "select count(*) from lshookd.lane where due_at = 'infinity'";
+    let closed = async || Ok((env.number(asleep).await? == 1).then_some(()));
+    eventually("the lane is closed", SECONDS, closed).await?;
+    daemon.stop().await?;
+    let fresh = env.webhook("/fresh", "{}").await?;
+    env.run(&format!(
+        "insert into lshookd.delivery (event_id, webhook_id, project_id)
+         select id, webhook, 1 from lshookd.event cross join unnest(array[1, {fresh}]) as webhook"
+    ))
+    .await?;
+    let _daemon = env.lshookd.run().await?;
+    env.receiver.expect(3).await?;
+    Ok(())
+}
+
 /// `WEBHOOK_TIMEOUT` is of each step, as python-requests has it: an answer may take long while it comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn label_studios_timeout_is_of_each_silence() -> Result<()> {

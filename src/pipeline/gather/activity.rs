@@ -49,6 +49,15 @@ pub struct UnplannedChanges {
     pub moves_tasks: bool,
 }
 
+/// Whether somebody else's statement runs in the database just now.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn others_work(database: &Prepared<'_, Client>) -> Result<bool> {
+    let row = database.query_one(include_str!("../../../sql/gather/others_work.sql"), &[]).await;
+    Ok(row.context("looking for others who work")?.get("others_work"))
+}
+
 impl Writer {
     /// Whether all its changes are known to be of one action.
     pub fn does_one_thing(&self) -> bool {

@@ -1,13 +1,15 @@
 //! One transaction of the planner's: it takes the changes of a batch and stores its events, all at once or not at
 //! all. Rows are read in its snapshot, so that no payload is older than its change.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
-use tokio::try_join;
+use tokio::{join, try_join};
 use tokio_postgres::{Client, GenericClient};
 
 use super::batch::Planned;
 use crate::config::Settings;
-use crate::model::{Event, EventView, WebhookId};
+use crate::model::{Event, EventView, Lane, WebhookId};
 use crate::pg::Prepared;
 use crate::pipeline::completion;
 use crate::pipeline::render::{PORTION, Renderer, Unrenderable, gone};
@@ -33,6 +35,8 @@ pub struct Writer {
     rulebook: Rulebook,
     organization_webhooks: bool,
     batch_bytes: usize,
+    /// In which deliveries are stored, and which are still to be opened.
+    lanes: BTreeSet<Lane>,
 }
 
 impl Writer {
@@ -43,6 +47,7 @@ impl Writer {
             rulebook: Rulebook::default(),
             organization_webhooks: settings.organization_webhooks,
             batch_bytes: settings.batch_bytes,
+            lanes: BTreeSet::new(),
         }
     }
 
@@ -51,23 +56,47 @@ impl Writer {
         self.rulebook.has_throttled()
     }
 
-    /// Takes the changes of a batch and stores its events.
+    /// Takes the changes of a batch and stores its events; then opens their lanes.
     ///
     /// # Errors
     /// When the transaction failed and was rolled back.
     pub async fn commit(&mut self, database: &Prepared<'_, Client>, batch: &[Planned]) -> Result<Stored> {
+        database.prepare(&[queue::OPEN_LANES]).await?;
+        let before = self.lanes.clone();
         match self.store(database, batch).await {
             Ok(stored) => {
-                database.client().batch_execute("commit").await.context("committing the planner's transaction")?;
+                // Sent together. Lanes that are opened after a commit that failed are closed again.
+                let (committed, opened) = join!(
+                    biased;
+                    async { database.client().batch_execute("commit").await },
+                    queue::open(database, &self.lanes),
+                );
+                committed.context("committing the planner's transaction")?;
+                if opened.is_ok() {
+                    self.lanes.clear();
+                }
                 tracing::debug!(changes = stored.changes, events = stored.events, "planned");
                 Ok(stored)
             }
             Err(error) => {
+                self.lanes = before;
                 // Where this fails the connection is lost, and the transaction with it.
                 let _ = database.client().batch_execute("rollback").await;
                 Err(error)
             }
         }
+    }
+
+    /// Opens lanes that could not be opened when their deliveries were stored.
+    ///
+    /// # Errors
+    /// When they still cannot be.
+    pub async fn open_lanes(&mut self, database: &Prepared<'_, Client>) -> Result<()> {
+        if !self.lanes.is_empty() {
+            queue::open(database, &self.lanes).await?;
+            self.lanes.clear();
+        }
+        Ok(())
     }
 
     /// Tries a batch and rolls it back; the error that it has.
@@ -79,7 +108,9 @@ impl Writer {
         database: &Prepared<'_, Client>,
         batch: &[Planned],
     ) -> Result<Option<anyhow::Error>> {
+        let before = self.lanes.clone();
         let stored = self.store(database, batch).await;
+        self.lanes = before;
         database.client().batch_execute("rollback").await.context("rolling back a trial")?;
         Ok(stored.err())
     }
@@ -111,7 +142,7 @@ impl Writer {
 
     /// Renders events and stores them portion by portion; how many there were.
     async fn store_groups(&mut self, database: &Prepared<'_, Client>, groups: &[EventRecipients<'_>]) -> Result<usize> {
-        let Writer { renderer, rulebook, batch_bytes, .. } = self;
+        let Writer { renderer, rulebook, batch_bytes, lanes, .. } = self;
         let rendering = renderer.begin(database, &with_payload(groups).collect::<Vec<_>>()).await?;
         let mut stored = 0;
         for portion in portions(groups) {
@@ -122,6 +153,7 @@ impl Writer {
                 let store = async |part: Event, body: String| {
                     let addressed = address(database, rulebook, rules, &part, recipients, Some(body)).await?;
                     stored += addressed.len();
+                    lanes.extend(addressed.iter().flat_map(Addressed::lanes));
                     queue::store(database, &addressed).await
                 };
                 rendering.at_length(*shown, *batch_bytes, store).await?;
@@ -134,6 +166,7 @@ impl Writer {
                 ready.extend(address(database, rulebook, rules, event, recipients, body).await?);
             }
             stored += ready.len();
+            lanes.extend(ready.iter().flat_map(Addressed::lanes));
             queue::store(database, &ready).await?;
         }
         Ok(stored)
