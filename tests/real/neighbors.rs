@@ -227,6 +227,9 @@ async fn echoes_are_masked_and_redirects_that_lose_the_event_fail() -> Result<()
     ensure!(status == 301 && error.contains("/elsewhere") && error.contains("lose the event"), "{status} {error}");
     ensure!(!error.contains("hidden"), "{error}");
     ensure!(env.receiver.received().iter().all(|request| request.path != "/elsewhere"));
+    let said = env.lshookd.command(&["check"]).await?;
+    let said = String::from_utf8_lossy(&said.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(said.contains(&format!("webhook {webhook}")) && said.contains("set the webhook's URL to that"), "{said}");
     env.receiver.answer("/moved", Reply { body: "you said open-sesame", ..Reply::status(500) });
     let echoed = async || {
         Ok(env.sql.query_opt("select response_head from lshookd.attempt where status = 500 limit 1", &[]).await?)
