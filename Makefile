@@ -63,6 +63,7 @@ test-package: deb
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --quiet
 	cargo deny check bans licenses sources
 
 clean:

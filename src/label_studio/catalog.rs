@@ -4,7 +4,7 @@
 //! fields; what a field is follows from its column: a foreign key loses its `_id`, a link
 //! table of nothing but two keys is a many-to-many field. Which of Label Studio's fields there
 //! are is read from the catalog, so every version yields its own payloads; what is none of
-//! Label Studio's [`fields`] is left out, unless the operator names it.
+//! Label Studio's (`fields.rs`) is left out, unless the operator names it.
 
 use std::collections::{HashMap, HashSet};
 

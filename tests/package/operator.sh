@@ -25,7 +25,7 @@ say "an existing Label Studio, with a webhook"
 ip link set lo up
 systemctl start postgresql
 eventually "PostgreSQL is up" runuser -u postgres -- psql --command "select 1"
-runuser -u postgres -- psql --quiet --command "create role labelstudio login superuser password 'st\$u;d&i|o'"
+runuser -u postgres -- psql --quiet --command "create role labelstudio login password 'st\$u;d&i|o'"
 runuser -u postgres -- createdb --owner labelstudio labelstudio
 cat >/opt/test/studio.environment <<'end'
 DJANGO_DB=default
@@ -119,7 +119,10 @@ annotate
 lanes_failing() { lshookd status --json | grep -q '"lanes_failing":1'; }
 eventually "status says that it fails" lanes_failing
 lshookd check | grep -q 500 || die "check does not say that it fails"
+# As after a day: the next attempt is hours away, unless somebody asks for it.
+runuser -u postgres -- psql --quiet labelstudio --command "update lshookd.lane set due_at = now() + interval '12 hours' where due_at < 'infinity'"
 rm /opt/test/broken
+lshookd delivery retry --state pending >/dev/null
 eventually "it is delivered after all" received "lshookd ANNOTATION_CREATED" 2
 lshookd delivery replay --action ANNOTATION_CREATED >/dev/null
 eventually "both are sent again" received "lshookd ANNOTATION_CREATED" 4
@@ -146,6 +149,51 @@ dpkg -i /opt/test/newer.deb >/dev/null 2>&1 || die "the upgrade fails"
 annotate
 eventually "the newer one delivers" received "lshookd ANNOTATION_CREATED" 7
 
+say "PostgreSQL demands TLS"
+for end in crt key; do : >/etc/postgresql/15/main/server.$end; done
+openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+    -keyout /etc/postgresql/15/main/server.key -out /etc/postgresql/15/main/server.crt 2>/dev/null
+chown postgres /etc/postgresql/15/main/server.*
+chmod 600 /etc/postgresql/15/main/server.key
+cp /etc/postgresql/15/main/server.crt /etc/lshookd/postgresql.crt
+chmod 644 /etc/lshookd/postgresql.crt
+for setting in "ssl_cert_file = '/etc/postgresql/15/main/server.crt'" "ssl_key_file = '/etc/postgresql/15/main/server.key'" "ssl = on"; do
+    runuser -u postgres -- psql --quiet --command "alter system set $setting"
+done
+sed -i 's/^host\b/hostssl/' /etc/postgresql/15/main/pg_hba.conf
+systemctl restart postgresql
+sed -i 's/^POSTGRE_HOST=.*/POSTGRE_HOST=localhost/' /etc/lshookd/environment
+echo POSTGRE_SSL_MODE=verify-full >>/etc/lshookd/environment
+said=$(lshookd check 2>&1 || true)
+tr -s '[:space:]' ' ' <<<"$said" | grep -q "name that very certificate in the setting sslrootcert" || die "check does not say whom to trust: $said"
+echo POSTGRE_SSLROOTCERT=/etc/lshookd/postgresql.crt >>/etc/lshookd/environment
+systemctl restart lshookd
+annotate
+eventually "it is delivered over TLS" received "lshookd ANNOTATION_CREATED" 8
+
+say "roles of its own, made by somebody who is no superuser"
+runuser -u postgres -- psql --quiet labelstudio <<'end'
+create role keeper login createrole password 'keeper';
+grant pg_read_all_stats to keeper with admin option;
+grant labelstudio to keeper;
+alter database labelstudio owner to keeper;
+alter schema public owner to pg_database_owner;
+end
+lshookd install --print-roles >/opt/test/roles.sql
+as_keeper() { PGPASSWORD=keeper psql --quiet --set ON_ERROR_STOP=1 --host localhost --username keeper labelstudio "$@"; }
+as_keeper --file /opt/test/roles.sql >/dev/null || die "the roles cannot be made"
+as_keeper --command "alter role lshookd_owner password 'owner'" --command "alter role lshookd password 'd&mon'"
+echo 'd&mon' >/etc/lshookd/postgre_password
+echo POSTGRE_USER=lshookd >>/etc/lshookd/environment
+echo owner >/opt/test/owner_password
+chmod 600 /opt/test/owner_password
+lshookd() { POSTGRE_USER=lshookd_owner POSTGRE_PASSWORD_FILE=/opt/test/owner_password /usr/bin/lshookd "$@"; }
+lshookd install >/dev/null
+systemctl restart lshookd
+annotate
+eventually "it is delivered by a role of few rights" received "lshookd ANNOTATION_CREATED" 9
+lshookd check >/opt/test/check || die "check: $(cat /opt/test/check)"
+
 say "removed, purged"
 lshookd uninstall --yes | grep -q "Label Studio delivers webhook" || die "uninstall does not give the webhook back"
 : >/opt/test/received
@@ -154,6 +202,6 @@ eventually "Label Studio delivers again" received "label-studio ANNOTATION_CREAT
 dpkg --remove lshookd >/dev/null 2>&1
 [ "$(systemctl is-active lshookd || true)" != active ] || die "it runs on after its removal"
 [ -e /etc/lshookd/environment ] || die "removing takes the settings"
-rm -f /etc/lshookd/postgre_password
+rm -f /etc/lshookd/postgre_password /etc/lshookd/postgresql.crt
 dpkg --purge lshookd >/dev/null 2>&1
 [ ! -e /etc/lshookd ] || die "purging leaves $(ls /etc/lshookd)"
