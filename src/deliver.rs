@@ -26,6 +26,7 @@ mod resolver;
 mod route;
 mod sender;
 mod share;
+mod signature;
 mod stream;
 
 use std::collections::HashMap;

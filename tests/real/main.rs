@@ -27,6 +27,30 @@ mod test_env;
 mod tls;
 mod upgrade;
 
+/// Documents and pictures name files as they are called now.
+#[test]
+fn every_file_that_a_document_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = vec![root.join("CONTRIBUTING.md"), root.join("README.md"), root.join("SECURITY.md")];
+    for folder in ["docs", "docs/decisions"] {
+        let entries = std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        documents.extend(entries.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    }
+    let mut named = 0;
+    for document in documents {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let is_part = |character: char| character.is_alphanumeric() || "_./-".contains(character);
+        let words = text.split(|character| !is_part(character)).map(|word| word.trim_end_matches('.'));
+        let is_source =
+            |word: &&str| ["src/", "sql/", "tests/", "bench/"].iter().any(|folder| word.starts_with(folder));
+        for word in words.filter(is_source) {
+            named += 1;
+            assert!(root.join(word).exists(), "{} names {word}", document.display());
+        }
+    }
+    assert!(named > 50, "only {named} files were found in the documents");
+}
+
 #[test]
 fn every_guarantee_names_tests_that_are_there() {
     let document = include_str!("../../docs/guarantees.md");
