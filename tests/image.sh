@@ -135,10 +135,10 @@ project=$(studio --data '{"title": "Birds"}' "http://127.0.0.1:$studio_port/api/
 compose run --rm lshookd webhook create http://receiver:9000/ --project "$project" >/dev/null
 studio --data '[{"text": "owl"}]' "http://127.0.0.1:$studio_port/api/projects/$project/import" >/dev/null
 for _ in $(seq 60); do
-    compose exec -T receiver cat /opt/test/received 2>/dev/null | grep --quiet TASKS_CREATED && break || sleep 1
+    compose exec -T receiver cat /opt/test/received 2>/dev/null | grep TASKS_CREATED >/dev/null && break || sleep 1
 done
 compose exec -T receiver grep "lshookd TASKS_CREATED" /opt/test/received
-curl --fail --silent --user any:change-me "http://127.0.0.1:$page_port/metrics" | grep --quiet lshookd
+curl --fail --silent --user any:change-me "http://127.0.0.1:$page_port/metrics" | grep lshookd >/dev/null
 [ "$(curl --silent --output /dev/null --write-out '%{http_code}' "http://127.0.0.1:$page_port/")" = 401 ]
 compose run --rm lshookd check
 say "the image and the compose file do what they say"
