@@ -19,6 +19,8 @@ use crate::queue::{self, Addressed, change};
 
 /// All that the transaction reads is of one moment.
 const BEGIN: &str = "start transaction isolation level repeatable read";
+/// Nobody waits for the disk here: what a crash of the server takes with it, the next planner opens.
+const BEGIN_OPENING: &str = "begin; set local synchronous_commit = off";
 const HAS_TAPS: &str = include_str!("../../../sql/plan/taps.sql");
 
 /// How many changes became how many events.
@@ -66,13 +68,16 @@ impl Writer {
         match self.store(database, batch).await {
             Ok(stored) => {
                 // Sent together. Lanes that are opened after a commit that failed are closed again.
-                let (committed, opened) = join!(
+                let client = database.client();
+                let (committed, begun, opened, done) = join!(
                     biased;
-                    async { database.client().batch_execute("commit").await },
+                    async { client.batch_execute("commit").await },
+                    async { client.batch_execute(BEGIN_OPENING).await },
                     queue::open(database, &self.lanes),
+                    async { client.batch_execute("commit").await },
                 );
                 committed.context("committing the planner's transaction")?;
-                if opened.is_ok() {
+                if begun.is_ok() && opened.is_ok() && done.is_ok() {
                     self.lanes.clear();
                 }
                 tracing::debug!(changes = stored.changes, events = stored.events, "planned");
