@@ -490,6 +490,14 @@ fn document(by: &str, manners: &[Manner], posted: &[String], delivered: &[String
     text
 }
 
+/// The table without what requests made of each, which another version of Python may see otherwise, and in a race of a
+/// reset with an answer so may the same.
+fn by_lshookd(table: &str) -> Vec<String> {
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    rows.map(|row| row.split(" | ").enumerate().filter(|(column, _)| *column != 1).map(|(_, cell)| cell).collect())
+        .collect()
+}
+
 /// Whether an outcome of requests' is a delivery.
 fn is_success(posted: &str) -> bool {
     posted.starts_with('2') && posted.len() == 3
@@ -548,9 +556,10 @@ async fn what_requests_delivers_is_delivered() -> Result<()> {
     let start = written.find(ENDPOINTS).unwrap_or(written.len());
     if std::env::var("LSHOOKD_TEST_UPDATE").is_ok() {
         std::fs::write(path, format!("{}{expected}", &written[..start]))?;
-    } else if written.contains(&posted.by) {
+    } else {
+        let ours = by_lshookd(&written[start..]);
         ensure!(
-            written[start..] == expected,
+            ours == by_lshookd(&expected),
             "docs/compatibility.md is not what was found; LSHOOKD_TEST_UPDATE=1 writes it"
         );
     }
