@@ -33,7 +33,7 @@ use crate::tls;
 /// After so long the next address of a name is tried beside those before (RFC 8305, 5: "Connection Attempt Delay").
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// A name is given up after this time where the limit is of each connection, as python-requests has it, which waits
+/// Resolving a name takes so long at most where the limit is of each connection, as python-requests has it, which waits
 /// for names as long as the system does.
 const LONGEST_RESOLUTION: Duration = Duration::from_secs(30);
 

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use data_encoding::BASE64;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -22,7 +22,6 @@ const QUOTED: usize = 100;
 pub fn defaults(message: &Message) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("lshookd/", env!("CARGO_PKG_VERSION"))));
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     let content_type = match message.cloudevent {
         Some((Mode::Structured, _)) => cloudevent::ENVELOPE,
         _ => "application/json",
@@ -31,8 +30,7 @@ pub fn defaults(message: &Message) -> HeaderMap {
     headers
 }
 
-/// What the webhook's own host gets: the webhook's headers over our defaults, and over both the credentials of its
-/// URL, which python-requests prefers to a header. Its `Host` is told apart.
+/// What the webhook's own host gets: the webhook's headers over our defaults. Its `Host` is told apart.
 ///
 /// # Errors
 /// What is wrong with a header; it quotes little of it, and no value.
@@ -72,15 +70,12 @@ pub fn own(message: &Message) -> Result<(HeaderMap, Option<HeaderValue>), String
     if let Some((Mode::Structured, _)) = message.cloudevent {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(cloudevent::ENVELOPE));
     }
-    if let Some(credentials) = Url::parse(&message.url).ok().and_then(|url| credentials(&url)) {
-        headers.insert(AUTHORIZATION, credentials);
-    }
     let host = headers.remove(HOST);
     Ok((headers, host))
 }
 
 /// The user name and password of a URL as Basic authentication (RFC 7617).
-fn credentials(url: &Url) -> Option<HeaderValue> {
+pub fn credentials(url: &Url) -> Option<HeaderValue> {
     let (name, password) = (url.username(), url.password().unwrap_or_default());
     if name.is_empty() && password.is_empty() {
         return None;
@@ -162,11 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn credentials_of_the_url_win_over_a_header() {
-        let url = "https://us%2Fer:p%C3%A4ss@host/".to_owned();
-        let message = Message { url, ..Message::for_test(serde_json::json!({"Authorization": "Token x"})) };
+    fn credentials_of_a_url_are_sent_as_basic_authentication_and_into_no_stream() {
+        let url = "https://us%2Fer:p%C3%A4ss@host/";
         let expected = format!("Basic {}", BASE64.encode(b"us/er:p\xe4ss"));
-        assert_eq!(own(&message).unwrap().0[AUTHORIZATION], expected.as_str());
+        assert_eq!(credentials(&Url::parse(url).unwrap()).unwrap(), expected.as_str());
+        assert!(credentials(&Url::parse("https://host/").unwrap()).is_none());
+        let message =
+            Message { url: "nats://user:hidden@host/a".to_owned(), ..Message::for_test(serde_json::Value::Null) };
+        assert!(!own(&message).unwrap().0.contains_key("authorization"));
     }
 
     #[test]
@@ -199,7 +197,7 @@ mod tests {
         assert_eq!(sent(serde_json::json!({"Authorization": "Bearer ü"}))["authorization"].as_bytes(), b"Bearer \xfc");
         assert_eq!(sent(serde_json::json!({"X-A": "ł"}))["x-a"].as_bytes(), "ł".as_bytes());
         assert!(!sent(serde_json::json!({"X-A": null})).contains_key("x-a"));
-        assert_eq!(sent(serde_json::json!([])).len(), 3);
+        assert_eq!(sent(serde_json::json!([])).len(), 2);
         assert!(own_headers(serde_json::json!(["X-A"])).is_err());
     }
 

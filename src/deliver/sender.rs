@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
+use http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::Body;
@@ -179,7 +179,11 @@ impl Sender {
         answer: &mut Answer,
     ) -> Result<Option<Reply>, String> {
         let origin = parse_url(&message.url)?;
-        let (own, host) = headers::own(message)?;
+        let (mut own, host) = headers::own(message)?;
+        // Over a header, as python-requests has it.
+        if let Some(credentials) = headers::credentials(&origin) {
+            own.insert(AUTHORIZATION, credentials);
+        }
         let mut url = origin.clone();
         let mut method = Method::POST;
         for _ in 0..=MOST_REDIRECTS {
@@ -188,6 +192,7 @@ impl Sender {
             let host = host.as_ref().filter(|_| is_own);
             let client = self.clients.of(&url, patience.timeout.connect, host.is_some());
             let mut headers = if is_own { own.clone() } else { headers::defaults(message) };
+            headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
             headers.extend(headers::identification(message, SystemTime::now())?);
             let (mut parts, ()) = Request::new(()).into_parts();
             parts.uri = uri(&url, host)?;
