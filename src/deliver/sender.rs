@@ -13,11 +13,11 @@ use anyhow::Result;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
 use tokio::sync::Notify;
 use url::Url;
 
@@ -245,6 +245,15 @@ enum Failure {
     Other(String),
 }
 
+/// How a request ended.
+enum Ending {
+    Outcome(Result<Response<Incoming>, legacy::Error>),
+    /// There was no answer for too long.
+    Silence,
+    /// It was wholly sent, and need not be answered.
+    Unawaited,
+}
+
 async fn send_once(
     client: &Client,
     parts: &Parts,
@@ -260,32 +269,30 @@ async fn send_once(
     let mut request = Request::from_parts(parts.clone(), body);
     let connection = capture_connection(&mut request);
     let clock = Instant::now();
-    let outcome = tokio::select! {
-        outcome = client.request(request) => Ok(outcome),
-        () = silence(connection.clone(), patience) => Err(true),
-        () = unawaited(&sent, patience) => Err(false),
+    let ending = tokio::select! {
+        outcome = client.request(request) => Ending::Outcome(outcome),
+        () = silence(connection.clone(), patience) => Ending::Silence,
+        () = unawaited(&sent, patience) => Ending::Unawaited,
     };
     let link = connection.connection_metadata().as_ref().and_then(|connected| {
-        if matches!(outcome, Err(true)) {
+        if matches!(ending, Ending::Silence) {
             // A connection that timed out is not used again, whatever its protocol.
             connected.poison();
         }
-        let mut extensions = http::Extensions::new();
-        connected.get_extras(&mut extensions);
-        extensions.remove::<Arc<Link>>()
+        link_of(connected)
     });
     let was_reused = link.as_ref().is_some_and(|link| link.used());
-    let answered = matches!(outcome, Ok(Ok(_))).then(|| clock.elapsed());
+    let answered = matches!(ending, Ending::Outcome(Ok(_))).then(|| clock.elapsed());
     answer.route = link.as_ref().map(|link| link.route(was_reused, answered));
-    match outcome {
-        Ok(Ok(response)) => {
+    match ending {
+        Ending::Outcome(Ok(response)) => {
             if let Some(link) = link {
                 link.understood();
             }
             let (head, rest) = response.into_parts();
             Ok(Some(Reply { status: head.status, headers: head.headers, begun: Vec::new(), rest: Some(rest) }))
         }
-        Ok(Err(error)) => {
+        Ending::Outcome(Err(error)) => {
             // Whoever gave a status has answered, however it went on.
             let heard = link.map(|link| link.take_heard()).unwrap_or_default();
             match read_leniently(&heard) {
@@ -297,22 +304,26 @@ async fn send_once(
                 None => Err(Failure::Other(explain(&error))),
             }
         }
-        Err(true) => Err(Failure::Other(format!(
+        Ending::Silence => Err(Failure::Other(format!(
             "no answer within {:.1} s (setting answer_timeout)",
             patience.timeout.answer.duration().as_secs_f64()
         ))),
-        Err(false) => Ok(None),
+        Ending::Unawaited => Ok(None),
     }
+}
+
+/// What our connector tells of a connection.
+fn link_of(connected: &Connected) -> Option<Arc<Link>> {
+    let mut extensions = Extensions::new();
+    connected.get_extras(&mut extensions);
+    extensions.remove()
 }
 
 /// Ends when an answer took too long, from when there is a connection.
 async fn silence(mut connection: CaptureConnection, patience: &Patience) {
-    let mut extensions = http::Extensions::new();
-    if let Some(connected) = connection.wait_for_connection_metadata().await.as_ref() {
-        connected.get_extras(&mut extensions);
-    }
+    let link = connection.wait_for_connection_metadata().await.as_ref().and_then(link_of);
     let started = Instant::now();
-    match (patience.timeout.answer, extensions.remove::<Arc<Link>>()) {
+    match (patience.timeout.answer, link) {
         (_, None) => pending().await,
         (Limit::Whole(limit), Some(_)) => tokio::time::sleep(limit + patience.upload).await,
         (Limit::Each(limit), Some(link)) => {
