@@ -1,8 +1,14 @@
 //! What lshookd takes: processor time of its own and of its PostgreSQL connections.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use lshookd_testbed::daemon::Daemon;
+use lshookd_testbed::eventually;
 use tokio_postgres::Client;
+
+/// The daemon's roles, each of which has a connection.
+const ROLES: usize = 3;
 
 /// The processes that do lshookd's work.
 pub struct Meter {
@@ -13,8 +19,13 @@ pub struct Meter {
 impl Meter {
     /// Begins to count.
     pub async fn start(daemon: &Daemon, sql: &Client) -> Result<Meter> {
-        let rows = sql.query("select pid from pg_stat_activity where application_name = 'lshookd'", &[]).await?;
-        let mut pids: Vec<u32> = rows.iter().map(|row| row.get::<_, i32>("pid").unsigned_abs()).collect();
+        // Not every connection of the name: the one by which the daemon looks around at first is gone in a moment.
+        let active = async || {
+            let rows = sql.query("select backend from lshookd.active_role", &[]).await?;
+            Ok((rows.len() == ROLES).then_some(rows))
+        };
+        let rows = eventually("the daemon is active in every role", Duration::from_secs(10), active).await?;
+        let mut pids: Vec<u32> = rows.iter().map(|row| row.get::<_, i32>("backend").unsigned_abs()).collect();
         pids.push(daemon.pid());
         let mut meter = Meter { pids, before: 0.0 };
         meter.before = meter.total()?;

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use tokio::time::timeout;
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::pg::Session;
 use crate::pg::lock::{self, LockKey};
+use crate::pg::{Prepared, Session};
 
 /// Pauses while a capturing transaction is in flight, which keeps us from sleeping soundly: most are over
 /// at once, others take minutes.
@@ -32,15 +33,28 @@ const WITHOUT_NOTIFICATIONS: Duration = Duration::from_millis(200);
 /// How soundly one has slept of late.
 pub struct Sleeper {
     doze: Duration,
+    /// Whether writers still notify, for it has not risen yet.
+    is_down: bool,
 }
 
 impl Default for Sleeper {
     fn default() -> Sleeper {
-        Sleeper { doze: SHORTEST_DOZE }
+        Sleeper { doze: SHORTEST_DOZE, is_down: false }
     }
 }
 
 impl Sleeper {
+    /// Lets writers notify no more. It may be sent together with what comes after: a notification too many does no harm.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn rise(&mut self, database: &Prepared<'_, Client>) -> Result<()> {
+        if std::mem::take(&mut self.is_down) {
+            lock::unlock(database, LockKey::Idle).await?;
+        }
+        Ok(())
+    }
+
     /// There was something to plan: under a steady load some transaction is always in flight, and the next change is
     /// near.
     pub fn has_worked(&mut self) {
@@ -54,7 +68,8 @@ pub async fn start(session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Returns when there may be changes, after `poll` at the latest, or when `stop` says so.
+/// Returns when there may be changes, after `poll` at the latest, or when `stop` says so. The sleeper is then still to
+/// [rise](Sleeper::rise).
 ///
 /// # Errors
 /// When the connection is lost.
@@ -75,6 +90,7 @@ pub async fn sleep(
         return Ok(());
     }
     sleeper.doze = SHORTEST_DOZE;
+    sleeper.is_down = true;
     let row = session.statements.on(&session.client).query_one(CHANGES_WAIT, &[]).await?;
     let poll = if row.get("may_be_notified") { poll } else { poll.min(WITHOUT_NOTIFICATIONS) };
     let notified = if row.get("waiting") {
@@ -88,5 +104,5 @@ pub async fn sleep(
     if let Ok(None) = notified {
         bail!("the connection to PostgreSQL was lost while waiting for changes");
     }
-    lock::unlock(&session.statements.on(&session.client), LockKey::Idle).await
+    Ok(())
 }

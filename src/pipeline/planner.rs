@@ -9,24 +9,26 @@ mod failure;
 mod set_aside;
 mod upkeep;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use tokio::try_join;
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Settings;
+use crate::config::{GatherLimits, Settings};
 use crate::metrics::Metrics;
 use crate::model::End;
-use crate::pg::Session;
 use crate::pg::role::{self, Heartbeat};
-use crate::pipeline::gather::{self, Clients, Unit};
+use crate::pg::{Prepared, Session};
+use crate::pipeline::gather::{self, Activity, Clients, Unit};
 use crate::pipeline::listen;
 use crate::pipeline::render::Unrenderable;
 use crate::pipeline::rule;
 use crate::queue;
 use crate::queue::Addressed;
-use crate::queue::change::{self, Pending};
+use crate::queue::change::{self, Connection, Pending};
 use batch::{Planned, batches};
 use commit::Writer;
 use failure::Failure;
@@ -77,6 +79,30 @@ struct Planner<'a, A> {
     throttled_until: Option<Instant>,
 }
 
+/// What a look at the queue finds.
+enum Look {
+    /// So many changes wait, of connections that are all still at work.
+    NothingReady { waiting: usize },
+    /// The changes that wait, if any, and the connections of which they are complete.
+    Ready { activity: Activity, ready: HashMap<Connection, End>, pending: Pending },
+}
+
+/// Looks at the queue.
+///
+/// # Errors
+/// When the connection is lost.
+async fn look(database: &Prepared<'_, Client>, clients: &mut Clients, limits: &GatherLimits) -> Result<Look> {
+    // The backends are looked at before the changes are read: of a backend that has ended or is idle now, all
+    // that it has committed is then among the changes.
+    let activity = gather::activity(database, clients, limits, WINDOW).await?;
+    let waiting = activity.changes();
+    let ready = gather::ready_connections(&activity, limits, waiting >= WINDOW);
+    if ready.is_empty() && waiting > 0 && !activity.urgent {
+        return Ok(Look::NothingReady { waiting });
+    }
+    Ok(Look::Ready { activity, ready, pending: change::pending(database, WINDOW).await? })
+}
+
 /// Plans until `stop`, and calls `is_alive` each time it comes round.
 ///
 /// # Errors
@@ -122,17 +148,16 @@ impl<A: Fn()> Planner<'_, A> {
             let database = self.session.statements.on(&self.session.client);
             self.heartbeat.beat(&database).await?;
             self.writer.open_lanes(&database).await?;
-            // The backends are looked at before the changes are read: of a backend that has ended or is idle now, all
-            // that it has committed is then among the changes.
-            let activity = gather::activity(&database, &mut self.clients, &self.settings.gather, WINDOW).await?;
-            let waiting = activity.changes();
-            let ready = gather::ready_connections(&activity, &self.settings.gather, waiting >= WINDOW);
-            if ready.is_empty() && waiting > 0 && !activity.urgent {
-                let more = POLL_INTERVAL_PER_CHANGE * u32::try_from(waiting).unwrap_or(u32::MAX);
-                tokio::time::sleep(POLL_INTERVAL + more).await;
-                continue;
-            }
-            let Pending { changes, unreadable } = change::pending(&database, WINDOW).await?;
+            let look = look(&database, &mut self.clients, &self.settings.gather);
+            let ((), look) = try_join!(biased; sleeper.rise(&database), look)?;
+            let (activity, ready, Pending { changes, unreadable }) = match look {
+                Look::NothingReady { waiting } => {
+                    let more = POLL_INTERVAL_PER_CHANGE * u32::try_from(waiting).unwrap_or(u32::MAX);
+                    tokio::time::sleep(POLL_INTERVAL + more).await;
+                    continue;
+                }
+                Look::Ready { activity, ready, pending } => (activity, ready, pending),
+            };
             for (seq, reason) in &unreadable {
                 set_aside::changes(&self.session.client, self.metrics, &[*seq], reason).await?;
             }

@@ -75,11 +75,13 @@ enum Place {
 
 /// The active webhooks, by where they hear of what happens.
 pub struct Webhooks {
-    by_place: HashMap<Place, Vec<Webhook>>,
+    /// By project, and the organization that they belong to themselves.
+    of_projects: HashMap<(i64, i64), Vec<Webhook>>,
+    of_organizations: HashMap<i64, Vec<Webhook>>,
+    /// `None` of projects of which nothing is known any more: neither a row nor one that was kept.
+    organizations: HashMap<Place, Option<i64>>,
     /// Of users whose rows name none.
     organizations_of_users: HashMap<i64, i64>,
-    /// Projects of which nothing is known any more: neither a row nor one that was kept.
-    unknown_projects: HashSet<i64>,
 }
 
 /// An event in one of the ways in which it is wanted, and by whom.
@@ -128,21 +130,29 @@ impl Webhooks {
             .query(READ, &[&scopes, &organizations, &organization_webhooks])
             .await
             .context("reading Label Studio's webhook table")?;
-        let mut by_place: HashMap<Place, Vec<Webhook>> = HashMap::new();
-        let mut unknown_projects = HashSet::new();
+        let mut webhooks = Webhooks {
+            of_projects: HashMap::new(),
+            of_organizations: HashMap::new(),
+            organizations: HashMap::new(),
+            organizations_of_users,
+        };
         for row in rows {
-            let scope: Scope = row.get("for_project");
-            if row.get::<_, Option<i64>>("organization_id").is_none() {
-                unknown_projects.extend(scope.project());
-            }
+            let organization: Option<i64> = row.get("organization_id");
             let Some(id) = row.get("webhook_id") else {
+                let place = place(row.get("project_id"), || row.get("for_organization"));
+                webhooks.organizations.insert(place, organization);
                 continue;
             };
+            let project: Option<i64> = row.get("project_id");
+            let siblings = match (project, organization) {
+                (Some(project), Some(organization)) => webhooks.of_projects.entry((project, organization)).or_default(),
+                (None, Some(organization)) => webhooks.of_organizations.entry(organization).or_default(),
+                (_, None) => continue, // It concerns nobody.
+            };
             let divide = |snapshot, in_flight| Divide::new(row.get(snapshot), row.get(in_flight));
-            let place = place(scope, || row.get("for_organization"));
-            by_place.entry(place).or_default().push(Webhook {
+            siblings.push(Webhook {
                 id,
-                organization_wide: row.get("organization_wide"),
+                organization_wide: project.is_none(),
                 adopted: divide("adopted_snapshot", "adopted_in_flight"),
                 released: divide("released_snapshot", "released_in_flight"),
                 send_payload: row.get("send_payload"),
@@ -153,31 +163,44 @@ impl Webhooks {
                 rules: rules(row.get("rules")),
             });
         }
-        Ok(Webhooks { by_place, organizations_of_users, unknown_projects })
+        Ok(webhooks)
+    }
+
+    /// Those that hear of what happens there, by id.
+    fn around(&self, place: Place) -> Vec<&Webhook> {
+        let Some(organization) = self.organizations.get(&place).copied().flatten() else {
+            return Vec::new();
+        };
+        let own = match place {
+            Place::Project(project) => self.of_projects.get(&(project, organization)),
+            Place::Organization(_) => None,
+        };
+        let wide = self.of_organizations.get(&organization);
+        let mut all: Vec<&Webhook> = own.into_iter().chain(wide).flatten().collect();
+        all.sort_unstable_by_key(|webhook| webhook.id);
+        all
     }
 
     /// Whether nothing is known of a project any more, so that nobody knows who receives its events.
     pub fn is_unknown(&self, scope: Scope) -> bool {
-        scope.project().is_some_and(|project| self.unknown_projects.contains(&project))
+        scope.project().is_some_and(|project| self.organizations.get(&Place::Project(project)) == Some(&None))
     }
 
     /// Whether somebody wants to hear of an action in a project.
     pub fn want(&self, project: i64, action: Action) -> bool {
-        let all = self.by_place.get(&Place::Project(project)).map(Vec::as_slice).unwrap_or_default();
-        all.iter().any(|webhook| webhook.wants(action))
+        self.around(Place::Project(project)).iter().any(|webhook| webhook.wants(action))
     }
 
     /// An event in each way in which it is wanted; and as Label Studio shows it, where somebody only taps it.
     pub fn recipients<'a>(&'a self, event: &'a Event, is_tapped: bool) -> impl Iterator<Item = EventRecipients<'a>> {
         let place = place(event.scope, || organization(event, &self.organizations_of_users));
-        let all = self.by_place.get(&place).map(Vec::as_slice).unwrap_or_default();
         let mut groups = BTreeMap::new();
         if is_tapped {
             groups.insert(PayloadOptions::default(), (Vec::new(), true));
         }
         let wanted = |each: &&Webhook| each.wants(event.action) && each.is_owed(event.transaction);
         let mut governed = Vec::new();
-        for webhook in all.iter().filter(wanted) {
+        for webhook in self.around(place).into_iter().filter(wanted) {
             let shown = EventView { event, options: webhook.options.of(event.action) };
             let governing = webhook.rules.iter().filter(|rule| rule.governs(event.action.name()));
             let rules: Vec<&Rule> = governing.collect();
@@ -334,8 +357,12 @@ mod tests {
         let of = |id, options| Webhook { id: WebhookId(id), options, ..webhook(false, true, &[]) };
         let enriched = PayloadOptions { enriched: true, previous: false };
         let all = vec![of(1, PayloadOptions::default()), of(2, enriched), of(3, PayloadOptions::default())];
-        let by_place = [(Place::Project(1), all)].into();
-        let webhooks = Webhooks { by_place, organizations_of_users: HashMap::new(), unknown_projects: HashSet::new() };
+        let webhooks = Webhooks {
+            of_projects: HashMap::new(),
+            of_organizations: [(1, all)].into(),
+            organizations: [(Place::Project(1), Some(1))].into(),
+            organizations_of_users: HashMap::new(),
+        };
         let recipients_of = |action, is_tapped| -> Vec<(PayloadOptions, Vec<i64>)> {
             let event = event(action);
             let groups = webhooks.recipients(&event, is_tapped);

@@ -2,6 +2,7 @@
 
 mod additional_actions;
 mod admin;
+mod breadth;
 mod capture;
 mod commands;
 mod consumers;
@@ -19,6 +20,8 @@ mod neighbors;
 mod operator;
 mod payloads;
 mod published;
+mod pull;
+mod python_client;
 mod replication;
 mod rights;
 mod rules;

@@ -7,9 +7,10 @@ create or replace function lshookd.webhook_ids(ids bigint[]) returns setof bigin
     set row_security = off
 as $$
 begin
+    -- By the index where some are given: each lane asks for its own.
     return query
     select webhook.id::bigint
     from label_studio.webhook as webhook
-    where ids is null or webhook.id = any (ids);
+    where webhook.id = any (coalesce(ids, array(select every.id::bigint from label_studio.webhook as every)));
 end
 $$;

@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context, Result};
+use futures_util::future::try_join_all;
 use tokio::try_join;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row};
@@ -15,7 +16,8 @@ use crate::pg::Prepared;
 
 const COUNTS_OF: &str = "select * from lshookd.project_counts($1::bigint[])";
 /// The ids behind one many-to-many field, for the given owners.
-const LINKED_IDS: &str = "select owner_id, linked from lshookd.linked_ids($1::oid, $2::text, $3::text, $4::bigint[])";
+const LINKED_PAIRS: &str =
+    "select owner_id, linked_id from lshookd.linked_pairs($1::oid, $2::text, $3::text, $4::bigint[])";
 
 /// An object and the one that it belongs to.
 pub struct Child {
@@ -238,17 +240,19 @@ impl<C: GenericClient> Reader<'_, C> {
     /// The many-to-many fields of the owners; each owner has all of them.
     async fn links(&self, shape: &Shape, owners: &BTreeSet<i64>) -> Result<HashMap<i64, Vec<(String, String)>>> {
         let ids: Vec<i64> = owners.iter().copied().collect();
+        let asked = shape.links.iter().map(async |link| {
+            let parameters: [&(dyn ToSql + Sync); 4] = [&link.table, &link.own, &link.other, &ids];
+            let rows = self.client.query(LINKED_PAIRS, &parameters).await;
+            rows.with_context(|| format!("reading Label Studio's many-to-many field {}", link.field))
+        });
         let mut fields: HashMap<i64, Vec<(String, String)>> = HashMap::new();
-        for link in &shape.links {
-            let rows = self
-                .client
-                .query(LINKED_IDS, &[&link.table, &link.own, &link.other, &ids])
-                .await
-                .with_context(|| format!("reading Label Studio's many-to-many field {}", link.field))?;
-            let mut linked: HashMap<i64, Vec<i64>> =
-                rows.iter().map(|row| (row.get("owner_id"), row.get("linked"))).collect();
+        for (link, rows) in shape.links.iter().zip(try_join_all(asked).await?) {
+            let mut linked: HashMap<i64, BTreeSet<i64>> = HashMap::new();
+            for row in rows {
+                linked.entry(row.get("owner_id")).or_default().insert(row.get("linked_id"));
+            }
             for id in &ids {
-                let value = row::numbers(&linked.remove(id).unwrap_or_default());
+                let value = row::numbers(linked.entry(*id).or_default().iter());
                 fields.entry(*id).or_default().push((link.field.clone(), value));
             }
         }

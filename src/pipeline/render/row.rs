@@ -176,8 +176,8 @@ fn python_moment(text: &str) -> Option<String> {
 }
 
 /// A JSON list of numbers.
-pub fn numbers(ids: &[i64]) -> String {
-    let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+pub fn numbers<'a>(ids: impl IntoIterator<Item = &'a i64>) -> String {
+    let ids: Vec<String> = ids.into_iter().map(i64::to_string).collect();
     format!("[{}]", ids.join(","))
 }
 

@@ -1,6 +1,6 @@
 -- Reads a many-to-many field. The link table is known only from the catalog, so its names are quoted by format
 -- and nothing else goes into the text; a table outside Label Studio's schema is not read.
-create or replace function lshookd.linked_ids(link oid, own text, other text, owners bigint[]) returns table (owner_id bigint, linked bigint[])
+create or replace function lshookd.linked_pairs(link oid, own text, other text, owners bigint[]) returns table (owner_id bigint, linked_id bigint)
     language plpgsql
     stable
     security definer
@@ -16,8 +16,9 @@ begin
     ) then
         raise exception 'table % is not Label Studio''s', link::regclass;
     end if;
+    -- Without order or groups, which would take longer to plan than to run.
     return query execute format(
-        'select %1$I::bigint, array_agg(%2$I::bigint order by %2$I) from %3$s where %1$I = any ($1) group by %1$I',
+        'select %1$I::bigint, %2$I::bigint from %3$s where %1$I = any ($1)',
         own, other, link::regclass
     ) using owners;
 end
