@@ -638,7 +638,7 @@ begin
 end
 $$;
 
-CREATE FUNCTION lshookd.linked_ids(link oid, own text, other text, owners bigint[]) RETURNS TABLE(owner_id bigint, linked bigint[])
+CREATE FUNCTION lshookd.linked_pairs(link oid, own text, other text, owners bigint[]) RETURNS TABLE(owner_id bigint, linked_id bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET row_security TO 'off'
@@ -652,8 +652,9 @@ begin
     ) then
         raise exception 'table % is not Label Studio''s', link::regclass;
     end if;
+    -- Without order or groups, which would take longer to plan than to run.
     return query execute format(
-        'select %1$I::bigint, array_agg(%2$I::bigint order by %2$I) from %3$s where %1$I = any ($1) group by %1$I',
+        'select %1$I::bigint, %2$I::bigint from %3$s where %1$I = any ($1)',
         own, other, link::regclass
     ) using owners;
 end
@@ -663,18 +664,26 @@ CREATE FUNCTION lshookd.make_lanes_due(webhooks bigint[], projects bigint[], at_
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    with due as (
+    with given as materialized (
+        select webhook_id,
+               project_id,
+               exists (select from lshookd.puller where puller.webhook_id = listed.webhook_id) as is_pulled
+        from unnest(webhooks, projects) as listed (webhook_id, project_id)
+        group by webhook_id, project_id
+    ),
+    due as (
         insert into lshookd.lane as lane (webhook_id, project_id, due_at)
-        select distinct webhook_id, project_id, now()
-        from unnest(webhooks, projects) as given (webhook_id, project_id)
+        select webhook_id, project_id, case when is_pulled then 'infinity' else now() end
+        from given
         order by webhook_id, project_id
         on conflict (webhook_id, project_id) do update
             set due_at = excluded.due_at
-            where at_once or lane.due_at = 'infinity'
+            where excluded.due_at < 'infinity' and (at_once or lane.due_at = 'infinity')
         returning 1
     )
     select lshookd.announce_lanes()
     where exists (select from due)
+       or exists (select from given where is_pulled)
 $$;
 
 CREATE FUNCTION lshookd.may_notify() RETURNS boolean
@@ -690,10 +699,11 @@ CREATE FUNCTION lshookd.ml_backend_webhooks(ids bigint[]) RETURNS SETOF bigint
     SET row_security TO 'off'
     AS $$
 begin
+    -- By the index where some are given: each lane asks for its own.
     return query
     select webhook.id::bigint
     from public.webhook as webhook
-    where (ids is null or webhook.id = any (ids))
+    where webhook.id = any (coalesce(ids, array(select every.id::bigint from public.webhook as every)))
       and exists (
           select
           from public.ml_mlbackend as backend
@@ -852,6 +862,19 @@ CREATE FUNCTION lshookd.project_of(relation text, "row" jsonb) RETURNS bigint
                when relation = 'project' then ("row" ->> 'id')::bigint
                else ("row" ->> 'project_id')::bigint
            end
+$$;
+
+CREATE FUNCTION lshookd.project_organizations(ids bigint[]) RETURNS TABLE(id bigint, organization_id bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS $$
+begin
+    return query
+    select project.id::bigint, project.organization_id::bigint
+    from public.project as project
+    where project.id = any (ids);
+end
 $$;
 
 CREATE FUNCTION lshookd.project_rows(ids bigint[]) RETURNS TABLE(id bigint, organization_id bigint, "row" text)
@@ -1446,10 +1469,11 @@ CREATE FUNCTION lshookd.webhook_ids(ids bigint[]) RETURNS SETOF bigint
     SET row_security TO 'off'
     AS $$
 begin
+    -- By the index where some are given: each lane asks for its own.
     return query
     select webhook.id::bigint
     from public.webhook as webhook
-    where ids is null or webhook.id = any (ids);
+    where webhook.id = any (coalesce(ids, array(select every.id::bigint from public.webhook as every)));
 end
 $$;
 
@@ -1501,6 +1525,7 @@ CREATE FUNCTION lshookd.webhook_rows(ids bigint[]) RETURNS TABLE(id bigint, orga
     SET row_security TO 'off'
     AS $$
 begin
+    -- By the index where some are given: each lane asks for its own.
     return query
     select webhook.id::bigint,
            webhook.organization_id::bigint,
@@ -1517,7 +1542,7 @@ begin
                order by webhook_action.action
            )
     from public.webhook as webhook
-    where ids is null or webhook.id = any (ids);
+    where webhook.id = any (coalesce(ids, array(select every.id::bigint from public.webhook as every)));
 end
 $$;
 
@@ -1859,16 +1884,32 @@ WITH (fillfactor='70');
 
 COMMENT ON TABLE lshookd.lane IS 'The ordered queues: one per webhook and project, and when each is due.';
 
+CREATE TABLE lshookd.lease (
+    webhook_id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    lease_id uuid NOT NULL,
+    is_held boolean NOT NULL,
+    consumer inet,
+    last_id bigint,
+    leased_at timestamp with time zone NOT NULL,
+    leased_until timestamp with time zone NOT NULL,
+    one_by_one boolean NOT NULL,
+    turn bigint NOT NULL
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE lshookd.lease IS 'Which consumer has which lane of a webhook that is pulled, and until when.';
+
 CREATE VIEW lshookd.failing_lane AS
  SELECT lane.webhook_id,
     lane.project_id,
-    lane.due_at,
+    COALESCE(lease.leased_until, lane.due_at) AS due_at,
     first.id AS delivery_id,
     first.attempts,
     attempt.started_at AS last_attempt_at,
     attempt.status AS last_status,
     attempt.error AS last_error
-   FROM ((lshookd.lane
+   FROM (((lshookd.lane
      CROSS JOIN LATERAL ( SELECT delivery.id,
             delivery.attempts,
             delivery.schedule_from
@@ -1877,7 +1918,8 @@ CREATE VIEW lshookd.failing_lane AS
           ORDER BY delivery.id
          LIMIT 1) first)
      JOIN lshookd.attempt ON (((attempt.delivery_id = first.id) AND (attempt.number = first.attempts))))
-  WHERE ((lane.due_at < 'infinity'::timestamp with time zone) AND (first.attempts > first.schedule_from));
+     LEFT JOIN lshookd.lease ON (((lease.webhook_id = lane.webhook_id) AND (lease.project_id = lane.project_id))))
+  WHERE (((lane.due_at < 'infinity'::timestamp with time zone) OR (lease.last_id IS NOT NULL)) AND (first.attempts > first.schedule_from));
 
 COMMENT ON VIEW lshookd.failing_lane IS 'One row per webhook and project whose next delivery has failed and is attempted again at due_at.';
 
@@ -1941,6 +1983,14 @@ CREATE TABLE lshookd.payload_option (
 );
 
 COMMENT ON TABLE lshookd.payload_option IS 'How a webhook wants its events: deletions with what was deleted, updates with what was before, as CloudEvents.';
+
+CREATE TABLE lshookd.puller (
+    webhook_id bigint NOT NULL,
+    token_hash bytea,
+    token_set_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE lshookd.puller IS 'Webhooks whose events consumers pull, and the hash of the token that each asks for.';
 
 CREATE TABLE lshookd.rule (
     name text NOT NULL,
@@ -2107,11 +2157,17 @@ ALTER TABLE ONLY lshookd.event
 ALTER TABLE ONLY lshookd.lane
     ADD CONSTRAINT lane_pkey PRIMARY KEY (webhook_id, project_id);
 
+ALTER TABLE ONLY lshookd.lease
+    ADD CONSTRAINT lease_pkey PRIMARY KEY (webhook_id, project_id);
+
 ALTER TABLE ONLY lshookd.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (version);
 
 ALTER TABLE ONLY lshookd.payload_option
     ADD CONSTRAINT payload_option_pkey PRIMARY KEY (webhook_id);
+
+ALTER TABLE ONLY lshookd.puller
+    ADD CONSTRAINT puller_pkey PRIMARY KEY (webhook_id);
 
 ALTER TABLE ONLY lshookd.rule
     ADD CONSTRAINT rule_pkey PRIMARY KEY (name);
@@ -2148,6 +2204,8 @@ CREATE INDEX delivery_pending ON lshookd.delivery USING btree (webhook_id, proje
 CREATE INDEX event_tap_only ON lshookd.event USING btree (planned_at) WHERE tap_only;
 
 CREATE INDEX lane_due ON lshookd.lane USING btree (due_at) WHERE (due_at < 'infinity'::timestamp with time zone);
+
+CREATE INDEX lease_given ON lshookd.lease USING btree (webhook_id) WHERE (last_id IS NOT NULL);
 
 CREATE UNIQUE INDEX pause_webhook ON lshookd.pause USING btree (COALESCE(webhook_id, (0)::bigint));
 

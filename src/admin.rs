@@ -7,7 +7,6 @@
 //! somebody looks.
 
 mod access;
-mod connections;
 mod metrics;
 mod page;
 
@@ -29,10 +28,14 @@ use uuid::Uuid;
 
 use crate::config::{Listen, Settings};
 use crate::health::Service;
+use crate::listener::{self, Limits};
 use crate::metrics::Metrics;
 use crate::ops::connect;
 use crate::ops::status::{self, Status};
 use access::{Guesses, Token};
+
+/// A few people and a scraper.
+const LIMITS: Limits = Limits { name: "admin listener", connections: 64, longest: Duration::from_secs(120) };
 
 /// How long a question to the database may take.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -185,7 +188,7 @@ async fn listen_on(admin: &Arc<Admin>, daemon: Uuid, had_failed: bool, stop: &Ca
                 tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
             tracing::info!(address = %listener.local_addr()?, "admin listener started");
             admin.end_fault(daemon, had_failed).await;
-            connections::serve(listener, routes, stopped).await;
+            listener::serve(listener, |_| None, None, routes, &LIMITS, stopped).await;
         }
         Listen::Unix(path) => {
             // What a daemon left behind that was killed.
@@ -194,7 +197,7 @@ async fn listen_on(admin: &Arc<Admin>, daemon: Uuid, had_failed: bool, stop: &Ca
                 tokio::net::UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))?;
             tracing::info!(socket = %path.display(), "admin listener started");
             admin.end_fault(daemon, had_failed).await;
-            connections::serve(listener, routes, stopped).await;
+            listener::serve(listener, |_| None, None, routes, &LIMITS, stopped).await;
         }
     }
     Ok(())

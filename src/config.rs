@@ -10,6 +10,7 @@ mod certificate;
 mod connection;
 mod environment_file;
 mod passfile;
+mod pull;
 mod sources;
 mod value;
 
@@ -23,6 +24,8 @@ pub use admin::{Admin, Listen};
 use certificate::identity;
 pub use certificate::{Identity, certificates};
 pub use connection::{Server, SslMode, Tls};
+pub use pull::Pull;
+use pull::pull;
 pub use sources::{Flags, Sources};
 use value::{above_zero, allow_list, boolean, duration, list, network, positive, seconds};
 
@@ -174,6 +177,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("admin_password_file", Variable::Own, None, "File that holds the password of the page, in place of admin_password"),
     setting("admin_header", Variable::Own, None, "Header in which a reverse proxy names the user, in place of a password; nobody but the proxy may reach the listener then"),
     setting("admin_hosts", Variable::Own, Some(""), "Host names that the listener answers to, beside addresses and localhost, separated by commas"),
+    setting("pull_listen", Variable::Own, Some("off"), "Where consumers pull events of webhooks whose URL is pull:, as an address; or off"),
+    setting("pull_certificate", Variable::Own, None, "PEM file of the certificate of that listener, with the chain up to its authority; without, it speaks plain HTTP"),
+    setting("pull_key", Variable::Own, None, "PEM file of the private key of pull_certificate"),
+    setting("pull_lease", Variable::Own, Some("60s"), "How long a consumer may take to acknowledge events, before they are given again"),
+    setting("pull_attempts", Variable::Own, Some("10"), "So many leases of an event may end without acknowledgement; then it is dead"),
     setting("log_format", Variable::Own, Some("text"), "Format of the log: text or json"),
     setting("log_level", Variable::Own, Some("info"), "Filter of the log, in the syntax of RUST_LOG, which is read if log_level is not set"),
 ];
@@ -240,6 +248,8 @@ pub struct Settings {
     pub concurrency_per_webhook: usize,
     /// Metrics, health and the page.
     pub admin: Admin,
+    /// Where consumers pull.
+    pub pull: Pull,
 }
 
 /// How long one request may take.
@@ -392,6 +402,7 @@ impl Settings {
             concurrency: sources.parse("concurrency", positive)?,
             concurrency_per_webhook: sources.parse("concurrency_per_webhook", positive)?,
             admin: admin(sources)?,
+            pull: pull(sources)?,
         })
     }
 }

@@ -24,7 +24,7 @@ use crate::pg::role::{self, Heartbeat, Role};
 use crate::pg::{self, Session, lock};
 use crate::pipeline::planner;
 use crate::schema::install;
-use crate::{admin, deliver, label_studio, retention};
+use crate::{admin, deliver, label_studio, pull, retention};
 
 /// How long it may take to say that a role is not active.
 const LEAVING: Duration = Duration::from_secs(2);
@@ -116,12 +116,13 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
         let thread = Builder::new_current_thread().enable_all().build().context("setting up the planner's thread")?;
         let planning = parts.clone();
         let planning = move || thread.block_on(supervise(Role::Planner, planning, plan));
-        let (fresh, planner, deliverer, retention, ()) = tokio::join!(
+        let (fresh, planner, deliverer, retention, (), ()) = tokio::join!(
             told,
             or_stop(tokio::task::spawn_blocking(planning), &stop),
             or_stop(tokio::spawn(supervise(Role::Deliverer, parts.clone(), deliver)), &stop),
             or_stop(tokio::spawn(supervise(Role::Retention, parts, retain)), &stop),
             admin::serve(&settings, &metrics, (&service, name), &stop),
+            pull::serve(&settings, &metrics, &stop),
         );
         planner.and(deliverer).and(retention).context("a part of the daemon ended by itself")?;
         match fresh {

@@ -5,10 +5,11 @@
 //! | room | holds | relies on |
 //! | --- | --- | --- |
 //! | [`cli`] | arguments, and what is printed | ops, daemon, schema |
-//! | [`daemon`] | roles, supervision, signals | pipeline, deliver, retention, admin |
+//! | [`daemon`] | roles, supervision, signals | pipeline, deliver, pull, retention, admin |
 //! | [`admin`] | HTTP listener, metrics, page | ops, health |
 //! | [`ops`] | what an operator asks for: status, adopt, pause, replay, … | queue, pipeline, deliver, schema |
 //! | [`pipeline`] | changes → events: listen, gather, plan, render, rules | queue, schema, label_studio |
+//! | [`pull`] | events → consumers that ask for them: listener, leases, tokens | deliver, pg |
 //! | [`deliver`] | events → requests: lanes, sender, egress policy, record | pg, model |
 //! | [`retention`] | deletes what ended long ago | pg |
 //! | [`schema`] | install, upgrade, compare | label_studio, pg |
@@ -16,6 +17,7 @@
 //! | [`label_studio`] | Label Studio's tables and their catalog | pg, model |
 //! | [`pg`] | sessions, prepared statements, TLS, locks, roles | config, error |
 //! | [`health`], [`metrics`] | what this daemon knows of itself | pg, model |
+//! | `listener` | connections of the HTTP listeners | nothing |
 //! | [`tls`] | whom TLS trusts | nothing |
 //! | [`config`], [`model`], [`error`] | settings, actions and events, failures | nothing |
 //!
@@ -31,11 +33,13 @@ pub mod daemon;
 pub mod deliver;
 pub mod health;
 pub mod label_studio;
+mod listener;
 pub mod metrics;
 pub mod model;
 pub mod ops;
 pub mod pg;
 pub mod pipeline;
+pub mod pull;
 pub mod queue;
 pub mod retention;
 pub mod schema;

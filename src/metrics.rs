@@ -94,6 +94,11 @@ impl Metrics {
         self.attempts.get_or_create(&ByOutcome { outcome }).inc();
     }
 
+    /// So many events that consumers were given ended in this way.
+    pub fn pulled(&self, outcome: Outcome, events: u64) {
+        self.attempts.get_or_create(&ByOutcome { outcome }).inc_by(events);
+    }
+
     /// So many changes became so many events.
     pub fn planned(&self, changes: usize, events: usize) {
         self.changes.inc_by(changes as u64);

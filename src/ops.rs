@@ -15,6 +15,7 @@ pub mod sample;
 pub mod secret;
 pub mod status;
 pub mod tap;
+pub mod token;
 pub mod transition;
 pub mod uninstall;
 pub mod webhook;

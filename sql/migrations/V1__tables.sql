@@ -301,6 +301,36 @@ create table lshookd.delivery_option (
 comment on table lshookd.delivery_option is
     'How requests to a webhook are made: its timeouts, and whether a request that was wholly sent must be answered.';
 
+-- Webhooks whose events consumers pull, in place of requests that are made to them.
+create table lshookd.puller (
+    webhook_id    bigint      not null primary key,
+    token_hash    bytea,      -- SHA-256 of the token; null: it was revoked
+    token_set_at  timestamptz not null default clock_timestamp()
+);
+
+comment on table lshookd.puller is
+    'Webhooks whose events consumers pull, and the hash of the token that each asks for.';
+
+-- One row per lane that a consumer has or had: its events go to one consumer at a time.
+create table lshookd.lease (
+    webhook_id    bigint      not null,
+    project_id    bigint      not null,
+    lease_id      uuid        not null,    -- the latest lease, which may be of several lanes
+    is_held       boolean     not null,    -- whether the consumer still has it
+    consumer      inet,                    -- from where it was asked for
+    last_id       bigint,                  -- the last delivery that was given; null: all of them are acknowledged
+    leased_at     timestamptz not null,
+    leased_until  timestamptz not null,    -- the lane is given to nobody before
+    one_by_one    boolean     not null,    -- the last lease ended with something unacknowledged
+    turn          bigint      not null,    -- how often the lane was leased
+    primary key (webhook_id, project_id)
+) with (fillfactor = 70);
+
+comment on table lshookd.lease is
+    'Which consumer has which lane of a webhook that is pulled, and until when.';
+
+create index lease_given on lshookd.lease (webhook_id) where last_id is not null;
+
 -- What each additional action, and each payload option, takes.
 create table lshookd.watch_need (
     purpose    text  not null,  -- an action's name, or that of a column of lshookd.payload_option

@@ -1,15 +1,24 @@
--- Makes lanes due in which nothing was pending; one that waits to retry goes on waiting. The fixed order of the locks
--- keeps this from a deadlock with the recording of attempts. After the transaction that stored the deliveries, not in
--- it: that has a snapshot of its beginning, and a lane that was closed since would end it.
-with due as (
+-- Makes lanes due in which nothing was pending; one that waits to retry goes on waiting, and one that consumers pull
+-- from is never due, but told of. The fixed order of the locks keeps this from a deadlock with the recording of
+-- attempts. After the transaction that stored the deliveries, not in it: that has a snapshot of its beginning, and a
+-- lane that was closed since would end it.
+with given as materialized (
+    select webhook_id,
+           project_id,
+           exists (select from lshookd.puller where puller.webhook_id = listed.webhook_id) as is_pulled
+    from unnest($1::bigint[], $2::bigint[]) as listed (webhook_id, project_id)
+    group by webhook_id, project_id
+),
+due as (
     insert into lshookd.lane as lane (webhook_id, project_id, due_at)
-    select distinct webhook_id, project_id, now()
-    from unnest($1::bigint[], $2::bigint[]) as given (webhook_id, project_id)
+    select webhook_id, project_id, case when is_pulled then 'infinity' else now() end
+    from given
     order by webhook_id, project_id
     on conflict (webhook_id, project_id) do update
         set due_at = excluded.due_at
-        where lane.due_at = 'infinity'
+        where lane.due_at = 'infinity' and excluded.due_at < 'infinity'
     returning 1
 )
 select lshookd.announce_lanes()
-where exists (select from due);
+where exists (select from due)
+   or exists (select from given where is_pulled);

@@ -19,16 +19,6 @@ with recursive pending as (
         order by delivery.webhook_id, delivery.project_id
         limit 1
     ) as following
-),
-due as (
-    insert into lshookd.lane as lane (webhook_id, project_id, due_at)
-    select webhook_id, project_id, now()
-    from pending
-    order by webhook_id, project_id
-    on conflict (webhook_id, project_id) do update
-        set due_at = excluded.due_at
-        where lane.due_at = 'infinity'
-    returning 1
 )
-select lshookd.announce_lanes()
-where exists (select from due);
+select lshookd.make_lanes_due(array_agg(webhook_id), array_agg(project_id), at_once => false)
+from pending;

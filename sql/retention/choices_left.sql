@@ -10,6 +10,8 @@ select exists (
         select webhook_id from lshookd.delivery_option
         union all
         select webhook_id from lshookd.rule
+        union all
+        select webhook_id from lshookd.puller
     ) as choice (webhook_id)
     where webhook_id not in (select * from lshookd.webhook_ids(null))
 ) as left_over;

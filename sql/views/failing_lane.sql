@@ -2,7 +2,7 @@
 create or replace view lshookd.failing_lane as
 select lane.webhook_id,
        lane.project_id,
-       lane.due_at,
+       coalesce(lease.leased_until, lane.due_at) as due_at,
        first.id as delivery_id,
        first.attempts,
        attempt.started_at as last_attempt_at,
@@ -19,7 +19,8 @@ cross join lateral (
     limit 1
 ) as first
 join lshookd.attempt on attempt.delivery_id = first.id and attempt.number = first.attempts
-where lane.due_at < 'infinity'
+left join lshookd.lease on lease.webhook_id = lane.webhook_id and lease.project_id = lane.project_id
+where (lane.due_at < 'infinity' or lease.last_id is not null)
   and first.attempts > first.schedule_from;
 
 comment on view lshookd.failing_lane is

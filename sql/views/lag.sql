@@ -1,4 +1,5 @@
--- How far planning and delivery are behind. What is paused or replayed is no lag.
+-- How far planning and delivery are behind. What is paused, replayed, or waits for a consumer
+-- to pull it is no lag.
 create or replace view lshookd.lag as
 select (select count(*) from lshookd.change) as changes_unplanned,
        coalesce((select extract(epoch from clock_timestamp() - min(captured_at)) from lshookd.change), 0)::float8

@@ -15,7 +15,7 @@ use crate::deliver;
 use crate::model::{Action, WebhookId};
 use crate::ops::webhook::{LabelStudiosActions, NewWebhook, Update, WebhookSummary};
 use crate::ops::webhook_option::{DeliveryChoice, PayloadChoice};
-use crate::ops::{adoption, listed, pause, sample, secret, webhook};
+use crate::ops::{adoption, listed, pause, sample, secret, token, webhook};
 
 /// What to do with webhooks.
 #[derive(Debug, Subcommand)]
@@ -78,6 +78,18 @@ pub enum WebhookCommand {
         /// Create a new secret; for a day requests are signed with the old one, too
         #[arg(long)]
         rotate: bool,
+    },
+    /// Rotate or revoke the token by which consumers pull a webhook's events
+    #[command(after_help = "Example: lshookd webhook token 12 --rotate")]
+    Token {
+        /// The webhook, by its number in Label Studio
+        id: WebhookId,
+        /// Create a new token, and show it once; the old one opens nothing any more
+        #[arg(long, required_unless_present = "revoke")]
+        rotate: bool,
+        /// Take the token from whoever has it, and create none
+        #[arg(long, conflicts_with = "rotate")]
+        revoke: bool,
     },
 }
 
@@ -147,7 +159,8 @@ impl DeliveryArgs {
 /// A new webhook.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Where to post, an http or https URL; or a subject of NATS JetStream, nats://HOST:PORT/SUBJECT
+    /// Where to post, an http or https URL; a subject of NATS JetStream, nats://HOST:PORT/SUBJECT; or pull:, from which
+    /// consumers pull
     url: Url,
     /// Project of the webhook; without, it belongs to the organization and receives events of every project
     #[arg(long, value_name = "ID")]
@@ -221,6 +234,7 @@ pub async fn run(client: &mut Client, settings: &Settings, command: WebhookComma
             Ok(())
         }
         WebhookCommand::Test { id, action } => test(client, settings, id, action, output).await,
+        WebhookCommand::Token { id, revoke, .. } => set_token(client, id, revoke, output).await,
         WebhookCommand::Secret { id, rotate } => {
             let columns = [("secret", "SECRET"), ("created_at", "CREATED"), ("expires_at", "EXPIRES")];
             output.table(&secret::secrets(client, id, rotate).await?, &columns, "The webhook has no secret.");
@@ -271,10 +285,38 @@ async fn create(client: &mut Client, new: Create, output: Output) -> Result<()> 
     for name in deliver::ineffective_headers(&Value::Object(new.headers.clone()), in_binary_mode) {
         output.warn(&format!("the header {name} has no effect: lshookd sets it itself"));
     }
-    let id = webhook::create(client, &new).await?;
+    let webhook::Created { id, token } = webhook::create(client, &new).await?;
+    match token {
+        None => {
+            let sentence = format!(
+                "Webhook {id} is created; `lshookd webhook secret {id}` shows the secret that signs its requests."
+            );
+            output.say(&sentence, &json!({ "id": id }));
+        }
+        Some(token) => {
+            let sentence = format!(
+                "Webhook {id} is created. Consumers pull its events by this token, which is not shown again:\n{}",
+                token.text()
+            );
+            output.say(&sentence, &json!({ "id": id, "token": token.text() }));
+        }
+    }
+    Ok(())
+}
+
+async fn set_token(client: &Client, id: WebhookId, revoke: bool, output: Output) -> Result<()> {
+    if revoke {
+        token::revoke(client, id).await?;
+        output.say(
+            &format!("Nobody can pull from webhook {id} until it has a new token."),
+            &json!({ "id": id, "token": null }),
+        );
+        return Ok(());
+    }
+    let token = token::rotate(client, id).await?;
     let sentence =
-        format!("Webhook {id} is created; `lshookd webhook secret {id}` shows the secret that signs its requests.");
-    output.say(&sentence, &json!({ "id": id }));
+        format!("Consumers pull from webhook {id} by this token, which is not shown again:\n{}", token.text());
+    output.say(&sentence, &json!({ "id": id, "token": token.text() }));
     Ok(())
 }
 

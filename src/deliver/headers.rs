@@ -87,6 +87,18 @@ pub fn credentials(url: &Url) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// What goes with an event that a consumer pulls: what a request would carry, but for what the webhook adds and what
+/// belongs to the connection.
+///
+/// # Errors
+/// When a secret cannot be used.
+pub fn carried(message: &Message, now: SystemTime) -> Result<HeaderMap, String> {
+    let mut headers = defaults(message);
+    headers.remove(USER_AGENT);
+    headers.extend(identification(message, now)?);
+    Ok(headers)
+}
+
 /// What belongs to the connection is ours to say.
 fn belongs_to_connection(name: &str) -> bool {
     matches!(name, "content-length" | "transfer-encoding" | "connection")
@@ -95,7 +107,7 @@ fn belongs_to_connection(name: &str) -> bool {
 /// Of a webhook's headers those that have no effect, for lshookd sets them itself; those of CloudEvents where they are sent
 /// in binary mode.
 pub fn ineffective_headers(headers: &serde_json::Value, in_binary_mode: bool) -> Vec<String> {
-    const OURS: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    const OURS: [&str; 4] = ["webhook-id", "webhook-timestamp", "webhook-signature", "lshookd-replay"];
     let is_ours = |name: &&String| {
         let name = name.to_ascii_lowercase();
         belongs_to_connection(&name) || OURS.contains(&name.as_str()) || (in_binary_mode && name.starts_with("ce-"))
@@ -127,6 +139,9 @@ pub fn identification(message: &Message, now: SystemTime) -> Result<HeaderMap, S
     headers.insert("webhook-timestamp", value(now.to_string())?);
     if !signatures.is_empty() {
         headers.insert("webhook-signature", value(signatures.join(" "))?);
+    }
+    if let Some(attempts) = message.replay {
+        headers.insert("lshookd-replay", attempts.into());
     }
     if let Some((Mode::Binary, event)) = &message.cloudevent {
         for (name, text) in event.headers() {

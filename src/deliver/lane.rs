@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::answer::Answer;
 use super::backoff;
 use super::cloudevent::CloudEvent;
-use super::message::Message;
+use super::message::{Message, action_alone};
 use super::option::DeliveryOptions;
 use super::record::{Attempt, Verdict};
 use super::share::Place;
@@ -229,7 +229,7 @@ impl Delivery {
         // None where the webhook wants no payload, and where it is fetched by itself later.
         let body = match body {
             Some(body) => Bytes::copy_from_slice(body.as_bytes()),
-            None => Bytes::from(format!(r#"{{"action":"{action}"}}"#)),
+            None => action_alone(&action),
         };
         let large_body_bytes: Option<i32> = row.get("large_body_bytes");
         let (id, scope): (Uuid, Scope) = (row.get("message_id"), row.get("project_id"));
@@ -240,6 +240,7 @@ impl Delivery {
             id,
             secrets: row.get("secrets"),
             scope,
+            replay: Message::replay(row.get("schedule_from")),
             cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, &action, scope, occurred_at),
             options: DeliveryOptions::default(),
             body: Bytes::new(),

@@ -19,6 +19,8 @@ pub struct Message {
     pub secrets: Vec<String>,
     /// Where it happened.
     pub scope: Scope,
+    /// How many attempts there were before it was replayed, if it was.
+    pub replay: Option<i32>,
     /// Its attributes as a CloudEvent, where the webhook wants one.
     pub cloudevent: Option<(Mode, CloudEvent)>,
     /// How its request is made.
@@ -28,6 +30,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// What a delivery says whose retry schedule began after so many attempts.
+    pub fn replay(schedule_from: i32) -> Option<i32> {
+        Some(schedule_from).filter(|attempts| *attempts > 0)
+    }
+
     /// Takes a body, inside an envelope where the webhook wants one.
     pub fn set_body(&mut self, body: Bytes) {
         self.body = match &self.cloudevent {
@@ -35,6 +42,11 @@ impl Message {
             _ => body,
         };
     }
+}
+
+/// The body of an event of which a webhook wants the action's name alone.
+pub fn action_alone(action: &str) -> Bytes {
+    Bytes::from(format!(r#"{{"action":"{action}"}}"#))
 }
 
 /// Whether a URL is of NATS and not of an HTTP endpoint.
@@ -52,6 +64,7 @@ impl Message {
             id: Uuid::nil(),
             secrets: Vec::new(),
             scope: Scope::Project(1),
+            replay: None,
             cloudevent: None,
             options: DeliveryOptions::default(),
             body: Bytes::new(),

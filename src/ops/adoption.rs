@@ -74,6 +74,12 @@ pub async fn unknown_actions(client: &Client, ids: Option<&[WebhookId]>) -> Resu
 pub async fn release(client: &mut Client, ids: Option<&[WebhookId]>) -> Result<Vec<WebhookId>> {
     if let Some(ids) = ids {
         check_known(client, ids).await?;
+        for id in ids {
+            let webhook = client.query_one(include_str!("../../sql/ops/webhook.sql"), &[id]).await?;
+            if webhook.get("is_pulled") {
+                fail!(Choice, "consumers pull from webhook {id}; Label Studio cannot deliver it");
+            }
+        }
     }
     let transaction = client.transaction().await?;
     let rows = transaction.query(include_str!("../../sql/ops/release.sql"), &[&ids]).await.map_err(explain_write)?;

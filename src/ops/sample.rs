@@ -36,6 +36,9 @@ pub async fn send(client: &Client, settings: &Settings, webhook: WebhookId, acti
     check_known(client, &[webhook]).await?;
     let secrets = secret::secrets(client, webhook, false).await?;
     let row = client.query_one(include_str!("../../sql/ops/webhook.sql"), &[&webhook]).await?;
+    if row.get("is_pulled") {
+        fail!(Choice, "nothing is sent to webhook {webhook}: consumers pull its events");
+    }
     let sample = match row.get("send_payload") {
         true => sample(client, webhook, action, &settings.extra_fields).await?,
         false => None,
@@ -50,6 +53,7 @@ pub async fn send(client: &Client, settings: &Settings, webhook: WebhookId, acti
         headers: row.get::<_, Option<Value>>("headers").unwrap_or_default(),
         id,
         scope: Scope::Organization,
+        replay: None,
         cloudevent: CloudEvent::wanted(
             row.get("cloudevents"),
             id,

@@ -102,6 +102,7 @@ pub async fn forward(settings: &Settings, url: &Url, secret: &str, event: &Tappe
         id: Uuid::now_v7(),
         secrets: vec![secret.to_owned()],
         scope: event.scope,
+        replay: None,
         cloudevent: None,
         options: DeliveryOptions::default(),
         body: Bytes::from(event.body.clone()),

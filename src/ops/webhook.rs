@@ -10,8 +10,9 @@ use url::Url;
 
 use super::adoption::write_adoption;
 use super::webhook_option::{DeliveryChoice, Manner, PayloadChoice, set_delivery_options, set_payload_options};
-use super::{check_known, check_project, explain_write, rows, wake_lanes};
+use super::{check_known, check_project, explain_write, rows, token, wake_lanes};
 use crate::model::{Action, WebhookId, masked_url};
+use crate::pull::{self, Token};
 use crate::retention;
 
 /// Who delivers a webhook.
@@ -120,14 +121,26 @@ pub struct NewWebhook {
     pub beside_label_studio: bool,
 }
 
-/// Creates a webhook; its id.
+/// A webhook that was created.
+pub struct Created {
+    /// `webhook.id`
+    pub id: WebhookId,
+    /// The token of one that consumers pull from. It is not shown again.
+    pub token: Option<Token>,
+}
+
+/// Creates a webhook.
 ///
 /// # Errors
 /// When the URL or the project cannot be used, or Label Studio's tables may not be written.
-pub async fn create(client: &mut Client, new: &NewWebhook) -> Result<WebhookId> {
+pub async fn create(client: &mut Client, new: &NewWebhook) -> Result<Created> {
     check_url(&new.url)?;
-    if new.url.scheme() == "nats" && new.beside_label_studio {
-        fail!(Choice, "Label Studio itself cannot post to NATS; leave out --beside-label-studio");
+    if !matches!(new.url.scheme(), "http" | "https") && new.beside_label_studio {
+        fail!(Choice, "Label Studio itself posts to http and https alone; leave out --beside-label-studio");
+    }
+    let is_pulled = new.url.as_str() == pull::URL;
+    if is_pulled && !(new.headers.is_empty() && new.delivery.is_empty()) {
+        fail!(Choice, "no requests are made to a webhook that consumers pull from; leave out headers and timeouts");
     }
     check_scope(&new.actions, new.project.is_some())?;
     let organization = organization(client, new).await?;
@@ -161,8 +174,9 @@ pub async fn create(client: &mut Client, new: &NewWebhook) -> Result<WebhookId> 
     }
     set_payload_options(&transaction, id, &new.payload).await?;
     set_delivery_options(&transaction, id, &new.delivery).await?;
+    let token = if is_pulled { Some(token::create(&transaction, id).await?) } else { None };
     transaction.commit().await?;
-    Ok(id)
+    Ok(Created { id, token })
 }
 
 /// What to change of a webhook; what is `None` stays as it is.
@@ -238,6 +252,15 @@ pub async fn update(client: &mut Client, id: WebhookId, update: &Update) -> Resu
     }
     let webhook = client.query_one(include_str!("../../sql/ops/webhook.sql"), &[&id]).await?;
     let is_of_project = webhook.get::<_, Option<i64>>("project_id").is_some();
+    let is_pulled = webhook.get("is_pulled");
+    if let Some(url) = &update.url
+        && is_pulled != (url.as_str() == pull::URL)
+    {
+        fail!(Choice, "a webhook that consumers pull from stays one, and the others stay as they are; create another");
+    }
+    if is_pulled && (update.headers.is_some() || !update.delivery.is_empty()) {
+        fail!(Choice, "no requests are made to webhook {id}; headers and timeouts have no meaning for it");
+    }
     if let Some(LabelStudiosActions::Chosen(actions)) = &update.actions {
         check_scope(actions, is_of_project)?;
     }
@@ -305,8 +328,11 @@ pub async fn delete(client: &mut Client, ids: &[WebhookId], confirmed: bool) -> 
 }
 
 fn check_url(url: &Url) -> Result<()> {
-    if !matches!(url.scheme(), "http" | "https" | "nats") {
-        fail!(Choice, "the URL has the scheme {:?}; the schemes are http, https and nats", url.scheme());
+    match url.scheme() {
+        "http" | "https" | "nats" => {}
+        "pull" if url.as_str() == pull::URL => {}
+        "pull" => fail!(Choice, "the URL of a webhook that consumers pull from is {} and nothing more", pull::URL),
+        scheme => fail!(Choice, "the URL has the scheme {scheme:?}; the schemes are http, https, nats and pull"),
     }
     Ok(())
 }

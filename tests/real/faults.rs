@@ -3,6 +3,7 @@
 mod backlog;
 mod machine;
 mod published;
+mod pulled;
 
 use std::time::Duration;
 

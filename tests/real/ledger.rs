@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use tokio_postgres::Client;
 
 use crate::published;
+use crate::pull::Consumers;
 use crate::test_env::TestEnv;
 
 const WRITERS: usize = 4;
@@ -102,7 +103,7 @@ pub async fn balance(
         return Err(error.context(format!("{name}: {account:?}; {}", explain(env, &written, &arrivals).await?)));
     }
     ensure!(account.phantom == 0 && account.out_of_order == 0, "{name}: {account:?}");
-    let of_stream = account_of(&arrivals[PATHS.len()..], &written);
+    let of_stream = account_of(&arrivals[PATHS.len()..=PATHS.len()], &written);
     ensure!(of_stream.duplicated == 0, "{name}: the stream took an event twice, for all its message ids");
     ensure!(account.longest <= timeout + Duration::from_secs(2), "{name}: a write took {:?}", account.longest);
     Ok(account)
@@ -161,7 +162,8 @@ async fn connect(database: &Database) -> Result<Client> {
     eventually("the writer connects", Duration::from_secs(90), connected).await
 }
 
-/// The annotations that each destination was given, in order: the endpoints', and last the stream's.
+/// The annotations that each destination was given, in order: the endpoints', the stream's, and where there are some the
+/// consumers'.
 async fn arrivals(env: &TestEnv) -> Result<Vec<Vec<i64>>> {
     let accepted = env.receiver.accepted();
     let of_path = |path| {
@@ -171,6 +173,7 @@ async fn arrivals(env: &TestEnv) -> Result<Vec<Vec<i64>>> {
     let mut arrivals: Vec<Vec<i64>> = PATHS.map(of_path).to_vec();
     let kept = published::kept(env.stream().await?).await?;
     arrivals.push(kept.iter().filter_map(|(_, _, body)| body["annotation"]["id"].as_i64()).collect());
+    arrivals.extend(env.consumers.get().map(Consumers::handled));
     Ok(arrivals)
 }
 

@@ -209,7 +209,7 @@ async fn a_webhook_is_created_listed_and_deleted() -> Result<()> {
 
     // What Label Studio's own pages would not allow is refused.
     for (arguments, words) in [
-        (&["webhook", "create", "ftp://host/"][..], "the schemes are http, https and nats"),
+        (&["webhook", "create", "ftp://host/"][..], "the schemes are http, https, nats and pull"),
         (&["webhook", "create", "http://host/", "--project", "99"], "no project 99"),
         (&["webhook", "create", "http://host/", "--project", "1", "--actions", "PROJECT_CREATED"], "organization"),
         (&["webhook", "delete", "99"], "no webhook 99"),
@@ -479,6 +479,7 @@ async fn deliveries_are_listed_shown_and_sent_again() -> Result<()> {
     let requests = env.receiver.expect(3).await?;
     let after: Vec<String> = requests.iter().map(|request| request.header("webhook-id").to_owned()).collect();
     assert_eq!(after, before);
+    assert!(requests.iter().all(|request| request.header("lshookd-replay") == "1"), "a receiver can tell");
     let titles: Vec<&Value> = requests.iter().map(|request| &request.body["project"]["title"]).collect();
     assert_eq!(titles.len(), 3);
     assert_eq!(env.number("select count(*) from lshookd.dead_letter").await?, 0);

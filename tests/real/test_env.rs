@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 
 use crate::published;
+use crate::pull::Consumers;
 
 /// The version of Label Studio that the tests run on.
 pub fn version() -> String {
@@ -67,6 +68,8 @@ pub struct TestEnv {
     /// The endpoint of the webhooks.
     pub receiver: Receiver,
     stream: OnceCell<Nats>,
+    /// Consumers that pull, where there are any.
+    pub consumers: OnceCell<Consumers>,
 }
 
 impl TestEnv {
@@ -93,7 +96,7 @@ impl TestEnv {
         sql.batch_execute(include_str!("../sql/fixture.sql")).await?;
         let lshookd = lshookd(&database).with_roles(&database).await?;
         let receiver = Receiver::start().await?;
-        Ok(TestEnv { database, sql, lshookd, receiver, stream: OnceCell::new() })
+        Ok(TestEnv { database, sql, lshookd, receiver, stream: OnceCell::new(), consumers: OnceCell::new() })
     }
 
     /// With a setting of lshookd's.

@@ -1,0 +1,101 @@
+//! The connections of a listener, which can exhaust neither files nor memory: there are so many at most, each must
+//! agree on TLS and send its request's head in time, and one that is kept open for nothing is closed.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+/// Within this the head of a request must be there, also the next one of a connection that is kept.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// Where and for how long somebody may be connected.
+pub struct Limits {
+    /// What is listened to, for the log.
+    pub name: &'static str,
+    /// Connections at once.
+    pub connections: usize,
+    /// No connection lasts longer, whatever it does.
+    pub longest: Duration,
+}
+
+/// Serves what connects, until `stop`. Requests are told from where they come, if `peer` knows it.
+pub async fn serve<L: Listener>(
+    mut listener: L,
+    peer: impl Fn(&L::Addr) -> Option<SocketAddr>,
+    tls: Option<TlsAcceptor>,
+    routes: Router,
+    limits: &Limits,
+    stop: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let (name, longest) = (limits.name, limits.longest);
+    loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            () = stop.cancelled() => return,
+        };
+        let Ok(place) = place else { return };
+        let (stream, address) = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        let (tls, routes, peer, stop) = (tls.clone(), routes.clone(), peer(&address), stop.clone());
+        tokio::spawn(async move {
+            let served = async {
+                match tls {
+                    None => converse(stream, peer, routes, stop).await,
+                    Some(tls) => converse(timeout(HEAD, tls.accept(stream)).await??, peer, routes, stop).await,
+                }
+            };
+            if let Ok(Err(error)) = timeout(longest, served).await {
+                tracing::debug!(error = format!("{error:#}"), "a connection to the {name} failed");
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Answers the requests of one connection.
+///
+/// # Errors
+/// When it is lost, or sends what is no HTTP.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    peer: Option<SocketAddr>,
+    routes: Router,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let answer = service_fn(move |mut request: Request<Incoming>| {
+        let mut routes = routes.clone();
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        async move { Ok::<_, Infallible>(routes.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), answer);
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return Ok(ended?),
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    Ok(connection.await?)
+}

@@ -1,0 +1,72 @@
+//! An event as a consumer is given it.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use anyhow::{Result, anyhow};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::URL;
+use crate::deliver::{self, CloudEvent, DeliveryOptions, Message};
+use crate::model::Scope;
+
+/// What a request would carry, and what tells of it.
+#[derive(Debug, Serialize)]
+pub struct PulledEvent {
+    /// The `webhook-id`: the same each time that it is given.
+    pub id: Uuid,
+    /// Which attempt this is, counted from 1.
+    pub attempt: i32,
+    /// The action's name.
+    pub action: String,
+    /// `project.id`; `None` for what has no project.
+    pub project: Option<i64>,
+    /// When it occurred.
+    pub occurred_at: Timestamp,
+    /// The headers of the request, the signature among them.
+    pub headers: BTreeMap<String, String>,
+    /// Its body, to the byte.
+    pub body: String,
+}
+
+impl PulledEvent {
+    /// Of a row of `sql/pull/take.sql`.
+    ///
+    /// # Errors
+    /// When a secret of the webhook cannot be used.
+    pub fn from_row(row: &Row, now: SystemTime) -> Result<PulledEvent> {
+        let (id, scope): (Uuid, Scope) = (row.get("message_id"), row.get("project_id"));
+        let (action, occurred_at): (String, Timestamp) = (row.get("action"), row.get("occurred_at"));
+        let mut message = Message {
+            url: URL.to_owned(),
+            headers: serde_json::Value::Null,
+            id,
+            secrets: row.get("secrets"),
+            scope,
+            replay: Message::replay(row.get("schedule_from")),
+            cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, &action, scope, occurred_at),
+            options: DeliveryOptions::default(),
+            body: Bytes::new(),
+        };
+        message.set_body(match row.get::<_, Option<&str>>("body") {
+            Some(body) => Bytes::copy_from_slice(body.as_bytes()),
+            None => deliver::action_alone(&action),
+        });
+        let headers = deliver::carried(&message, now).map_err(|error| anyhow!(error))?;
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Ok(PulledEvent {
+            id,
+            attempt: row.get::<_, i32>("attempts") + 1,
+            action,
+            project: scope.project(),
+            occurred_at,
+            headers: headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+            // It was made of text.
+            body: String::from_utf8_lossy(&message.body).into_owned(),
+        })
+    }
+}
