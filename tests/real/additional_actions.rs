@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use lshookd_scenarios::scenario_run::{ScenarioRun, choice, id};
 use lshookd_scenarios::schema;
 use lshookd_testbed::eventually;
@@ -454,6 +454,14 @@ async fn every_action_is_documented() -> Result<()> {
     for action in &actions {
         assert!(schema::schemas().contains_key(*action), "{action}");
         assert!(document.contains(&format!("schemas/{action}.json")), "{action}");
+    }
+    let examples = schema::examples();
+    for action in &actions {
+        let example = examples.get(*action).with_context(|| format!("{action} has no example"))?;
+        assert_eq!(example["action"], **action);
+        let faults: Vec<String> =
+            schema::schemas()[*action].iter_errors(example).map(|error| error.to_string()).collect();
+        assert_eq!(faults, Vec::<String>::new(), "{action}");
     }
     for action in EVERYTHING.split(',') {
         assert!(page.contains(&format!("`{action}`")), "{action}");

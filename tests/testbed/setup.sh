@@ -82,6 +82,19 @@ install_parts() {
         "$parts/bin/pip" install --quiet --disable-pip-version-check $wanted
         echo "$wanted" >"$parts/complete"
     fi
+    parts=$cache/client-parts
+    wanted='hatchling==1.33.0 build==1.6.1 datamodel-code-generator==0.89.0 httpx==0.28.1 pydantic==2.14.4
+        standardwebhooks==1.1.0 pytest==9.2.0 mypy==2.4.1 ruff==0.17.6 schemathesis==4.32.5 fastapi==0.165.0
+        starlette==1.10.0 flask==3.1.3 django==5.2.19 sqlalchemy==2.1.9 tqdm==4.70.1 types-tqdm==4.70.0.20261106
+        label-studio-sdk==2.1.2'
+    if [ "$(cat "$parts/complete" 2>/dev/null)" != "$wanted" ]; then
+        say "installing what builds and tests clients/python from PyPI into $parts"
+        rm -rf "$parts"
+        python3 -m venv "$parts"
+        # shellcheck disable=SC2086
+        "$parts/bin/pip" install --quiet --disable-pip-version-check $wanted
+        echo "$wanted" >"$parts/complete"
+    fi
 }
 [ -z "$with_parts" ] || install_parts
 
