@@ -4,7 +4,7 @@
 LABEL_STUDIO ?= 1.23.2
 export LSHOOKD_TEST_LABEL_STUDIO = $(LABEL_STUDIO)
 
-.PHONY: demo test test-faults test-matrix test-servers test-package test-image bench deb lint clean
+.PHONY: client demo test test-faults test-matrix test-servers test-package test-image bench deb lint clean
 
 ## Show it: the real Label Studio, lshookd beside it, and what each sends. KEEP=1 leaves it running.
 demo:
@@ -59,6 +59,11 @@ test-image:
 ## The package in a booted systemd with a real Label Studio: installed, used, upgraded, removed, purged.
 test-package: deb
 	@tests/package.sh
+
+## The Python package: its wheel and source distribution in target/client/dist, tested from the wheel.
+client:
+	@tests/testbed/setup.sh --parts $(LABEL_STUDIO)
+	@clients/python/test.sh .cache/client-parts target/client/dist
 
 lint:
 	cargo fmt --all --check

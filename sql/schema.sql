@@ -1890,6 +1890,7 @@ CREATE TABLE lshookd.lease (
     lease_id uuid NOT NULL,
     is_held boolean NOT NULL,
     consumer inet,
+    first_id bigint NOT NULL,
     last_id bigint,
     leased_at timestamp with time zone NOT NULL,
     leased_until timestamp with time zone NOT NULL,

@@ -119,6 +119,7 @@ impl Consumers {
         let opening = async {
             let session = pg::connect(&self.settings.server).await?;
             label_studio::enter(&session.client, self.settings.label_studio_schema.as_deref()).await?;
+            session.keep_plans().await?;
             session.client.batch_execute("listen lshookd_lane").await?;
             anyhow::Ok(session)
         };

@@ -10,6 +10,7 @@ mod deliver;
 mod endpoint;
 mod load;
 mod neighbors;
+mod pull;
 mod report;
 mod rest;
 mod scale;
@@ -104,6 +105,9 @@ async fn main() -> Result<()> {
     if is_wanted("drain") {
         deliver::drain(&ground, &mut report, 32, 1_000).await?;
         deliver::drain(&ground, &mut report, 1, 10_000).await?;
+    }
+    if is_wanted("pull") {
+        pull::measure(&ground, &mut report).await?;
     }
     if is_wanted("catch-up") {
         deliver::catch_up(&ground, &mut report).await?;

@@ -318,7 +318,8 @@ create table lshookd.lease (
     lease_id      uuid        not null,    -- the latest lease, which may be of several lanes
     is_held       boolean     not null,    -- whether the consumer still has it
     consumer      inet,                    -- from where it was asked for
-    last_id       bigint,                  -- the last delivery that was given; null: all of them are acknowledged
+    first_id      bigint      not null,    -- the first delivery that was given
+    last_id       bigint,                  -- and the last; null: all of them are acknowledged
     leased_at     timestamptz not null,
     leased_until  timestamptz not null,    -- the lane is given to nobody before
     one_by_one    boolean     not null,    -- the last lease ended with something unacknowledged

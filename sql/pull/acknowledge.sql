@@ -11,7 +11,7 @@ with given as materialized (
     join lshookd.delivery on delivery.webhook_id = lease.webhook_id
         and delivery.project_id = lease.project_id
         and delivery.state = 'pending'
-        and delivery.id <= lease.last_id
+        and delivery.id between lease.first_id and lease.last_id
     where lease.webhook_id = $1::bigint
       and lease.last_id is not null
 ),
@@ -20,27 +20,58 @@ last as (
     from given
     where message_id = $3::uuid
 ),
+named as (
+    select given.id
+    from given
+    left join last on given.id <= last.id and given.lease_id = last.lease_id
+    where last.id is not null
+       or given.message_id = any ($2::uuid[])
+),
 settled as (
     update lshookd.delivery
     set state = 'delivered',
         attempts = attempts + 1,
         ended_at = clock_timestamp()
+    -- By their key: a join might read the table from its beginning.
+    where id = any (array(select id from named))
+      and state = 'pending'
+    returning id, attempts
+),
+-- What is pending can only become less: where all that was seen of it is settled here, nothing is left. Where several
+-- acknowledge parts of a lane at the same time, each may leave it to give_back.sql.
+by_lane as (
+    select given.project_id,
+           given.lease_id,
+           count(settled.id) as settled,
+           count(*) as given
     from given
-    left join last on given.id <= last.id and (given.lease_id = last.lease_id)
-    where delivery.id = given.id
-      and delivery.state = 'pending'
-      and (last.id is not null or given.message_id = any ($2::uuid[]))
-    returning delivery.id, delivery.attempts, given.leased_at
+    left join settled on settled.id = given.id
+    group by given.project_id, given.lease_id
+),
+given_back as (
+    update lshookd.lease
+    set is_held = false,
+        last_id = null,
+        leased_until = clock_timestamp(),
+        one_by_one = false
+    from by_lane
+    where lease.webhook_id = $1
+      and lease.project_id = by_lane.project_id
+      and lease.lease_id = by_lane.lease_id
+      and by_lane.settled = by_lane.given
 ),
 noted as (
     insert into lshookd.attempt (delivery_id, number, started_at, duration_ms, address, protocol)
-    select id,
-           attempts,
-           leased_at,
-           least(extract(epoch from clock_timestamp() - leased_at) * 1000, 2147483647)::integer,
+    select settled.id,
+           settled.attempts,
+           given.leased_at,
+           least(extract(epoch from clock_timestamp() - given.leased_at) * 1000, 2147483647)::integer,
            $4::inet,
            'pull'
     from settled
+    join given on given.id = settled.id
     on conflict (delivery_id, number) do nothing
 )
-select count(*) as acknowledged from settled;
+select coalesce(sum(settled), 0)::bigint as acknowledged,
+       count(*) filter (where settled > 0 and settled < given) as partly
+from by_lane;

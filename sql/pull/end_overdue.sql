@@ -8,12 +8,12 @@ with overdue as (
             where delivery.webhook_id = lease.webhook_id
               and delivery.project_id = lease.project_id
               and delivery.state = 'pending'
-              and delivery.id <= lease.last_id
+              and delivery.id between lease.first_id and lease.last_id
         )
     where webhook_id = $1::bigint
       and is_held
       and leased_until <= clock_timestamp()
-    returning project_id, last_id, leased_at, consumer
+    returning project_id, first_id, last_id, leased_at, consumer
 ),
 failed as (
     select head.id, overdue.leased_at, overdue.consumer
@@ -24,7 +24,7 @@ failed as (
         where delivery.webhook_id = $1
           and delivery.project_id = overdue.project_id
           and delivery.state = 'pending'
-          and delivery.id <= overdue.last_id
+          and delivery.id between overdue.first_id and overdue.last_id
         order by delivery.id
         limit 1
     ) as head
@@ -34,21 +34,21 @@ counted as (
     set attempts = attempts + 1,
         state = case when attempts + 1 - schedule_from >= $2::integer then 'dead' else 'pending' end,
         ended_at = case when attempts + 1 - schedule_from >= $2 then clock_timestamp() end
-    from failed
-    where delivery.id = failed.id
-      and delivery.state = 'pending'
-    returning delivery.id, delivery.attempts, delivery.state, failed.leased_at, failed.consumer
+    where id = any (array(select id from failed))
+      and state = 'pending'
+    returning id, attempts, state
 ),
 noted as (
     insert into lshookd.attempt (delivery_id, number, started_at, duration_ms, error, address, protocol)
-    select id,
-           attempts,
-           leased_at,
-           least(extract(epoch from clock_timestamp() - leased_at) * 1000, 2147483647)::integer,
+    select counted.id,
+           counted.attempts,
+           failed.leased_at,
+           least(extract(epoch from clock_timestamp() - failed.leased_at) * 1000, 2147483647)::integer,
            'the lease ended and the consumer had not acknowledged it',
-           consumer,
+           failed.consumer,
            'pull'
     from counted
+    join failed on failed.id = counted.id
     on conflict (delivery_id, number) do nothing
 )
 select count(*) as failed,

@@ -1,5 +1,5 @@
--- Ends the leases of a webhook ($1) of which everything is acknowledged. Run after that is committed, so that of two
--- consumers' acknowledgements the later one sees both.
+-- Ends the leases of a webhook ($1) of which everything is acknowledged. Run after a part of a lane was, when that is
+-- committed: of two that acknowledge the rest at the same time, the later one sees both.
 update lshookd.lease
 set is_held = false,
     last_id = null,
@@ -12,5 +12,5 @@ where webhook_id = $1::bigint
       where delivery.webhook_id = lease.webhook_id
         and delivery.project_id = lease.project_id
         and delivery.state = 'pending'
-        and delivery.id <= lease.last_id
+        and delivery.id between lease.first_id and lease.last_id
   );

@@ -9,7 +9,7 @@ with given as materialized (
     join lshookd.delivery on delivery.webhook_id = lease.webhook_id
         and delivery.project_id = lease.project_id
         and delivery.state = 'pending'
-        and delivery.id <= lease.last_id
+        and delivery.id between lease.first_id and lease.last_id
     where lease.webhook_id = $1::bigint
       and lease.last_id is not null
       and delivery.message_id = any ($2::uuid[])
@@ -19,21 +19,21 @@ counted as (
     set attempts = attempts + 1,
         state = case when attempts + 1 - schedule_from >= $5::integer then 'dead' else 'pending' end,
         ended_at = case when attempts + 1 - schedule_from >= $5 then clock_timestamp() end
-    from given
-    where delivery.id = given.id
-      and delivery.state = 'pending'
-    returning delivery.id, delivery.attempts, delivery.state, given.leased_at
+    where id = any (array(select id from given))
+      and state = 'pending'
+    returning id, attempts, state
 ),
 noted as (
     insert into lshookd.attempt (delivery_id, number, started_at, duration_ms, error, address, protocol)
-    select id,
-           attempts,
-           leased_at,
-           least(extract(epoch from clock_timestamp() - leased_at) * 1000, 2147483647)::integer,
+    select counted.id,
+           counted.attempts,
+           given.leased_at,
+           least(extract(epoch from clock_timestamp() - given.leased_at) * 1000, 2147483647)::integer,
            'the consumer refused it: ' || $3::text,
            $4::inet,
            'pull'
     from counted
+    join given on given.id = counted.id
     on conflict (delivery_id, number) do nothing
 ),
 ended as (

@@ -5,7 +5,17 @@
 -- A lane whose last lease ended with something unacknowledged gives one event at a time, so that one which no consumer
 -- survives takes no others with it.
 with recursive webhook as materialized (
-    select webhook_row.send_payload
+    select webhook_row.send_payload,
+           (
+               select payload_option.cloudevents from lshookd.payload_option where payload_option.webhook_id = $1
+           ) as cloudevents,
+           array(
+               select secret.secret
+               from lshookd.secret
+               where secret.webhook_id = $1
+                 and coalesce(secret.expires_at, 'infinity') > clock_timestamp()
+               order by secret.created_at desc
+           ) as secrets
     from lshookd.webhook_rows(array[$1::bigint]) as webhook_row
     where (
             webhook_row.is_active
@@ -43,37 +53,53 @@ free as (
       and exists (select from webhook)
     limit 200
 ),
+-- Of each lane as many as are wanted of all, for they may all be older than those of the others.
 candidate as (
     select free.project_id,
            free.one_by_one,
            free.turn,
-           waiting.id,
-           row_number() over (order by waiting.id) as place,
-           sum(coalesce(octet_length(event.body), 0)) over (order by waiting.id) as bytes
+           waiting.*,
+           row_number() over (order by waiting.id) as place
     from free
     cross join lateral (
-        select delivery.id, delivery.event_id
+        select delivery.id, delivery.event_id, delivery.message_id, delivery.attempts, delivery.schedule_from
         from lshookd.delivery
         where delivery.webhook_id = $1 and delivery.project_id = free.project_id and delivery.state = 'pending'
         order by delivery.id
         limit case when free.one_by_one then 1 else $2::bigint end
     ) as waiting
-    join lshookd.event on event.id = waiting.event_id
+),
+weighed as (
+    select candidate.*,
+           event.action,
+           event.occurred_at,
+           event.body,
+           sum(coalesce(octet_length(event.body), 0)) over (order by candidate.id) as bytes
+    from candidate
+    -- One by one, by their key: a join might read the table from its beginning.
+    cross join lateral (
+        select event.action, event.occurred_at, event.body
+        from lshookd.event
+        where event.id = candidate.event_id
+        offset 0
+    ) as event
+    where candidate.place <= $2
 ),
 chosen as (
     select *
-    from candidate
+    from weighed
     where place = 1
-       or (place <= $2 and bytes <= $3::bigint)
+       or bytes <= $3::bigint
 ),
 leased as (
     insert into lshookd.lease as lease
-        (webhook_id, project_id, lease_id, is_held, consumer, last_id, leased_at, leased_until, one_by_one, turn)
+        (webhook_id, project_id, lease_id, is_held, consumer, first_id, last_id, leased_at, leased_until, one_by_one, turn)
     select $1,
            project_id,
            $5::uuid,
            true,
            $6::inet,
+           min(id),
            max(id),
            clock_timestamp(),
            clock_timestamp() + $4::float8 * interval '1 second',
@@ -87,6 +113,7 @@ leased as (
         set lease_id = excluded.lease_id,
             is_held = true,
             consumer = excluded.consumer,
+            first_id = excluded.first_id,
             last_id = excluded.last_id,
             leased_at = excluded.leased_at,
             leased_until = excluded.leased_until,
@@ -94,25 +121,16 @@ leased as (
         where lease.leased_until <= clock_timestamp() and lease.turn = excluded.turn - 1
     returning lease.project_id
 )
-select delivery.message_id,
-       delivery.attempts,
-       delivery.schedule_from,
-       delivery.project_id,
-       event.action,
-       event.occurred_at,
-       payload_option.cloudevents,
-       case when webhook.send_payload then event.body end as body,
-       array(
-           select secret.secret
-           from lshookd.secret
-           where secret.webhook_id = $1
-             and coalesce(secret.expires_at, 'infinity') > clock_timestamp()
-           order by secret.created_at desc
-       ) as secrets
+select chosen.message_id,
+       chosen.attempts,
+       chosen.schedule_from,
+       chosen.project_id,
+       chosen.action,
+       chosen.occurred_at,
+       webhook.cloudevents,
+       case when webhook.send_payload then chosen.body end as body,
+       webhook.secrets
 from chosen
 join leased on leased.project_id = chosen.project_id
-join lshookd.delivery on delivery.id = chosen.id
-join lshookd.event on event.id = delivery.event_id
 cross join webhook
-left join lshookd.payload_option on payload_option.webhook_id = $1
-order by delivery.id;
+order by chosen.id;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -52,8 +52,8 @@ impl PulledEvent {
             options: DeliveryOptions::default(),
             body: Bytes::new(),
         };
-        message.set_body(match row.get::<_, Option<&str>>("body") {
-            Some(body) => Bytes::copy_from_slice(body.as_bytes()),
+        message.set_body(match row.get::<_, Option<String>>("body") {
+            Some(body) => Bytes::from(body),
             None => deliver::action_alone(&action),
         });
         let headers = deliver::carried(&message, now).map_err(|error| anyhow!(error))?;
@@ -65,8 +65,7 @@ impl PulledEvent {
             project: scope.project(),
             occurred_at,
             headers: headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
-            // It was made of text.
-            body: String::from_utf8_lossy(&message.body).into_owned(),
+            body: String::from_utf8(message.body.into()).context("a body is no UTF-8")?,
         })
     }
 }

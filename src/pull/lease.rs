@@ -171,9 +171,12 @@ impl Leases {
         let row = database
             .query_one(include_str!("../../sql/pull/acknowledge.sql"), &[&webhook, &ids, &up_to, &address])
             .await;
-        let acknowledged: i64 = row.context("acknowledging events")?.get("acknowledged");
-        database.execute(include_str!("../../sql/pull/give_back.sql"), &[&webhook]).await.context("ending leases")?;
-        Ok(acknowledged.unsigned_abs())
+        let row = row.context("acknowledging events")?;
+        if row.get::<_, i64>("partly") > 0 {
+            let given_back = database.execute(include_str!("../../sql/pull/give_back.sql"), &[&webhook]).await;
+            given_back.context("ending leases")?;
+        }
+        Ok(row.get::<_, i64>("acknowledged").unsigned_abs())
     }
 
     /// Counts events as failed, and gives them again after a while.
