@@ -1768,7 +1768,7 @@ COMMENT ON TABLE lshookd.daemon_setting IS 'The settings that running daemons us
 
 CREATE TABLE lshookd.delivery (
     id bigint NOT NULL,
-    message_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    message_id uuid DEFAULT (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid NOT NULL,
     event_id bigint NOT NULL,
     webhook_id bigint NOT NULL,
     project_id bigint NOT NULL,
@@ -2196,9 +2196,13 @@ CREATE INDEX deleted_row_id ON lshookd.deleted_row USING btree (relation, id);
 
 CREATE INDEX delivery_dead ON lshookd.delivery USING btree (webhook_id, id) WHERE (state = 'dead'::text);
 
+CREATE INDEX delivery_delivered ON lshookd.delivery USING btree (webhook_id, ended_at) WHERE (state = 'delivered'::text);
+
 CREATE INDEX delivery_ended ON lshookd.delivery USING btree (ended_at) WHERE (state = ANY (ARRAY['delivered'::text, 'cancelled'::text, 'skipped'::text]));
 
 CREATE INDEX delivery_event ON lshookd.delivery USING btree (event_id);
+
+CREATE INDEX delivery_message ON lshookd.delivery USING btree (message_id);
 
 CREATE INDEX delivery_pending ON lshookd.delivery USING btree (webhook_id, project_id, id) WHERE (state = 'pending'::text);
 

@@ -8,5 +8,5 @@ on conflict (role) do update
         since = case when active.holder = excluded.holder and active.backend = excluded.backend then active.since else excluded.since end,
         beat_at = excluded.beat_at
     where active.holder = excluded.holder
-       or active.beat_at < clock_timestamp() - $3::float8 * interval '1 second'
+       or active.beat_at < statement_timestamp() - $3::float8 * interval '1 second'
 returning role;

@@ -1,7 +1,7 @@
 -- Says, for two minutes, what of a daemon ($1) does not work ($2) and why ($3); and forgets what others said long ago.
 with old as (
     delete from lshookd.daemon_fault
-    where seen_at < clock_timestamp() - interval '1 day'
+    where seen_at < statement_timestamp() - interval '1 day'
       and holder <> $1::uuid
 )
 insert into lshookd.daemon_fault as noted (holder, fault, message)

@@ -6,7 +6,7 @@
            null::float8 as wait,
            clock_timestamp() as now
     from lshookd.lane
-    where lane.due_at <= clock_timestamp()
+    where lane.due_at <= statement_timestamp()
       and (lane.webhook_id, lane.project_id) not in (select * from unnest($1::bigint[], $2::bigint[]))
       and lane.webhook_id not in (select unnest($4::bigint[]))
     order by lane.due_at
@@ -19,7 +19,7 @@ union all
            greatest(extract(epoch from lane.due_at - clock_timestamp())::float8, 0) as wait,
            clock_timestamp() as now
     from lshookd.lane
-    where lane.due_at > clock_timestamp()
+    where lane.due_at > statement_timestamp()
       and lane.due_at < 'infinity'
     order by lane.due_at
     limit 1

@@ -59,7 +59,7 @@ select waiting.id,
            select secret.secret
            from lshookd.secret
            where secret.webhook_id = $1
-             and coalesce(secret.expires_at, 'infinity') > clock_timestamp()
+             and coalesce(secret.expires_at, 'infinity') > statement_timestamp()
            order by secret.created_at desc
        ) as secrets
 from waiting

@@ -4,7 +4,7 @@ with waiting as materialized (
     select webhook_id,
            bool_or(due_at = held_until) is true as is_held
     from lshookd.lane
-    where due_at > clock_timestamp()
+    where due_at > statement_timestamp()
       and due_at < 'infinity'
     group by webhook_id
 ),
@@ -27,6 +27,6 @@ update lshookd.lane
 set due_at = clock_timestamp()
 from changed
 where lane.webhook_id = changed.webhook_id
-  and lane.due_at > clock_timestamp()
+  and lane.due_at > statement_timestamp()
   and lane.due_at < 'infinity'
   and (changed.is_deleted or lane.due_at = lane.held_until);

@@ -44,7 +44,7 @@ select hashtextextended(writer.session, writer.backend) as connection,
        end as state,
        -- In the future it is where the clock was set back since: nobody knows how long it is.
        case
-           when activity.state_change > clock_timestamp() then 'infinity'
+           when activity.state_change > statement_timestamp() then 'infinity'
            else coalesce(extract(epoch from clock_timestamp() - activity.state_change)::float8, 0)
        end as seconds,
        activity.backend_start,

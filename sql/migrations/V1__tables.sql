@@ -153,7 +153,24 @@ $$;
 -- One row per event and webhook. The key gives the order within a lane.
 create table lshookd.delivery (
     id             bigint      not null generated always as identity primary key,
-    message_id     uuid        not null default gen_random_uuid(),  -- sent as webhook-id
+    -- Sent as webhook-id. A UUID of version 7 (RFC 9562), so that its index grows at one end: the milliseconds since
+    -- 1970 over the first 48 bits of a random one, and 0111 in place of its version.
+    message_id     uuid        not null default encode(
+        set_bit(
+            set_bit(
+                overlay(
+                    uuid_send(gen_random_uuid())
+                    placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3)
+                    from 1 for 6
+                ),
+                52,
+                1
+            ),
+            53,
+            1
+        ),
+        'hex'
+    )::uuid,
     event_id       bigint      not null references lshookd.event,
     webhook_id     bigint      not null,
     project_id     bigint      not null,
@@ -170,8 +187,10 @@ comment on table lshookd.delivery is
     'What each webhook is owed: pending, delivered, dead (no further attempts, kept for a person to see), cancelled (the webhook is deleted) or skipped (by an operator).';
 
 create index delivery_pending on lshookd.delivery (webhook_id, project_id, id) where state = 'pending';
+create index delivery_message on lshookd.delivery (message_id);
 create index delivery_event on lshookd.delivery (event_id);
 create index delivery_ended on lshookd.delivery (ended_at) where state in ('delivered', 'cancelled', 'skipped');
+create index delivery_delivered on lshookd.delivery (webhook_id, ended_at) where state = 'delivered';
 create index delivery_dead on lshookd.delivery (webhook_id, id) where state = 'dead';
 
 -- One row per webhook and project: deliveries of a lane go out one after the other.

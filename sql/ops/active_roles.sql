@@ -6,6 +6,6 @@ select active_role.role,
        active_role.since
 from lshookd.active_role
 left join lateral pg_stat_get_activity(active_role.backend) as activity on true
-where active_role.beat_at > clock_timestamp() - interval '60 seconds'
+where active_role.beat_at > statement_timestamp() - interval '60 seconds'
   and (activity.pid is not null or pg_is_in_recovery())
 order by active_role.role;

@@ -36,7 +36,7 @@ from (
     from lshookd.delivery
     join lshookd.event on event.id = delivery.event_id
     left join lateral lshookd.webhook_rows(array[delivery.webhook_id]) as webhook on true
-    where delivery.id::text = $1::text
-       or delivery.message_id::text = lower($1::text)
+    where delivery.id = $1::bigint
+       or delivery.message_id = $2::uuid
     limit 1
 ) as listed;

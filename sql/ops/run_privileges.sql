@@ -4,7 +4,7 @@ with planner as (
     from lshookd.active_role
     join pg_stat_activity as activity on activity.pid = active_role.backend
     where active_role.role = 'planner'
-      and active_role.beat_at > clock_timestamp() - interval '30 seconds'
+      and active_role.beat_at > statement_timestamp() - interval '30 seconds'
       and activity.application_name = 'lshookd'
     limit 1
 ),

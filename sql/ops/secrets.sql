@@ -4,6 +4,6 @@ from (
     select secret, created_at, expires_at
     from lshookd.secret
     where webhook_id = $1
-      and coalesce(expires_at, 'infinity') > clock_timestamp()
+      and coalesce(expires_at, 'infinity') > statement_timestamp()
     order by created_at desc
 ) as listed;

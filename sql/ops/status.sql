@@ -23,7 +23,7 @@ from (
            (
                select count(*)
                from lshookd.attempt
-               where attempt.started_at > clock_timestamp() - interval '1 minute' and attempt.error is null
+               where attempt.started_at > statement_timestamp() - interval '1 minute' and attempt.error is null
            ) as delivered_last_minute,
            (select count(*) from lshookd.delivery where state = 'dead') as deliveries_dead,
            (select count(*) from lshookd.change_set_aside) as changes_set_aside,
@@ -33,7 +33,7 @@ from (
            pg_notification_queue_usage()::float8 as notification_queue_usage,
            current_setting('max_prepared_transactions') <> '0' as has_prepared_transactions,
            (select count(*) from lshookd.lane) as lanes,
-           (select count(*) from lshookd.lane where due_at <= clock_timestamp()) as lanes_due,
+           (select count(*) from lshookd.lane where due_at <= statement_timestamp()) as lanes_due,
            (select count(*) from failing_lane) as lanes_failing,
            (
                select count(*)

@@ -1,19 +1,11 @@
 -- Label Studio's webhooks, and who delivers them. What was delivered is counted for the last hour,
--- for there may be millions.
+-- for there may be millions; each is asked of an index.
 with webhook as materialized (
     select * from lshookd.webhook_rows($1::bigint[])
 ),
 project as materialized (
     select id, "row"::json ->> 'title' as title
     from lshookd.project_rows((select coalesce(array_agg(distinct project_id), '{}') from webhook))
-),
-recent as (
-    select delivery.webhook_id, count(*) as delivered
-    from lshookd.attempt
-    join lshookd.delivery on delivery.id = attempt.delivery_id
-    where attempt.started_at > clock_timestamp() - interval '1 hour'
-      and attempt.error is null
-    group by delivery.webhook_id
 )
 select row_to_json(listed) as row
 from (
@@ -54,20 +46,23 @@ from (
                from lshookd.delivery
                where delivery.webhook_id = webhook.id and delivery.state = 'dead'
            ) as dead,
-           coalesce(recent.delivered, 0) as delivered_last_hour,
            (
-               select delivery.ended_at
+               select count(*)
+               from lshookd.delivery
+               where delivery.webhook_id = webhook.id
+                 and delivery.state = 'delivered'
+                 and delivery.ended_at > statement_timestamp() - interval '1 hour'
+           ) as delivered_last_hour,
+           (
+               select max(delivery.ended_at)
                from lshookd.delivery
                where delivery.webhook_id = webhook.id and delivery.state = 'delivered'
-               order by delivery.id desc
-               limit 1
            ) as last_delivered_at,
            failing.last_error
     from webhook
     left join project on project.id = webhook.project_id
     left join lshookd.adoption on adoption.webhook_id = webhook.id
     left join lshookd.delivery_option on delivery_option.webhook_id = webhook.id
-    left join recent on recent.webhook_id = webhook.id
     left join lateral (
         select failing_lane.last_error
         from lshookd.failing_lane

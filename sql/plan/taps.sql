@@ -1,4 +1,4 @@
 -- Whether somebody taps all events.
 select exists (
-    select from lshookd.tap where taps_until > clock_timestamp()
+    select from lshookd.tap where taps_until > statement_timestamp()
 ) as has_taps;

@@ -12,7 +12,7 @@ with overdue as (
         )
     where webhook_id = $1::bigint
       and is_held
-      and leased_until <= clock_timestamp()
+      and leased_until <= statement_timestamp()
     returning project_id, first_id, last_id, leased_at, consumer
 ),
 failed as (

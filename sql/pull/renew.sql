@@ -4,4 +4,4 @@ set leased_until = clock_timestamp() + $3::float8 * interval '1 second'
 where webhook_id = $1::bigint
   and lease_id = $2::uuid
   and is_held
-  and leased_until > clock_timestamp();
+  and leased_until > statement_timestamp();

@@ -13,7 +13,7 @@ with recursive webhook as materialized (
                select secret.secret
                from lshookd.secret
                where secret.webhook_id = $1
-                 and coalesce(secret.expires_at, 'infinity') > clock_timestamp()
+                 and coalesce(secret.expires_at, 'infinity') > statement_timestamp()
                order by secret.created_at desc
            ) as secrets
     from lshookd.webhook_rows(array[$1::bigint]) as webhook_row
@@ -49,7 +49,7 @@ free as (
            coalesce(lease.turn, 0) as turn
     from lane
     left join lshookd.lease on lease.webhook_id = $1 and lease.project_id = lane.project_id
-    where coalesce(lease.leased_until, '-infinity') <= clock_timestamp()
+    where coalesce(lease.leased_until, '-infinity') <= statement_timestamp()
       and exists (select from webhook)
     limit 200
 ),
@@ -118,7 +118,7 @@ leased as (
             leased_at = excluded.leased_at,
             leased_until = excluded.leased_until,
             turn = excluded.turn
-        where lease.leased_until <= clock_timestamp() and lease.turn = excluded.turn - 1
+        where lease.leased_until <= statement_timestamp() and lease.turn = excluded.turn - 1
     returning lease.project_id
 )
 select chosen.message_id,

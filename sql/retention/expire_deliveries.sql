@@ -4,7 +4,7 @@ with old as (
     select id
     from lshookd.delivery
     where state in ('delivered', 'cancelled', 'skipped')
-      and ended_at < clock_timestamp() - $1::float8 * interval '1 second'
+      and ended_at < statement_timestamp() - $1::float8 * interval '1 second'
     order by ended_at
     limit 1000
 )

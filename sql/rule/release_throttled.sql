@@ -8,7 +8,7 @@ set passed_at = clock_timestamp(),
 from lshookd.rule_state as throttled
 join lshookd.rule on rule.name = throttled.rule
 where throttled.throttled_body is not null
-  and coalesce(throttled.passed_at + rule.throttle, '-infinity') <= clock_timestamp()
+  and coalesce(throttled.passed_at + rule.throttle, '-infinity') <= statement_timestamp()
   and state.rule = throttled.rule
   and state.project_id = throttled.project_id
 returning rule.webhook_id,

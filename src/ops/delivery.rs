@@ -227,7 +227,8 @@ pub async fn find(
 /// # Errors
 /// When the database cannot be asked.
 pub async fn find_one(client: &Client, id: &str) -> Result<Option<DeliveryDetail>> {
-    let found: Vec<Value> = rows(client, include_str!("../../sql/ops/delivery.sql"), &[&id]).await?;
+    let (number, message): (Option<i64>, Option<uuid::Uuid>) = (id.parse().ok(), id.parse().ok());
+    let found: Vec<Value> = rows(client, include_str!("../../sql/ops/delivery.sql"), &[&number, &message]).await?;
     let Some(mut delivery) = found.into_iter().next() else {
         return Ok(None);
     };

@@ -43,3 +43,48 @@ async fn a_webhook_among_thousands_costs_what_one_alone_does() -> Result<()> {
     assert!(took < Duration::from_secs(20), "planning took {took:?}");
     Ok(())
 }
+
+/// Three hundred thousand deliveries, and what is asked about them: by an index each, however many there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_reads_a_long_history_to_its_end() -> Result<()> {
+    let env = TestEnv::new("history").await?;
+    let webhooks = format!(
+        r#"select fixture.rows('webhook', '{{"url": "{}", "organization_id": 1, "is_active": true, "send_payload": true,
+            "send_for_all_actions": true, "headers": {{}}}}', 30)"#,
+        env.receiver.url("/each")
+    );
+    env.run(&webhooks).await?;
+    env.run(include_str!("../sql/history.sql")).await?;
+    let row =
+        env.sql.query_one("select id, message_id::text from lshookd.delivery order by id limit 1 offset 200000", &[]);
+    let row = row.await?;
+    let (number, message) = (row.get::<_, i64>(0).to_string(), row.get::<_, String>(1));
+    let scans = async || -> Result<i64> {
+        // Statistics come a moment later.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        env.number(
+            "select sum(seq_scan)::bigint from pg_stat_user_tables
+             where schemaname = 'lshookd' and relname in ('delivery', 'attempt', 'event')",
+        )
+        .await
+    };
+    let before = scans().await?;
+    let _daemon = env.lshookd.clone().with("LSHOOKD_RETENTION", "300d").run().await?;
+    for command in [
+        &["webhook", "list"][..],
+        &["status"],
+        &["delivery", "list"],
+        &["delivery", "list", "--state", "dead"],
+        &["delivery", "show", &number],
+        &["delivery", "show", &message],
+        &["event", "list"],
+    ] {
+        let began = Instant::now();
+        env.lshookd.succeed(command).await?;
+        assert!(began.elapsed() < Duration::from_secs(2), "{command:?} took {:?}", began.elapsed());
+    }
+    env.run("update project set title = title || '!', updated_at = clock_timestamp()").await?;
+    env.receiver.expect(30).await?;
+    assert_eq!(scans().await?, before, "one of them reads all deliveries, attempts or events");
+    Ok(())
+}

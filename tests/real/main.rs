@@ -54,6 +54,31 @@ fn every_file_that_a_document_names_is_there() {
     assert!(named > 50, "only {named} files were found in the documents");
 }
 
+/// PostgreSQL takes no index for a comparison with clock_timestamp(), which is another one for each row: a statement reads
+/// the whole table then, and is quick as long as there is little in it. statement_timestamp() is one for all.
+#[test]
+fn no_statement_compares_with_a_clock_that_no_index_takes() {
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sql")];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            read += 1;
+            let text = std::fs::read_to_string(&path).unwrap();
+            for comparison in
+                ["< clock_timestamp()", "> clock_timestamp()", "<= clock_timestamp()", ">= clock_timestamp()"]
+            {
+                assert!(!text.contains(comparison), "{}: {comparison}", path.display());
+            }
+        }
+    }
+    assert!(read > 150, "only {read} files were read");
+}
+
 #[test]
 fn every_guarantee_names_tests_that_are_there() {
     let document = include_str!("../../docs/guarantees.md");
