@@ -1844,11 +1844,16 @@ CREATE TABLE lshookd.delivery_option (
     connect_timeout interval,
     answer_timeout interval,
     await_answer boolean DEFAULT true NOT NULL,
+    retry_schedule interval[],
+    maximum_age interval,
+    rate_limit double precision,
     CONSTRAINT delivery_option_answer_timeout_check CHECK ((answer_timeout > '00:00:00'::interval)),
-    CONSTRAINT delivery_option_connect_timeout_check CHECK ((connect_timeout > '00:00:00'::interval))
+    CONSTRAINT delivery_option_connect_timeout_check CHECK ((connect_timeout > '00:00:00'::interval)),
+    CONSTRAINT delivery_option_maximum_age_check CHECK ((maximum_age > '00:00:00'::interval)),
+    CONSTRAINT delivery_option_rate_limit_check CHECK ((rate_limit > (0)::double precision))
 );
 
-COMMENT ON TABLE lshookd.delivery_option IS 'How requests to a webhook are made: its timeouts, and whether a request that was wholly sent must be answered.';
+COMMENT ON TABLE lshookd.delivery_option IS 'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, and how many in a second.';
 
 CREATE VIEW lshookd.delivery_status AS
  SELECT delivery.webhook_id,

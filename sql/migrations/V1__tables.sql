@@ -314,11 +314,14 @@ create table lshookd.delivery_option (
     webhook_id       bigint    not null primary key,
     connect_timeout  interval  check (connect_timeout > interval '0'),
     answer_timeout   interval  check (answer_timeout > interval '0'),
-    await_answer     boolean   not null default true
+    await_answer     boolean   not null default true,
+    retry_schedule   interval[],
+    maximum_age      interval  check (maximum_age > interval '0'),  -- what is older is dead without an attempt
+    rate_limit       float8    check (rate_limit > 0)               -- requests in a second
 );
 
 comment on table lshookd.delivery_option is
-    'How requests to a webhook are made: its timeouts, and whether a request that was wholly sent must be answered.';
+    'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, and how many in a second.';
 
 -- Webhooks whose events consumers pull, in place of requests that are made to them.
 create table lshookd.puller (

@@ -25,6 +25,12 @@ from (
            extract(epoch from delivery_option.connect_timeout)::float8 as connect_timeout_seconds,
            extract(epoch from delivery_option.answer_timeout)::float8 as answer_timeout_seconds,
            coalesce(delivery_option.await_answer, true) as await_answer,
+           (
+               select array_agg(extract(epoch from pause)::float8 order by place)
+               from unnest(delivery_option.retry_schedule) with ordinality as listed (pause, place)
+           ) as retry_schedule_seconds,
+           extract(epoch from delivery_option.maximum_age)::float8 as maximum_age_seconds,
+           delivery_option.rate_limit,
            webhook.id in (select * from lshookd.ml_backend_webhooks(null)) as is_ml_backend,
            case
                when adoption.webhook_id is null and webhook.is_active then 'both'

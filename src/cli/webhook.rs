@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::deliver;
 use crate::model::{Action, WebhookId};
 use crate::ops::webhook::{LabelStudiosActions, NewWebhook, Update, WebhookSummary};
-use crate::ops::webhook_option::{DeliveryChoice, PayloadChoice};
+use crate::ops::webhook_option::{DeliveryChoice, PayloadChoice, parse_rate};
 use crate::ops::{adoption, listed, pause, sample, secret, token, webhook};
 
 /// What to do with webhooks.
@@ -147,12 +147,38 @@ pub struct DeliveryArgs {
     /// Wait for its answer; false takes a request that was wholly sent for delivered when no answer comes in time
     #[arg(long, value_name = "BOOLEAN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     await_answer: Option<bool>,
+    /// Pauses before the second and each later attempt, separated by commas, in place of the setting; default is that of
+    /// the setting. After the last attempt the delivery is dead, and its lane goes on
+    #[arg(id = "retries", long = "retries", value_delimiter = ',', value_name = "DURATION", value_parser = pause)]
+    retry_schedule: Option<Vec<Option<Duration>>>,
+    /// Age after which a delivery is dead without another attempt, such as 1d; 0 is none
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    maximum_age: Option<Duration>,
+    /// Requests in a time at most, such as 20/s, 5/m or 1/h; 0 is as many as come
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    rate_limit: Option<f64>,
+}
+
+/// A pause; `None` for the word default.
+fn pause(text: &str) -> Result<Option<Duration>, humantime::DurationError> {
+    match text.trim() {
+        "default" => Ok(None),
+        text => humantime::parse_duration(text).map(Some),
+    }
 }
 
 impl DeliveryArgs {
     fn choice(&self) -> DeliveryChoice {
-        let DeliveryArgs { connect_timeout, answer_timeout, await_answer } = *self;
-        DeliveryChoice { connect_timeout, answer_timeout, await_answer }
+        let DeliveryArgs { connect_timeout, answer_timeout, await_answer, retry_schedule, maximum_age, rate_limit } =
+            self.clone();
+        DeliveryChoice {
+            connect_timeout,
+            answer_timeout,
+            await_answer,
+            retry_schedule: retry_schedule.map(|pauses| pauses.into_iter().flatten().collect()),
+            maximum_age,
+            rate_limit,
+        }
     }
 }
 

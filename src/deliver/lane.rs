@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::StatusCode;
+use humantime::format_duration;
 use jiff::Timestamp;
 use tokio::sync::SemaphorePermit;
 use tokio_postgres::Row;
@@ -77,6 +78,14 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
             // Something came meanwhile, or became pending again: it is read from the oldest on.
             last_sent = DeliveryId(0);
         }
+        // Without a place, which others could have meanwhile.
+        let paced = shared.options.take_turn(&shared.database(), lane.webhook).await?;
+        if let Some(wait) = paced {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = shared.stop.cancelled() => return Ok(()),
+            }
+        }
         let mut place = tokio::select! {
             place = shared.shares.place(lane.webhook) => place?,
             () = shared.stop.cancelled() => return Ok(()),
@@ -90,14 +99,17 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
             WebhookState::Held => return hold(lane, shared, HELD, true).await,
             WebhookState::Deleted => return cancel(lane, shared).await,
         }
+        let mut attempted = false;
         for delivery in deliveries {
             // Lanes of a large backlog take turns, so that none waits until another is empty.
-            if shared.stop.is_cancelled() || turn.elapsed() > TURN {
+            let is_over = turn.elapsed() > TURN || (paced.is_some() && attempted);
+            if shared.stop.is_cancelled() || is_over {
                 was_all = false;
                 break;
             }
             // The next look begins behind it, though its attempt may not be recorded yet.
             last_sent = delivery.id;
+            attempted = true;
             if !attempt(lane, shared, &mut place, delivery).await? {
                 return Ok(());
             }
@@ -109,8 +121,13 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
 /// Sends one delivery; `false` if the lane must wait before the next attempt.
 async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: Delivery) -> Result<bool> {
     delivery.message.options = shared.options.of(&shared.database(), lane.webhook, &delivery.message.url).await?;
+    let too_old = too_old(&delivery);
+    let is_too_old = too_old.is_some();
     let turns = delivery.message.options.turns.clone();
     let sending = async {
+        if let Some(answer) = too_old {
+            return Ok(Some(answer));
+        }
         // An ML backend trains for one event after the other. Its turn comes before the body is fetched, which would wait
         // with it and take the room of others.
         let _turn = match &turns {
@@ -137,7 +154,11 @@ async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: D
         return Ok(false); // The daemon stops before its turn came.
     };
     let number = delivery.attempts + 1;
-    let verdict = verdict(&answer, &shared.retry_schedule, number - delivery.schedule_from);
+    let schedule = delivery.message.options.retry_schedule.as_ref().unwrap_or(&shared.retry_schedule);
+    let verdict = match is_too_old {
+        true => Verdict::Dead,
+        false => verdict(&answer, schedule, number - delivery.schedule_from),
+    };
     log(lane, &delivery, number, &answer, verdict);
     // What is replayed occurred long ago, and nobody has waited for it.
     let lag = SystemTime::now().duration_since(delivery.occurred_at).ok().filter(|_| delivery.schedule_from == 0);
@@ -266,6 +287,17 @@ impl Delivery {
         self.message.set_body(Bytes::copy_from_slice(row.get::<_, &str>("body").as_bytes()));
         Ok(room)
     }
+}
+
+/// What stands for the answer where nobody wants a delivery any more that is as old as this. What is replayed is wanted.
+fn too_old(delivery: &Delivery) -> Option<Answer> {
+    let most = delivery.message.options.maximum_age?;
+    let age = SystemTime::now().duration_since(delivery.occurred_at).ok()?;
+    (age > most && delivery.schedule_from == 0).then(|| {
+        let error =
+            format!("nothing was sent: the event is older than the {} that its webhook allows", format_duration(most));
+        Answer { error: Some(error), ..Answer::pending() }
+    })
 }
 
 /// What becomes of a delivery: every failure but 410 is retried as long as the schedule lasts.

@@ -27,13 +27,24 @@ pub struct DeliveryOptions {
     pub answer_timeout: Option<Duration>,
     /// Whether a request that was wholly sent must be answered to count as delivered.
     pub await_answer: bool,
+    /// In place of the setting `retry_schedule`.
+    pub retry_schedule: Option<Vec<Duration>>,
+    /// What is older is dead without an attempt.
+    pub maximum_age: Option<Duration>,
     /// Where set, one request at a time is made to this endpoint, over all lanes of all webhooks that it has.
     pub turns: Option<Arc<Semaphore>>,
 }
 
 impl Default for DeliveryOptions {
     fn default() -> DeliveryOptions {
-        DeliveryOptions { connect_timeout: None, answer_timeout: None, await_answer: true, turns: None }
+        DeliveryOptions {
+            connect_timeout: None,
+            answer_timeout: None,
+            await_answer: true,
+            retry_schedule: None,
+            maximum_age: None,
+            turns: None,
+        }
     }
 }
 
@@ -41,7 +52,29 @@ impl Default for DeliveryOptions {
 struct Known {
     read_at: Instant,
     options: DeliveryOptions,
+    pace: Option<Arc<Pace>>,
     is_ml_backend: bool,
+}
+
+/// The requests of a webhook whose rate is limited, one in each period. The first comes a period after lshookd has
+/// learned of the limit, so that no restart sends more than it allows.
+struct Pace {
+    period: Duration,
+    next: Mutex<Instant>,
+}
+
+impl Pace {
+    fn new(period: Duration) -> Pace {
+        Pace { period, next: Mutex::new(Instant::now() + period) }
+    }
+
+    /// How long until the turn that is taken by this.
+    fn take_turn(&self, now: Instant) -> Duration {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = now.max(*next);
+        *next = turn + self.period;
+        turn - now
+    }
 }
 
 /// What is known of the options of webhooks, for a few seconds.
@@ -58,11 +91,7 @@ impl OptionCache {
     /// # Errors
     /// When the database is gone.
     pub async fn of(&self, database: &Prepared<'_, Client>, webhook: WebhookId, url: &str) -> Result<DeliveryOptions> {
-        let recent = self.lock().get(&webhook).filter(|known| known.read_at.elapsed() < AGE).cloned();
-        let Known { mut options, is_ml_backend, .. } = match recent {
-            Some(known) => known,
-            None => self.read(database, webhook).await?,
-        };
+        let Known { mut options, is_ml_backend, .. } = self.known(database, webhook).await?;
         if is_ml_backend {
             options.answer_timeout = options.answer_timeout.or(Some(TRAINING));
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,6 +101,28 @@ impl OptionCache {
             options.turns = Some(Arc::clone(own));
         }
         Ok(options)
+    }
+
+    /// How long a request to a webhook must wait, if its rate is limited; the turn is taken then.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn take_turn(&self, database: &Prepared<'_, Client>, webhook: WebhookId) -> Result<Option<Duration>> {
+        Ok(self.known(database, webhook).await?.pace.map(|pace| pace.take_turn(Instant::now())))
+    }
+
+    async fn known(&self, database: &Prepared<'_, Client>, webhook: WebhookId) -> Result<Known> {
+        let recent = self.lock().get(&webhook).filter(|known| known.read_at.elapsed() < AGE).cloned();
+        match recent {
+            Some(known) => Ok(known),
+            None => self.read(database, webhook).await,
+        }
+    }
+
+    /// The pace that the webhook has already, unless it is another now.
+    fn pace_of(&self, webhook: WebhookId, period: Duration) -> Arc<Pace> {
+        let before = self.lock().get(&webhook).and_then(|known| known.pace.clone());
+        before.filter(|pace| pace.period == period).unwrap_or_else(|| Arc::new(Pace::new(period)))
     }
 
     async fn read(&self, database: &Prepared<'_, Client>, webhook: WebhookId) -> Result<Known> {
@@ -85,8 +136,16 @@ impl OptionCache {
                 connect_timeout: seconds("connect_timeout"),
                 answer_timeout: seconds("answer_timeout"),
                 await_answer: row.get("await_answer"),
+                retry_schedule: row
+                    .get::<_, Option<Vec<f64>>>("retry_schedule")
+                    .map(|pauses| pauses.iter().filter_map(|pause| Duration::try_from_secs_f64(*pause).ok()).collect()),
+                maximum_age: seconds("maximum_age"),
                 turns: None,
             },
+            pace: row
+                .get::<_, Option<f64>>("rate_limit")
+                .and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok())
+                .map(|period| self.pace_of(webhook, period)),
             is_ml_backend: row.get("is_ml_backend"),
         };
         let mut all = self.lock();
@@ -100,5 +159,20 @@ impl OptionCache {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<WebhookId, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_come_one_in_each_period_and_none_before_the_first() {
+        let pace = Pace::new(Duration::from_millis(100));
+        let start = *pace.next.lock().unwrap() - pace.period;
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let turns: Vec<u128> =
+            [0, 0, 10, 500, 510].map(|now| (pace.take_turn(at(now)) + (at(now) - start)).as_millis()).to_vec();
+        assert_eq!(turns, [100, 200, 300, 500, 600]);
     }
 }

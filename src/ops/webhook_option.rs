@@ -20,6 +20,12 @@ pub struct Manner {
     pub answer_timeout_seconds: Option<f64>,
     /// Whether a request that was wholly sent must be answered to count as delivered.
     pub await_answer: bool,
+    /// Its pauses between attempts, where they are its own.
+    pub retry_schedule_seconds: Option<Vec<f64>>,
+    /// What is older is dead without an attempt.
+    pub maximum_age_seconds: Option<f64>,
+    /// Requests in a second, where they are limited.
+    pub rate_limit: Option<f64>,
     /// Whether it is that of an ML backend, to which one request at a time is made.
     pub is_ml_backend: bool,
 }
@@ -33,9 +39,44 @@ impl fmt::Display for Manner {
             self.connect_timeout_seconds.map(|timeout| format!("{} to connect", shown(timeout))),
             self.answer_timeout_seconds.or(training).map(|timeout| format!("{} to answer", shown(timeout))),
             (!self.await_answer).then(|| "the answer is not awaited".to_owned()),
+            self.retry_schedule_seconds.as_ref().map(|pauses| {
+                let pauses: Vec<String> = pauses.iter().map(|pause| shown(*pause)).collect();
+                format!("retried after {}", pauses.join(", "))
+            }),
+            self.maximum_age_seconds.map(|age| format!("dead when older than {}", shown(age))),
+            self.rate_limit.map(|rate| format!("{} at most", rate_text(rate))),
         ];
         formatter.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
+}
+
+/// Requests in a time, as people write it.
+fn rate_text(rate: f64) -> String {
+    match rate {
+        rate if rate >= 1.0 => format!("{rate}/s"),
+        rate if rate * 60.0 >= 1.0 => format!("{}/m", rate * 60.0),
+        rate => format!("{}/h", rate * 3600.0),
+    }
+}
+
+/// Requests in a second of a text such as `20/s`, `5/m` or `1/h`; `0`: not limited.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_rate(text: &str) -> Result<f64, String> {
+    let wrong = || "expected a rate such as 20/s, 5/m or 1/h, or 0".to_owned();
+    if text == "0" {
+        return Ok(0.0);
+    }
+    let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().ok().filter(|number| (0.001..=1e6).contains(number)).ok_or_else(wrong)?;
+    Ok(number / seconds)
 }
 
 /// A webhook, and how its requests are made.
@@ -48,7 +89,7 @@ pub struct WebhookManner {
     pub manner: Manner,
 }
 
-/// The webhooks of ML backends, and those whose answers are not awaited.
+/// The webhooks of ML backends, and those whose requests are made in another manner than others'.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -75,7 +116,7 @@ impl PayloadChoice {
 }
 
 /// How requests to a webhook are made; `None` leaves an option as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeliveryChoice {
     /// In place of the setting `connect_timeout`; zero: that of the setting.
     pub connect_timeout: Option<Duration>,
@@ -83,12 +124,18 @@ pub struct DeliveryChoice {
     pub answer_timeout: Option<Duration>,
     /// Whether a request that was wholly sent must be answered to count as delivered.
     pub await_answer: Option<bool>,
+    /// In place of the setting `retry_schedule`; none: that of the setting.
+    pub retry_schedule: Option<Vec<Duration>>,
+    /// What is older is dead without an attempt; zero: nothing is too old.
+    pub maximum_age: Option<Duration>,
+    /// Requests in a second; zero: as many as come.
+    pub rate_limit: Option<f64>,
 }
 
 impl DeliveryChoice {
     /// Whether it leaves all as it is.
     pub fn is_empty(&self) -> bool {
-        self.connect_timeout.is_none() && self.answer_timeout.is_none() && self.await_answer.is_none()
+        *self == DeliveryChoice::default()
     }
 }
 
@@ -114,12 +161,44 @@ pub async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, de
     if delivery.is_empty() {
         return Ok(());
     }
-    let DeliveryChoice { connect_timeout, answer_timeout, await_answer } = delivery;
+    let DeliveryChoice { connect_timeout, answer_timeout, await_answer, retry_schedule, maximum_age, rate_limit } =
+        delivery;
+    let pauses: Option<Vec<f64>> =
+        retry_schedule.as_ref().map(|pauses| pauses.iter().map(Duration::as_secs_f64).collect());
     let seconds = |timeout: &Option<Duration>| timeout.map(|timeout| timeout.as_secs_f64());
     let query = include_str!("../../sql/ops/set_delivery_options.sql");
     client
-        .execute(query, &[&id, &seconds(connect_timeout), &seconds(answer_timeout), await_answer])
+        .execute(
+            query,
+            &[
+                &id,
+                &seconds(connect_timeout),
+                &seconds(answer_timeout),
+                await_answer,
+                &pauses,
+                &seconds(maximum_age),
+                rate_limit,
+            ],
+        )
         .await
         .map_err(explain_write)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_written_as_it_is_read() {
+        for (text, rate) in [("20/s", 20.0), ("5/m", 5.0 / 60.0), ("1/h", 1.0 / 3600.0), ("0.5/m", 0.5 / 60.0)] {
+            assert_eq!(parse_rate(text).unwrap(), rate);
+        }
+        assert_eq!(rate_text(parse_rate("20/s").unwrap()), "20/s");
+        assert_eq!(rate_text(parse_rate("6/m").unwrap()), "6/m");
+        assert_eq!(parse_rate("0").unwrap(), 0.0);
+        for wrong in ["", "20", "20/d", "-1/s", "0/s", "many/s", "NaN/s", "inf/s"] {
+            assert!(parse_rate(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -452,3 +452,82 @@ async fn endpoints_that_misbehave_hold_up_only_themselves() -> Result<()> {
     assert!(kilobytes < 100_000, "{kilobytes} kB");
     Ok(())
 }
+
+/// Also across a restart: no second has more than the rate allows, and one more where a second is cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_whose_rate_is_limited_gets_no_more_and_loses_nothing() -> Result<()> {
+    let env = TestEnv::new("rate").await?;
+    let limited = ["--project", "1", "--rate-limit", "10/s"];
+    env.create_webhook(&env.receiver.url("/limited"), &limited).await?;
+    env.create_webhook(&env.receiver.url("/free"), &["--project", "1"]).await?;
+    let daemon = env.lshookd.run().await?;
+    for _ in 0..30 {
+        env.run("update project set title = title || '!', updated_at = clock_timestamp()").await?;
+    }
+    env.receiver.expect(45).await?;
+    daemon.kill().await?;
+    let _daemon = env.lshookd.run().await?;
+    env.receiver.expect(60).await?;
+    let all = env.receiver.received();
+    let at =
+        |path: &str| -> Vec<Instant> { all.iter().filter(|event| event.path == path).map(|event| event.at).collect() };
+    let (limited, free) = (at("/limited"), at("/free"));
+    assert!(limited.len() >= 30 && free.len() >= 30);
+    let most = limited
+        .iter()
+        .map(|from| limited.iter().filter(|at| **at >= *from && **at < *from + Duration::from_secs(1)).count());
+    assert!(most.clone().max() <= Some(11), "{:?}", most.collect::<Vec<_>>());
+    let (first, last) = (free[0], free[29]);
+    assert!(last - first < Duration::from_secs(2), "the others do not wait for it");
+    let listed = env.lshookd.succeed(&["webhook", "list", "--json"]).await?;
+    assert!(listed.contains("\"rate_limit\": 10") || listed.contains("\"rate_limit\":10"), "{listed}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_may_have_retries_of_its_own() -> Result<()> {
+    let env = TestEnv::new("retries").await?.with("LSHOOKD_RETRY_SCHEDULE", "1h");
+    let id = env
+        .create_webhook(&env.receiver.url("/own"), &["--project", "1", "--retries", "100ms,200ms"])
+        .await?
+        .to_string();
+    let _daemon = env.lshookd.run().await?;
+    env.receiver.script([500, 500, 500].map(Reply::status));
+    env.run("update project set title = 'a'").await?;
+    env.run("update project set title = 'b'").await?;
+    let events = env.receiver.expect(1).await?;
+    assert_eq!(events[0].body["project"]["title"], "b", "the lane goes on after its last attempt");
+    assert_eq!(env.number("select count(*) from lshookd.delivery where state = 'dead' and attempts = 3").await?, 1);
+    env.lshookd.succeed(&["webhook", "update", &id, "--retries", "default"]).await?;
+    let left = "select count(*) from lshookd.delivery_option where retry_schedule is null";
+    assert_eq!(env.number(left).await?, 1);
+    let (status, said) = {
+        let output = env.lshookd.command(&["webhook", "update", &id, "--rate-limit", "often"]).await?;
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert!(status == Some(2) && said.contains("20/s"), "{said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_old_for_its_webhook_is_dead_and_can_be_replayed() -> Result<()> {
+    let env = TestEnv::new("age").await?;
+    let id =
+        env.create_webhook(&env.receiver.url("/young"), &["--project", "1", "--maximum-age", "2s"]).await?.to_string();
+    let _daemon = env.lshookd.run().await?;
+    env.lshookd.succeed(&["webhook", "pause", &id]).await?;
+    env.run("update project set title = 'old'").await?;
+    let planned = async || Ok((env.number("select count(*) from lshookd.delivery").await? == 1).then_some(()));
+    eventually("it is planned", Duration::from_secs(10), planned).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    env.lshookd.succeed(&["webhook", "resume", &id]).await?;
+    env.run("update project set title = 'new'").await?;
+    let events = env.receiver.expect(1).await?;
+    assert_eq!(events[0].body["project"]["title"], "new");
+    let error = env.sql.query_one("select error from lshookd.attempt where error is not null", &[]).await?;
+    assert!(error.get::<_, String>(0).contains("older than the 2s that its webhook allows"));
+    env.lshookd.succeed(&["delivery", "replay", "--state", "dead"]).await?;
+    let events = env.receiver.expect(2).await?;
+    assert_eq!(events[1].body["project"]["title"], "old", "who replays it wants it");
+    Ok(())
+}
