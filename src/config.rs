@@ -10,6 +10,7 @@ mod certificate;
 mod connection;
 mod environment_file;
 mod passfile;
+mod proxy;
 mod pull;
 mod sources;
 mod value;
@@ -24,6 +25,8 @@ pub use admin::{Admin, Listen};
 use certificate::identity;
 pub use certificate::{Identity, certificates};
 pub use connection::{Server, SslMode, Tls};
+pub use proxy::Proxy;
+use proxy::proxy;
 pub use pull::Pull;
 use pull::pull;
 pub use sources::{Flags, Sources};
@@ -89,7 +92,7 @@ pub struct Setting {
 impl Setting {
     /// Whether its value may not be shown.
     fn is_secret(&self) -> bool {
-        matches!(self.key, "postgre_password" | "database_url" | "admin_password")
+        matches!(self.key, "postgre_password" | "database_url" | "admin_password" | "proxy")
     }
 
     /// The variable by which it is known.
@@ -161,6 +164,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("use_default_banned_subnets", Variable::LabelStudio, Some("true"), "Whether Label Studio's list of reserved networks is refused"),
     setting("user_additional_banned_subnets", Variable::LabelStudio, Some(""), "Networks to refuse in addition, separated by commas"),
     setting("allow", Variable::Own, Some(""), "Allow list: networks and host names that are never refused, separated by commas"),
+    setting("proxy", Variable::Own, None, "HTTP proxy through which endpoints are reached by CONNECT, as http://user:password@host:port; environment takes those of HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY; NATS is not reached through it"),
+    setting("no_proxy", Variable::Own, Some(""), "Hosts, domains and networks that are reached without the proxy, separated by commas"),
     setting("ca_file", Variable::Own, None, "PEM file of certificate authorities that endpoints are trusted by, beside the system's"),
     setting("client_certificates", Variable::Own, Some(""), "Client certificates for endpoints that ask for one, as host=file separated by commas; each PEM file holds the certificate and its key"),
     setting("settle", Variable::Own, Some("50ms"), "Idle time after which a connection that lives on has finished its action; 0 plans every transaction at once"),
@@ -232,6 +237,8 @@ pub struct Settings {
     pub extra_fields: Vec<String>,
     /// Which addresses may be reached.
     pub egress: Egress,
+    /// Through which proxy they are reached.
+    pub proxy: Proxy,
     /// Whom to trust, and who we are.
     pub trust: Trust,
     /// When changes are complete.
@@ -382,6 +389,7 @@ impl Settings {
                 allowed_networks,
                 allowed_hosts,
             },
+            proxy: proxy(sources)?,
             trust: Trust {
                 authorities: sources.parse_optional("ca_file", certificates)?.unwrap_or_default(),
                 identities: sources.parse("client_certificates", |text| list(text, identity))?,

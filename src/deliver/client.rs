@@ -18,7 +18,7 @@ use url::Url;
 use super::body::RequestBody;
 use super::connect::Connector;
 use super::resolver::Resolver;
-use crate::config::{Identity, Limit, Trust};
+use crate::config::{Identity, Limit, Proxy, Trust};
 use crate::tls;
 
 /// A client with its connections.
@@ -46,6 +46,7 @@ pub struct Clients {
     resolver: Arc<Resolver>,
     nameless: TlsConnector,
     by_host: HashMap<String, TlsConnector>,
+    proxy: Proxy,
     clients: Mutex<HashMap<Key, Client>>,
 }
 
@@ -54,7 +55,7 @@ impl Clients {
     ///
     /// # Errors
     /// When a certificate cannot be used.
-    pub fn new(trust: &Trust, resolver: &Arc<Resolver>) -> Result<Clients> {
+    pub fn new(trust: &Trust, proxy: &Proxy, resolver: &Arc<Resolver>) -> Result<Clients> {
         let verifier = tls::Verifier::new(tls::system_authorities(), trust.authorities.clone());
         let verifier = Arc::new(verifier.context("setting ca_file")?);
         let connector = |identity| config(&verifier, identity).map(|config| TlsConnector::from(Arc::new(config)));
@@ -63,6 +64,7 @@ impl Clients {
             resolver: Arc::clone(resolver),
             nameless: connector(None)?,
             by_host: by_host.collect::<Result<_>>()?,
+            proxy: proxy.clone(),
             clients: Mutex::default(),
         })
     }
@@ -83,7 +85,8 @@ impl Clients {
         }
         let new = |key: &Key| {
             let tls = identity.map_or(&self.nameless, |(_, tls)| tls).clone();
-            let connector = Connector::new(Arc::clone(&self.resolver), tls, limit, key.target.clone());
+            let connector =
+                Connector::new(Arc::clone(&self.resolver), tls, self.proxy.clone(), limit, key.target.clone());
             legacy::Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .pool_timer(TokioTimer::new())

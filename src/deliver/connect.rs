@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -27,7 +30,7 @@ use super::egress::Refusal;
 use super::resolver::Resolver;
 use super::route::{Link, Opening};
 use super::stream::{Lasting, Stream, Transport};
-use crate::config::Limit;
+use crate::config::{Limit, Proxy};
 use crate::tls;
 
 /// After so long the next address of a name is tried beside those before (RFC 8305, 5: "Connection Attempt Delay").
@@ -44,6 +47,7 @@ const SETTINGS: tls::SettingNames = tls::SettingNames { authorities: "ca_file", 
 pub struct Connector {
     resolver: Arc<Resolver>,
     tls: TlsConnector,
+    proxy: Proxy,
     limit: Limit,
     /// Connected to in place of the host and port of the request, which are the webhook's own `Host` then.
     target: Option<(String, u16)>,
@@ -51,8 +55,14 @@ pub struct Connector {
 
 impl Connector {
     /// A connector within a limit of time.
-    pub fn new(resolver: Arc<Resolver>, tls: TlsConnector, limit: Limit, target: Option<(String, u16)>) -> Connector {
-        Connector { resolver, tls, limit, target }
+    pub fn new(
+        resolver: Arc<Resolver>,
+        tls: TlsConnector,
+        proxy: Proxy,
+        limit: Limit,
+        target: Option<(String, u16)>,
+    ) -> Connector {
+        Connector { resolver, tls, proxy, limit, target }
     }
 
     async fn open(self, uri: Uri) -> Result<TokioIo<Stream>, ConnectError> {
@@ -64,14 +74,27 @@ impl Connector {
         let phase = Mutex::new(Phase::Name);
         let enter = |next| *phase.lock().unwrap_or_else(PoisonError::into_inner) = next;
         let opening = async {
+            let proxy = self.proxy.of(&whereto(is_tls, &host, port)?);
             let clock = Instant::now();
-            let addresses = within(self.resolution(), self.resolver.addresses(&host, port), Phase::Name).await?;
-            let addresses = addresses.map_err(ConnectError::unresolved)?;
+            // Also where a proxy is asked: what may not be reached may not be reached through it.
+            let resolving = within(self.resolution(), self.resolver.addresses(&host, port), Phase::Name);
+            let addresses = match proxy.is_some() && self.resolver.allows_name(&host) {
+                true => Vec::new(),
+                false => resolving.await?.map_err(ConnectError::unresolved)?,
+            };
             let dns = clock.elapsed();
-            enter(Phase::Address(addresses.len()));
             let clock = Instant::now();
-            let tcp = race(&addresses, self.each());
-            let (tcp, address) = tcp.await?;
+            let (tcp, address) = match proxy {
+                None => {
+                    enter(Phase::Address(addresses.len()));
+                    race(&addresses, self.each()).await?
+                }
+                Some(proxy) => {
+                    enter(Phase::Proxy);
+                    let to = addresses.first().map_or_else(|| format!("{host}:{port}"), SocketAddr::to_string);
+                    within(self.each(), through(&proxy, &to), Phase::Proxy).await??
+                }
+            };
             let tcp_took = clock.elapsed();
             // Small requests are not held back for more; silence of hours is noticed by TLS and HTTP alike.
             let _ = tcp.set_nodelay(true);
@@ -117,6 +140,13 @@ impl Connector {
     }
 }
 
+/// Where a connection leads, whatever the request calls it.
+fn whereto(is_tls: bool, host: &str, port: u16) -> Result<Uri, ConnectError> {
+    let scheme = if is_tls { "https" } else { "http" };
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    format!("{scheme}://{host}:{port}/").parse().map_err(|_| ConnectError::Unnamed)
+}
+
 async fn within<T>(limit: Option<Duration>, step: impl Future<Output = T>, phase: Phase) -> Result<T, ConnectError> {
     match limit {
         None => Ok(step.await),
@@ -152,6 +182,24 @@ async fn race(addresses: &[SocketAddr], each: Option<Duration>) -> Result<(TcpSt
     }
 }
 
+/// A connection through a proxy, by CONNECT (RFC 9110, 9.3.6): to an address that was judged, for a name might resolve to
+/// another one there; to a name only where the operator allows that.
+async fn through(proxy: &Intercept, to: &str) -> Result<(TcpStream, SocketAddr), ConnectError> {
+    let failed = |error: String| ConnectError::Proxy { proxy: proxy.uri().to_string(), to: to.to_owned(), error };
+    let destination: Uri = to.parse().map_err(|_| failed("there is no such address".to_owned()))?;
+    let mut tunnel = Tunnel::new(proxy.uri().clone(), HttpConnector::new());
+    if let Some(credentials) = proxy.basic_auth() {
+        tunnel = tunnel.with_auth(credentials.clone());
+    }
+    let stream = tunnel.call(destination).await.map_err(|error| {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        failed(format!("{error}{cause}"))
+    })?;
+    let stream = stream.into_inner();
+    let address = stream.peer_addr().map_err(|error| failed(error.to_string()))?;
+    Ok((stream, address))
+}
+
 impl Service<Uri> for Connector {
     type Response = TokioIo<Stream>;
     type Error = ConnectError;
@@ -173,6 +221,8 @@ pub enum Phase {
     Name,
     /// So many addresses were tried.
     Address(usize),
+    /// The proxy was being asked.
+    Proxy,
     /// TLS was being agreed on.
     Tls,
 }
@@ -183,6 +233,7 @@ impl fmt::Display for Phase {
             Phase::Name => write!(to, "the name was not resolved"),
             Phase::Address(1) => write!(to, "its address did not answer"),
             Phase::Address(number) => write!(to, "none of its {number} addresses answered"),
+            Phase::Proxy => write!(to, "the proxy did not answer"),
             Phase::Tls => write!(to, "the TLS handshake did not end"),
         }
     }
@@ -207,6 +258,16 @@ pub enum ConnectError {
         address: SocketAddr,
         /// What the system says.
         error: Arc<io::Error>,
+    },
+    /// The proxy cannot be reached, or will not connect.
+    #[error("the proxy {proxy} does not connect to {to}: {error} (setting proxy)")]
+    Proxy {
+        /// Its URL, without credentials.
+        proxy: String,
+        /// Where to.
+        to: String,
+        /// What it said, or the system.
+        error: String,
     },
     /// A host that no certificate can be of.
     #[error("the host of the URL cannot be the name of a certificate")]

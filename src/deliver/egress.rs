@@ -168,7 +168,8 @@ impl EgressPolicy {
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address.ip(), port).to_string()).collect())
     }
 
-    fn allows_name(&self, name: &str) -> bool {
+    /// Whether the operator allows a name whatever it resolves to.
+    pub fn allows_name(&self, name: &str) -> bool {
         self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name.trim_end_matches('.')))
     }
 }

@@ -49,6 +49,11 @@ impl Resolver {
         Ok(addresses)
     }
 
+    /// Whether the operator allows the name whatever it resolves to.
+    pub fn allows_name(&self, name: &str) -> bool {
+        self.policy.allows_name(name)
+    }
+
     fn in_order(&self, name: &str, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let last = self.reached.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
         addresses.sort_by_key(|address| Some(address.ip()) != last);

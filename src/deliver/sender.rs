@@ -89,7 +89,7 @@ impl Sender {
     pub fn new(settings: &Settings, policy: Arc<EgressPolicy>) -> Result<Sender> {
         let resolver = Arc::new(Resolver::new(Arc::clone(&policy)));
         Ok(Sender {
-            clients: Clients::new(&settings.trust, &resolver)?,
+            clients: Clients::new(&settings.trust, &settings.proxy, &resolver)?,
             publisher: Publisher::new(Arc::clone(&policy), settings.timeout),
             policy,
             timeout: settings.timeout,

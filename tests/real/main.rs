@@ -19,6 +19,7 @@ mod ledger;
 mod neighbors;
 mod operator;
 mod payloads;
+mod proxied;
 mod published;
 mod pull;
 mod python_client;

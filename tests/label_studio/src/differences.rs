@@ -109,5 +109,5 @@ Objects deleted in bulk, and tasks that a storage brings: Label Studio lists the
 - A redirect by 301, 302 or 303 is a failed attempt, unless the setting `redirect_to_get` is on: it leads to a GET without the event, whose answer Label Studio takes.
 - A connection that was closed just as it was used again is tried once more at once; the endpoint may see the request twice, with the same `webhook-id`.
 - On a redirect to another host the webhook's headers stay behind.
-- `HTTP_PROXY` and `HTTPS_PROXY` are not used.
+- `HTTP_PROXY` and `HTTPS_PROXY` are used where the setting `proxy` is `environment`, and not otherwise.
 ";

@@ -3,6 +3,7 @@
 
 pub mod child_guard;
 pub mod clock;
+pub mod connect_proxy;
 pub mod daemon;
 pub mod label_studio;
 pub mod misbehaving;
