@@ -42,9 +42,10 @@ select hashtextextended(writer.session, writer.backend) as connection,
            when activity.state = 'idle' then 'idle'
            else 'busy'
        end as state,
-       -- In the future it is where the clock was set back since: nobody knows how long it is.
+       -- In the future it is where the clock was set back since: nobody knows how long it is. By the clock of now: the state
+       -- may have changed since this statement began, by which it would seem to have lasted for ever.
        case
-           when activity.state_change > statement_timestamp() then 'infinity'
+           when clock_timestamp() < activity.state_change then 'infinity'
            else coalesce(extract(epoch from clock_timestamp() - activity.state_change)::float8, 0)
        end as seconds,
        activity.backend_start,
