@@ -545,6 +545,42 @@ begin
 end
 $$;
 
+CREATE FUNCTION lshookd.fail_given(deliveries bigint[], moments timestamp with time zone[], consumers inet[], reason text, attempts_allowed integer) RETURNS TABLE(failed bigint, dead bigint)
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    with given as materialized (
+        select *
+        from unnest(deliveries, moments, consumers) as listed (id, leased_at, consumer)
+    ),
+    counted as (
+        update lshookd.delivery
+        set attempts = attempts + 1,
+            state = case when attempts + 1 - schedule_from >= attempts_allowed then 'dead' else 'pending' end,
+            ended_at = case when attempts + 1 - schedule_from >= attempts_allowed then clock_timestamp() end
+        -- By their key: a join might read the table from its beginning.
+        where id = any (deliveries)
+          and state = 'pending'
+        returning id, attempts, state
+    ),
+    noted as (
+        insert into lshookd.attempt (delivery_id, number, started_at, duration_ms, error, address, protocol)
+        select counted.id,
+               counted.attempts,
+               given.leased_at,
+               least(extract(epoch from clock_timestamp() - given.leased_at) * 1000, 2147483647)::integer,
+               reason,
+               given.consumer,
+               'pull'
+        from counted
+        join given on given.id = counted.id
+        on conflict (delivery_id, number) do nothing
+    )
+    select count(*),
+           count(*) filter (where state = 'dead')
+    from counted
+$$;
+
 CREATE FUNCTION lshookd.in_flight() RETURNS xid8[]
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1928,6 +1964,20 @@ CREATE VIEW lshookd.failing_lane AS
   WHERE (((lane.due_at < 'infinity'::timestamp with time zone) OR (lease.last_id IS NOT NULL)) AND (first.attempts > first.schedule_from));
 
 COMMENT ON VIEW lshookd.failing_lane IS 'One row per webhook and project whose next delivery has failed and is attempted again at due_at.';
+
+CREATE VIEW lshookd.given_delivery AS
+ SELECT lease.webhook_id,
+    lease.project_id,
+    lease.lease_id,
+    lease.leased_at,
+    lease.consumer,
+    delivery.id,
+    delivery.message_id
+   FROM (lshookd.lease
+     JOIN lshookd.delivery ON (((delivery.webhook_id = lease.webhook_id) AND (delivery.project_id = lease.project_id) AND (delivery.state = 'pending'::text) AND ((delivery.id >= lease.first_id) AND (delivery.id <= lease.last_id)))))
+  WHERE (lease.last_id IS NOT NULL);
+
+COMMENT ON VIEW lshookd.given_delivery IS 'One row per delivery that a consumer was given and has not acknowledged, with the latest lease of its lane.';
 
 CREATE VIEW lshookd.label_studio AS
  SELECT namespace.oid,

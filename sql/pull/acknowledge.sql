@@ -2,18 +2,9 @@
 -- one's id, that and all before it which the same lease gave; at the address $4. Also when their lease has ended
 -- meanwhile.
 with given as materialized (
-    select delivery.id,
-           delivery.message_id,
-           lease.project_id,
-           lease.lease_id,
-           lease.leased_at
-    from lshookd.lease
-    join lshookd.delivery on delivery.webhook_id = lease.webhook_id
-        and delivery.project_id = lease.project_id
-        and delivery.state = 'pending'
-        and delivery.id between lease.first_id and lease.last_id
-    where lease.webhook_id = $1::bigint
-      and lease.last_id is not null
+    select id, message_id, project_id, lease_id, leased_at
+    from lshookd.given_delivery
+    where webhook_id = $1::bigint
 ),
 last as (
     select *

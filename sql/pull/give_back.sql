@@ -8,9 +8,6 @@ set is_held = false,
 where webhook_id = $1::bigint
   and last_id is not null
   and not exists (
-      select from lshookd.delivery
-      where delivery.webhook_id = lease.webhook_id
-        and delivery.project_id = lease.project_id
-        and delivery.state = 'pending'
-        and delivery.id between lease.first_id and lease.last_id
+      select from lshookd.given_delivery as given
+      where given.webhook_id = lease.webhook_id and given.project_id = lease.project_id
   );

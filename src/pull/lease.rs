@@ -40,6 +40,16 @@ pub struct Failed {
     pub dead: u64,
 }
 
+impl Failed {
+    fn from_rows(rows: &[Row]) -> Failed {
+        let Some(row) = rows.first() else {
+            return Failed::default();
+        };
+        let (failed, dead): (i64, i64) = (row.get("failed"), row.get("dead"));
+        Failed { again: (failed - dead).unsigned_abs(), dead: dead.unsigned_abs() }
+    }
+}
+
 /// Where to read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
@@ -149,11 +159,9 @@ impl Leases {
     /// # Errors
     /// When the database refuses.
     pub async fn end_overdue(&self, webhook: WebhookId) -> Result<Failed> {
-        let row = self
-            .database()
-            .query_one(include_str!("../../sql/pull/end_overdue.sql"), &[&webhook, &self.attempts])
-            .await;
-        Ok(failed(&row.context("ending leases that are over")?, "failed"))
+        let rows =
+            self.database().query(include_str!("../../sql/pull/end_overdue.sql"), &[&webhook, &self.attempts]).await;
+        Ok(Failed::from_rows(&rows.context("ending leases that are over")?))
     }
 
     /// Takes events for delivered; how many of them were not yet.
@@ -190,14 +198,14 @@ impl Leases {
         (delay, reason): (Duration, &str),
         address: Option<IpAddr>,
     ) -> Result<Failed> {
-        let row = self
+        let rows = self
             .database()
-            .query_one(
+            .query(
                 include_str!("../../sql/pull/refuse.sql"),
                 &[&webhook, &ids, &reason, &address, &self.attempts, &delay.as_secs_f64()],
             )
             .await;
-        Ok(failed(&row.context("refusing events")?, "refused"))
+        Ok(Failed::from_rows(&rows.context("refusing events")?))
     }
 
     /// Keeps the lanes of a lease for another term; how many it still has.
@@ -242,9 +250,4 @@ impl Leases {
         self.release(webhook, None).await?;
         Ok(Some(Sought { again: row.get("again"), passed: row.get("passed") }))
     }
-}
-
-fn failed(row: &Row, all: &str) -> Failed {
-    let (all, dead): (i64, i64) = (row.get(all), row.get("dead"));
-    Failed { again: (all - dead).unsigned_abs(), dead: dead.unsigned_abs() }
 }
