@@ -21,7 +21,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -32,6 +32,7 @@ use crate::listener::{self, Limits};
 use crate::metrics::Metrics;
 use crate::ops::connect;
 use crate::ops::status::{self, Status};
+use crate::pg;
 use access::{Guesses, Token};
 
 /// A few people and a scraper.
@@ -68,8 +69,7 @@ impl Admin {
         if let Some(client) = session.as_ref().filter(|client| !client.is_closed()) {
             return Ok(Arc::clone(client));
         }
-        let client =
-            Arc::new(timeout(QUERY_TIMEOUT, connect(&self.settings)).await.context("PostgreSQL is silent").flatten()?);
+        let client = Arc::new(pg::within(QUERY_TIMEOUT, connect(&self.settings)).await?);
         *session = Some(Arc::clone(&client));
         Ok(client)
     }
@@ -77,7 +77,7 @@ impl Admin {
     /// Asks the database something.
     async fn ask<T>(&self, question: impl AsyncFnOnce(&Client) -> Result<T>) -> Result<T> {
         let client = self.client().await?;
-        timeout(QUERY_TIMEOUT, question(&client)).await.context("PostgreSQL is silent").flatten()
+        pg::within(QUERY_TIMEOUT, question(&client)).await
     }
 
     /// What `lshookd status` shows.

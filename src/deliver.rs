@@ -45,12 +45,12 @@ use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::model::{Lane, Scope, WebhookId};
 use crate::pg::role::{self, Heartbeat};
-use crate::pg::{Prepared, Session, Statements};
+use crate::pg::{self, Prepared, Session, Statements};
 pub use answer::{Answer, read_leniently};
 pub use cloudevent::CloudEvent;
 use egress::EgressPolicy;
 pub use headers::{carried, ineffective_headers};
-pub use message::{Message, action_alone};
+pub use message::Message;
 pub use obstacle::{obstacles, refused_webhooks, report_refused};
 pub use option::{DeliveryOptions, OptionCache, TRAINING};
 use record::Recorder;
@@ -294,10 +294,7 @@ async fn end_of(
                 seconds = AFTER_PANIC.as_secs(),
                 "a lane failed by a mistake of lshookd's and is held back; please report it"
             );
-            timeout(LEASE, lane::hold(lane, shared, AFTER_PANIC, false))
-                .await
-                .context("PostgreSQL is silent")
-                .flatten()?;
+            pg::within(LEASE, lane::hold(lane, shared, AFTER_PANIC, false)).await?;
             return Ok(lane);
         }
     };

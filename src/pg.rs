@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_postgres::config::{ChannelBinding, SslMode as WireSslMode};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, SimpleQueryMessage, Socket};
@@ -140,6 +141,14 @@ where
         }
     });
     Ok(Session { client, statements: Statements::default(), notifications })
+}
+
+/// What PostgreSQL answers, if it does so within a time.
+///
+/// # Errors
+/// When it does not, or the question fails.
+pub async fn within<T>(limit: Duration, question: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(limit, question).await.context("PostgreSQL is silent").flatten()
 }
 
 /// An error with all its causes in one line; PostgreSQL's own message and hint where it spoke.

@@ -8,6 +8,7 @@
 mod consumer;
 mod event;
 mod lease;
+mod problem;
 mod request;
 mod stream;
 mod token;
@@ -23,7 +24,7 @@ use axum::routing::{get, post};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -123,8 +124,7 @@ impl Consumers {
             session.client.batch_execute("listen lshookd_lane").await?;
             anyhow::Ok(session)
         };
-        let session = timeout(QUERY_TIMEOUT, opening).await.context("PostgreSQL is silent").flatten()?;
-        let pg::Session { client, statements, mut notifications } = session;
+        let pg::Session { client, statements, mut notifications } = ask(opening).await?;
         let leases = Arc::new(Leases::new(client, statements, &self.settings.pull));
         self.set_leases(Some(Arc::clone(&leases)));
         while notifications.recv().await.is_some() {
@@ -134,8 +134,7 @@ impl Consumers {
             if waiting.is_empty() {
                 continue;
             }
-            let awaited = timeout(QUERY_TIMEOUT, leases.awaited(&waiting)).await;
-            for webhook in awaited.context("PostgreSQL is silent").flatten()? {
+            for webhook in ask(leases.awaited(&waiting)).await? {
                 self.waiting().get(&webhook).inspect(|notify| notify.notify_waiters());
             }
         }
@@ -165,6 +164,11 @@ impl Consumers {
         listener::serve(listener, peer, acceptor, routes(Arc::clone(self)), &LIMITS, self.stop.clone()).await;
         Ok(())
     }
+}
+
+/// A question to the database, which is not waited for without end.
+async fn ask<T>(question: impl Future<Output = Result<T>>) -> Result<T> {
+    pg::within(QUERY_TIMEOUT, question).await
 }
 
 /// Serves consumers until `stop`, if the settings say so.

@@ -6,20 +6,16 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::StatusCode;
 use humantime::format_duration;
-use jiff::Timestamp;
 use tokio::sync::SemaphorePermit;
 use tokio_postgres::Row;
-use uuid::Uuid;
 
 use super::answer::Answer;
 use super::backoff;
-use super::cloudevent::CloudEvent;
-use super::message::{Message, action_alone};
-use super::option::DeliveryOptions;
+use super::message::Message;
 use super::record::{Attempt, Verdict};
 use super::share::Place;
 use super::{LARGE_BODIES, Shared};
-use crate::model::{DeliveryId, Lane, Scope};
+use crate::model::{DeliveryId, Lane};
 
 /// A lane that has held its place among the requests in flight for this long lets others in.
 const TURN: Duration = Duration::from_secs(1);
@@ -93,23 +89,22 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
         // Only now, for what is read is sent within this turn: an edit of the webhook that came before counts.
         let turn = Instant::now();
         let Claim { state, deliveries, is_all } = fetch(lane, shared, last_sent).await?;
-        was_all = is_all;
+        // Where the rate is limited, a turn is one request.
+        let most = if paced.is_some() { 1 } else { usize::MAX };
+        was_all = is_all && deliveries.len() <= most;
         match state {
             WebhookState::Served => {}
             WebhookState::Held => return hold(lane, shared, HELD, true).await,
             WebhookState::Deleted => return cancel(lane, shared).await,
         }
-        let mut attempted = false;
-        for delivery in deliveries {
+        for delivery in deliveries.into_iter().take(most) {
             // Lanes of a large backlog take turns, so that none waits until another is empty.
-            let is_over = turn.elapsed() > TURN || (paced.is_some() && attempted);
-            if shared.stop.is_cancelled() || is_over {
+            if shared.stop.is_cancelled() || turn.elapsed() > TURN {
                 was_all = false;
                 break;
             }
             // The next look begins behind it, though its attempt may not be recorded yet.
             last_sent = delivery.id;
-            attempted = true;
             if !attempt(lane, shared, &mut place, delivery).await? {
                 return Ok(());
             }
@@ -245,37 +240,19 @@ async fn cancel(lane: Lane, shared: &Shared) -> Result<()> {
 
 impl Delivery {
     fn from_row(row: &Row) -> Delivery {
-        let action: String = row.get("action");
-        let body: Option<&str> = row.get("body");
-        // None where the webhook wants no payload, and where it is fetched by itself later.
-        let body = match body {
-            Some(body) => Bytes::copy_from_slice(body.as_bytes()),
-            None => action_alone(&action),
-        };
+        let url = row.get::<_, Option<String>>("url").unwrap_or_default();
+        let headers = row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default();
         let large_body_bytes: Option<i32> = row.get("large_body_bytes");
-        let (id, scope): (Uuid, Scope) = (row.get("message_id"), row.get("project_id"));
-        let occurred_at: Timestamp = row.get("occurred_at");
-        let mut message = Message {
-            url: row.get::<_, Option<String>>("url").unwrap_or_default(),
-            headers: row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default(),
-            id,
-            secrets: row.get("secrets"),
-            scope,
-            replay: Message::replay(row.get("schedule_from")),
-            cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, &action, scope, occurred_at),
-            options: DeliveryOptions::default(),
-            body: Bytes::new(),
-        };
-        message.set_body(body);
         Delivery {
             event: row.get("event_id"),
-            occurred_at: occurred_at.into(),
+            occurred_at: row.get("occurred_at"),
             large_body_kilobytes: large_body_bytes.map(|bytes| bytes.unsigned_abs() / 1024),
             id: row.get("id"),
             attempts: row.get("attempts"),
             schedule_from: row.get("schedule_from"),
-            message,
-            action,
+            // A body that is large is fetched by itself later.
+            message: Message::from_row(row, url, headers),
+            action: row.get("action"),
         }
     }
 

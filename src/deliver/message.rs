@@ -1,6 +1,7 @@
 //! A message: what is sent to an endpoint, or into a stream.
 
 use bytes::Bytes;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::cloudevent::{CloudEvent, Mode};
@@ -30,9 +31,28 @@ pub struct Message {
 }
 
 impl Message {
-    /// What a delivery says whose retry schedule began after so many attempts.
-    pub fn replay(schedule_from: i32) -> Option<i32> {
-        Some(schedule_from).filter(|attempts| *attempts > 0)
+    /// The message of a delivery, of a row that has `message_id`, `project_id`, `action`, `occurred_at`, `body`,
+    /// `cloudevents`, `secrets` and `schedule_from`. Without a body it is the action's name alone.
+    pub fn from_row(row: &Row, url: String, headers: serde_json::Value) -> Message {
+        let (id, scope): (Uuid, Scope) = (row.get("message_id"), row.get("project_id"));
+        let action: &str = row.get("action");
+        let schedule_from: i32 = row.get("schedule_from");
+        let mut message = Message {
+            url,
+            headers,
+            id,
+            secrets: row.get("secrets"),
+            scope,
+            replay: Some(schedule_from).filter(|attempts| *attempts > 0),
+            cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, action, scope, row.get("occurred_at")),
+            options: DeliveryOptions::default(),
+            body: Bytes::new(),
+        };
+        message.set_body(match row.get::<_, Option<&str>>("body") {
+            Some(body) => Bytes::copy_from_slice(body.as_bytes()),
+            None => Bytes::from(format!(r#"{{"action":"{action}"}}"#)),
+        });
+        message
     }
 
     /// Takes a body, inside an envelope where the webhook wants one.
@@ -42,11 +62,6 @@ impl Message {
             _ => body,
         };
     }
-}
-
-/// The body of an event of which a webhook wants the action's name alone.
-pub fn action_alone(action: &str) -> Bytes {
-    Bytes::from(format!(r#"{{"action":"{action}"}}"#))
 }
 
 /// Whether a URL is of NATS and not of an HTTP endpoint.

@@ -98,7 +98,7 @@ pub async fn unusual_manners(client: &Client) -> Result<Vec<WebhookManner>> {
 }
 
 /// How a webhook wants its events beyond what Label Studio shows; `None` leaves an option as it is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PayloadChoice {
     /// Deletions with the objects as they last were.
     pub enrich_deletions: Option<bool>,
@@ -111,7 +111,7 @@ pub struct PayloadChoice {
 impl PayloadChoice {
     /// Whether it leaves all as it is.
     pub fn is_empty(&self) -> bool {
-        self.enrich_deletions.is_none() && self.previous.is_none() && self.cloudevents.is_none()
+        *self == PayloadChoice::default()
     }
 }
 

@@ -81,7 +81,7 @@ struct Planner<'a, A> {
 
 /// What a look at the queue finds.
 enum Look {
-    /// So many changes wait, of connections that are all still at work.
+    /// So many changes are unplanned, of connections that are all still busy.
     NothingReady { waiting: usize },
     /// The changes that wait, if any, and the connections of which they are complete.
     Ready { activity: Activity, ready: HashMap<Connection, End>, pending: Pending },

@@ -3,17 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use anyhow::Context;
 use axum::extract::{ConnectInfo, FromRequestParts, Path};
-use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use tokio::time::timeout;
 
 use super::lease::Leases;
-use super::request::Problem;
+use super::problem::Problem;
 use super::token::is_token;
-use super::{Consumers, QUERY_TIMEOUT};
+use super::{Consumers, ask};
 use crate::model::WebhookId;
 
 /// A consumer of one webhook.
@@ -40,19 +37,11 @@ impl FromRequestParts<Arc<Consumers>> for Consumer {
             .map(|(_, token)| token.trim())
             .ok_or(Problem::Unauthorized)?;
         let leases = consumers.leases().ok_or(Problem::Away)?;
-        let kept =
-            timeout(QUERY_TIMEOUT, leases.token_hash(webhook)).await.context("PostgreSQL is silent").flatten()?;
+        let kept = ask(leases.token_hash(webhook)).await?;
         if !is_token(token, kept.as_deref()) {
             return Err(Problem::Unauthorized);
         }
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         Ok(Consumer { webhook, address: peer.map(|ConnectInfo(peer)| peer.ip()), leases })
     }
-}
-
-/// Neither tells whether there is such a webhook.
-impl Problem {
-    /// What a consumer is told who shows no token, or a wrong one.
-    pub const UNAUTHORIZED: (StatusCode, &'static str) =
-        (StatusCode::UNAUTHORIZED, "show the token of this webhook as Authorization: Bearer …");
 }

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow};
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::URL;
-use crate::deliver::{self, CloudEvent, DeliveryOptions, Message};
-use crate::model::Scope;
+use crate::deliver::{self, Message};
 
 /// What a request would carry, and what tells of it.
 #[derive(Debug, Serialize)]
@@ -39,31 +37,15 @@ impl PulledEvent {
     /// # Errors
     /// When a secret of the webhook cannot be used.
     pub fn from_row(row: &Row, now: SystemTime) -> Result<PulledEvent> {
-        let (id, scope): (Uuid, Scope) = (row.get("message_id"), row.get("project_id"));
-        let (action, occurred_at): (String, Timestamp) = (row.get("action"), row.get("occurred_at"));
-        let mut message = Message {
-            url: URL.to_owned(),
-            headers: serde_json::Value::Null,
-            id,
-            secrets: row.get("secrets"),
-            scope,
-            replay: Message::replay(row.get("schedule_from")),
-            cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, &action, scope, occurred_at),
-            options: DeliveryOptions::default(),
-            body: Bytes::new(),
-        };
-        message.set_body(match row.get::<_, Option<String>>("body") {
-            Some(body) => Bytes::from(body),
-            None => deliver::action_alone(&action),
-        });
+        let message = Message::from_row(row, URL.to_owned(), serde_json::Value::Null);
         let headers = deliver::carried(&message, now).map_err(|error| anyhow!(error))?;
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         Ok(PulledEvent {
-            id,
+            id: message.id,
             attempt: row.get::<_, i32>("attempts") + 1,
-            action,
-            project: scope.project(),
-            occurred_at,
+            action: row.get("action"),
+            project: message.scope.project(),
+            occurred_at: row.get("occurred_at"),
             headers: headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
             body: String::from_utf8(message.body.into()).context("a body is no UTF-8")?,
         })

@@ -4,24 +4,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::consumer::Consumer;
 use super::event::PulledEvent;
-use super::lease::{Failed, Leases, Position};
-use super::{Consumers, QUERY_TIMEOUT};
+use super::lease::{Failed, Position};
+use super::problem::Problem;
+use super::{Consumers, ask};
 use crate::metrics::Outcome;
 use crate::model::WebhookId;
 
@@ -42,63 +42,9 @@ const MOST_IDS: usize = 10_000;
 /// Characters of a reason that are kept.
 const REASON: usize = 500;
 
-/// Why a request is not answered as it asks.
-#[derive(Debug)]
-pub enum Problem {
-    /// No token, or a wrong one.
-    Unauthorized,
-    /// PostgreSQL is away.
-    Away,
-    /// What is asked for cannot be.
-    Invalid(String),
-    /// There is no such event.
-    UnknownEvent,
-    /// There is no such path.
-    UnknownPath,
-}
-
-impl From<anyhow::Error> for Problem {
-    fn from(error: anyhow::Error) -> Problem {
-        tracing::warn!(error = format!("{error:#}"), "a request of a consumer failed");
-        Problem::Away
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let (status, message) = match self {
-            Problem::Unauthorized => {
-                let (status, message) = Problem::UNAUTHORIZED;
-                (status, message.to_owned())
-            }
-            Problem::Away => (StatusCode::SERVICE_UNAVAILABLE, "the database could not be asked; try again".to_owned()),
-            Problem::Invalid(message) => (StatusCode::BAD_REQUEST, message),
-            Problem::UnknownEvent => (StatusCode::NOT_FOUND, "this webhook has no such event any more".to_owned()),
-            Problem::UnknownPath => (StatusCode::NOT_FOUND, "there is nothing here".to_owned()),
-        };
-        let mut response = (status, Json(json!({ "error": message }))).into_response();
-        let headers = response.headers_mut();
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"lshookd\""));
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-            }
-            _ => {}
-        }
-        response
-    }
-}
-
 /// Of every path that there is not.
 pub async fn unknown_path() -> Problem {
     Problem::UnknownPath
-}
-
-/// A question to the database, which is not waited for without end.
-pub async fn ask<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    timeout(QUERY_TIMEOUT, question).await.context("PostgreSQL is silent").flatten()
 }
 
 /// What a consumer is given.
@@ -345,8 +291,8 @@ pub async fn seek(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let Seek { to } = parse(&body)?;
-    let leases: &Leases = &consumer.leases;
-    let sought = leases.seek(consumer.webhook, position(&to)?).await?.ok_or(Problem::UnknownEvent)?;
+    // As long as it takes, for it may be about all that is kept.
+    let sought = consumer.leases.seek(consumer.webhook, position(&to)?).await?.ok_or(Problem::UnknownEvent)?;
     consumers.announcements(consumer.webhook).notify_waiters();
     Ok(Json(sought).into_response())
 }

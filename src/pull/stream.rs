@@ -16,9 +16,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::Consumers;
 use super::consumer::Consumer;
-use super::request::{Problem, Wanted, ask, take};
+use super::problem::Problem;
+use super::request::{Wanted, take};
+use super::{Consumers, ask};
 use crate::metrics::Outcome;
 
 /// A consumer that is there sees a comment this often, and one that is gone is noticed by it.
