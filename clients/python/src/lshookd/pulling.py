@@ -71,18 +71,64 @@ def _check(response: httpx.Response) -> dict[str, Any]:
     raise PullError(f"{response.status_code}: {reason}")
 
 
-def _after(error: httpx.HTTPError) -> Optional[float]:
+def _after(error: Exception) -> Optional[float]:
     response = getattr(error, "response", None)
     value = response.headers.get("retry-after", "") if response is not None else ""
     return float(value) if value.isdigit() else None
 
 
-class Pull:
-    """The events of one webhook, in order; iterate over it once.
+class _Webhook:
+    """Where the events of one webhook are, and what is asked there; how, is for those who wait and those who await."""
+
+    def __init__(self, url: str, token: str, limit: int, follow: bool, wait: float, progress: bool) -> None:
+        self._base = url.rstrip("/")
+        self._base = self._base[: -len("/events")] if self._base.endswith("/events") else self._base
+        self._timeout = httpx.Timeout(30.0, read=wait + 30.0)
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._follow = follow
+        self._next = f"events?limit={limit}&wait={wait if follow else 0}s"
+        self._progress = _bar(progress)
+
+    def _request(self, method: str, path: str, body: Optional[dict[str, Any]]) -> dict[str, Any]:
+        return {"method": method, "url": f"{self._base}/{path}", "json": body, "headers": self._headers}
+
+    @staticmethod
+    def _pause(error: Exception, failures: int) -> float:
+        """How long to wait after so many failures before this one."""
+        pause = _after(error)
+        pause = _pause(failures) if pause is None else pause
+        log.warning("lshookd cannot be reached: %s; again in %.1f s", error, pause)
+        return pause
+
+    @staticmethod
+    def _position(to: Union[str, datetime]) -> dict[str, str]:
+        if isinstance(to, datetime):
+            if to.tzinfo is None:
+                raise ValueError("the time has no zone; try datetime.now(timezone.utc)")
+            to = to.isoformat()
+        return {"to": to}
+
+    @staticmethod
+    def _refusal(event: Any, reason: str, delay: float) -> dict[str, Any]:
+        return {"ids": [event.delivery.id], "reason": reason or "it gave no reason", "delay": delay}
+
+
+class Pull(_Webhook):
+    """The events of a webhook whose URL is `pull:`, in order, typed; iterate over it once.
+
+        for event in lshookd.pull("https://labels.example.com:9188/v1/webhooks/12/events", token):
+            print(event.action, event.project.title)
 
     What the body of the loop has handled is acknowledged when the loop comes round, with others where many come
     together. What it had not handled when the loop ends, by an exception or a `break`, is given again. While the body
-    works, the lease of its events is kept, however long it takes.
+    works, the lease of its events is kept, however long it takes. After any failure of the network, of lshookd or of
+    PostgreSQL it goes on.
+
+    `limit` events are leased together. `follow=False` ends where nothing more waits; otherwise a request waits `wait`
+    seconds for more, again and again. `progress` shows a bar, if tqdm is installed.
+
+    Raises:
+        PullError: While iterating, if the token is none of this webhook's.
     """
 
     def __init__(
@@ -96,14 +142,8 @@ class Pull:
         progress: bool = False,
         client: Optional[httpx.Client] = None,
     ) -> None:
-        self._base = url.rstrip("/")
-        self._base = self._base[: -len("/events")] if self._base.endswith("/events") else self._base
-        self._client = client or httpx.Client(timeout=httpx.Timeout(30.0, read=wait + 30.0))
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._limit = limit
-        self._follow = follow
-        self._wait = wait
-        self._progress = _bar(progress)
+        super().__init__(url, token, limit, follow, wait, progress)
+        self._client = client or httpx.Client(timeout=self._timeout)
 
     def __iter__(self) -> Iterator[Any]:
         for batch in self._leased():
@@ -123,20 +163,15 @@ class Pull:
     def seek(self, to: Union[str, datetime]) -> dict[str, int]:
         """Reads on at `"beginning"`, `"end"`, a time with its zone, or an event's id: how many events are given again,
         and how many are passed over."""
-        if isinstance(to, datetime):
-            if to.tzinfo is None:
-                raise ValueError("the time has no zone; try datetime.now(timezone.utc)")
-            to = to.isoformat()
-        return self._ask("POST", "seek", {"to": to})
+        return self._ask("POST", "seek", self._position(to))
 
     def refuse(self, event: Any, reason: str = "", delay: float = 5.0) -> None:
         """Says that an event could not be handled, and has it given again after so many seconds."""
-        self._ask("POST", "nack", {"ids": [event.delivery.id], "reason": reason or "it gave no reason", "delay": delay})
+        self._ask("POST", "nack", self._refusal(event, reason, delay))
 
     def _leased(self) -> Iterator[_Batch]:
         while True:
-            wait = self._wait if self._follow else 0
-            answer = self._ask("GET", f"events?limit={self._limit}&wait={wait}s")
+            answer = self._ask("GET", self._next)
             batch = _Batch(_events(answer), self._progress)
             if not batch:
                 if not self._follow:
@@ -163,7 +198,7 @@ class Pull:
         def extend() -> None:
             while not over.wait(seconds / 3):
                 try:
-                    _check(self._client.post(f"{self._base}/extend", json={"lease": lease}, headers=self._headers))
+                    _check(self._client.request(**self._request("POST", "extend", {"lease": lease})))
                 except (httpx.HTTPError, PullError) as error:
                     log.warning("the lease could not be extended: %s", error)
 
@@ -179,18 +214,15 @@ class Pull:
         failures = 0
         while True:
             try:
-                return _check(self._client.request(method, f"{self._base}/{path}", json=body, headers=self._headers))
+                return _check(self._client.request(**self._request(method, path, body)))
             except (httpx.HTTPError, json.JSONDecodeError) as error:
                 if once:
                     return {}
-                pause = _after(error) if isinstance(error, httpx.HTTPError) else None
-                pause = _pause(failures) if pause is None else pause
+                time.sleep(self._pause(error, failures))
                 failures += 1
-                log.warning("lshookd cannot be reached: %s; again in %.1f s", error, pause)
-                time.sleep(pause)
 
 
-class AsyncPull:
+class AsyncPull(_Webhook):
     """The same for `async for`."""
 
     def __init__(
@@ -204,14 +236,8 @@ class AsyncPull:
         progress: bool = False,
         client: Optional[httpx.AsyncClient] = None,
     ) -> None:
-        self._base = url.rstrip("/")
-        self._base = self._base[: -len("/events")] if self._base.endswith("/events") else self._base
-        self._client = client or httpx.AsyncClient(timeout=httpx.Timeout(30.0, read=wait + 30.0))
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._limit = limit
-        self._follow = follow
-        self._wait = wait
-        self._progress = _bar(progress)
+        super().__init__(url, token, limit, follow, wait, progress)
+        self._client = client or httpx.AsyncClient(timeout=self._timeout)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         async for batch in self.batches():
@@ -224,8 +250,7 @@ class AsyncPull:
     async def batches(self) -> AsyncIterator[_Batch]:
         """Lists of events, at most `limit` in each, acknowledged together when the loop comes round."""
         while True:
-            wait = self._wait if self._follow else 0
-            answer = await self._ask("GET", f"events?limit={self._limit}&wait={wait}s")
+            answer = await self._ask("GET", self._next)
             batch = _Batch(_events(answer), self._progress)
             if not batch:
                 if not self._follow:
@@ -252,16 +277,11 @@ class AsyncPull:
 
     async def seek(self, to: Union[str, datetime]) -> dict[str, int]:
         """As `Pull.seek`."""
-        if isinstance(to, datetime):
-            if to.tzinfo is None:
-                raise ValueError("the time has no zone; try datetime.now(timezone.utc)")
-            to = to.isoformat()
-        return await self._ask("POST", "seek", {"to": to})
+        return await self._ask("POST", "seek", self._position(to))
 
     async def refuse(self, event: Any, reason: str = "", delay: float = 5.0) -> None:
         """As `Pull.refuse`."""
-        body = {"ids": [event.delivery.id], "reason": reason or "it gave no reason", "delay": delay}
-        await self._ask("POST", "nack", body)
+        await self._ask("POST", "nack", self._refusal(event, reason, delay))
 
     async def _keep(self, lease: str, seconds: float) -> None:
         while True:
@@ -274,17 +294,12 @@ class AsyncPull:
         failures = 0
         while True:
             try:
-                return _check(
-                    await self._client.request(method, f"{self._base}/{path}", json=body, headers=self._headers)
-                )
+                return _check(await self._client.request(**self._request(method, path, body)))
             except (httpx.HTTPError, json.JSONDecodeError) as error:
                 if once:
                     return {}
-                pause = _after(error) if isinstance(error, httpx.HTTPError) else None
-                pause = _pause(failures) if pause is None else pause
+                await asyncio.sleep(self._pause(error, failures))
                 failures += 1
-                log.warning("lshookd cannot be reached: %s; again in %.1f s", error, pause)
-                await asyncio.sleep(pause)
 
 
 class _Batch(list[Any]):
@@ -331,39 +346,5 @@ def _bar(wanted: bool) -> Callable[[int], None]:
     return lambda count: None
 
 
-def pull(
-    url: str,
-    token: str,
-    *,
-    limit: int = 100,
-    follow: bool = True,
-    wait: float = 30.0,
-    progress: bool = False,
-    client: Optional[httpx.Client] = None,
-) -> Pull:
-    """The events of a webhook whose URL is `pull:`, in order, typed.
-
-        for event in lshookd.pull("https://labels.example.com:9188/v1/webhooks/12/events", token):
-            print(event.action, event.project.title)
-
-    It waits for what comes, and goes on after any failure of the network, of lshookd or of PostgreSQL; `follow=False`
-    ends where nothing more waits. `limit` events are leased together. `progress` shows a bar, if tqdm is installed.
-
-    Raises:
-        PullError: While iterating, if the token is none of this webhook's.
-    """
-    return Pull(url, token, limit=limit, follow=follow, wait=wait, progress=progress, client=client)
-
-
-def pull_async(
-    url: str,
-    token: str,
-    *,
-    limit: int = 100,
-    follow: bool = True,
-    wait: float = 30.0,
-    progress: bool = False,
-    client: Optional[httpx.AsyncClient] = None,
-) -> AsyncPull:
-    """As `pull`, for `async for`."""
-    return AsyncPull(url, token, limit=limit, follow=follow, wait=wait, progress=progress, client=client)
+pull = Pull
+pull_async = AsyncPull

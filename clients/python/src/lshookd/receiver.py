@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, TypeVar, Union
 
-from standardwebhooks import Webhook, WebhookVerificationError
+from standardwebhooks import Webhook
 
 from lshookd.events import parse
 from lshookd.store import MemoryStore, Store
@@ -103,42 +103,21 @@ class Receiver:
 
     def handle(self, headers: Mapping[str, str], body: bytes) -> Answer:
         """Handles one request, in this thread."""
-        event = self._open(headers, body)
-        if isinstance(event, Answer):
-            return event
-        key = self._key(event)
-        if not self._begin(key):
-            return Answer(503, "another request with this event is being handled")
-        try:
-            return self._call(event, key)
-        finally:
-            self._end(key)
+        return self._handle(headers, body, None)
 
     async def handle_async(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Handles one request; handlers that are no coroutine functions run in a thread."""
+        """Handles one request; handlers that are coroutine functions run here, others in a thread."""
+        return await asyncio.to_thread(self._handle, headers, body, asyncio.get_running_loop())
+
+    def _handle(self, headers: Mapping[str, str], body: bytes, loop: Optional[asyncio.AbstractEventLoop]) -> Answer:
         event = self._open(headers, body)
         if isinstance(event, Answer):
             return event
         key = self._key(event)
-        wanted = [each for each in self._handlers if each.wants(event)]
-        loops = [each for each in wanted if inspect.iscoroutinefunction(each.handler)]
-        if not loops or isinstance(self._store, SQLAlchemyStore):
-            return await asyncio.to_thread(self.handle, headers, body)
         if not self._begin(key):
             return Answer(503, "another request with this event is being handled")
-        store = self._store
         try:
-            if await asyncio.to_thread(store.has, key):
-                return Answer(200, "handled before")
-            for each in wanted:
-                if inspect.iscoroutinefunction(each.handler):
-                    await each.handler(event)
-                else:
-                    await asyncio.to_thread(each.handler, event)
-            await asyncio.to_thread(store.add, key)
-            return Answer(200, "handled")
-        except Exception as error:
-            return self._failed(event, error)
+            return self._call(event, key, loop)
         finally:
             self._end(key)
 
@@ -158,9 +137,7 @@ class Receiver:
     def _is_signed(verifier: Webhook, headers: dict[str, str], body: bytes) -> bool:
         try:
             verifier.verify(body, headers)
-        except WebhookVerificationError:
-            return False
-        except Exception:  # Whatever is wrong with headers that anybody may send.
+        except Exception:  # A signature that is none, or whatever is wrong with headers that anybody may send.
             return False
         return True
 
@@ -179,7 +156,7 @@ class Receiver:
         with self._lock:
             self._running.discard(key)
 
-    def _call(self, event: Any, key: str) -> Answer:
+    def _call(self, event: Any, key: str, loop: Optional[asyncio.AbstractEventLoop]) -> Answer:
         wanted = [each for each in self._handlers if each.wants(event)]
         try:
             if isinstance(self._store, SQLAlchemyStore):
@@ -187,12 +164,12 @@ class Receiver:
                     if session is None:
                         return Answer(200, "handled before")
                     for each in wanted:
-                        _finish(each.handler(event, session) if each.takes_session else each.handler(event))
+                        _finish(each.handler(event, session) if each.takes_session else each.handler(event), loop)
                 return Answer(200, "handled")
             if self._store.has(key):
                 return Answer(200, "handled before")
             for each in wanted:
-                _finish(each.handler(event))
+                _finish(each.handler(event), loop)
             self._store.add(key)
             return Answer(200, "handled")
         except Exception as error:
@@ -265,11 +242,15 @@ class Receiver:
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 405: "Method Not Allowed", 410: "Gone"}
 
 
-def _finish(result: Any) -> None:
-    """Waits for a coroutine where a handler is one and the caller is none."""
-    if inspect.isawaitable(result):
+def _finish(result: Any, loop: Optional[asyncio.AbstractEventLoop]) -> None:
+    """Waits for a coroutine where a handler is one: on the caller's loop, if it has one."""
+    if not inspect.isawaitable(result):
+        return
 
-        async def wait() -> None:
-            await result
+    async def wait() -> None:
+        await result
 
+    if loop is None:
         asyncio.run(wait())
+    else:
+        asyncio.run_coroutine_threadsafe(wait(), loop).result()

@@ -1,4 +1,4 @@
-"""Events as the types of Label Studio's own SDK (`pip install lshookd[sdk]`)."""
+"""Events as the types of Label Studio's own SDK (the extra `sdk`)."""
 
 from __future__ import annotations
 
