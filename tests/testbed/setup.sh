@@ -64,6 +64,7 @@ install_parts() {
     command -v pgrep >/dev/null || apt_install procps
     command -v ip >/dev/null || apt_install iproute2
     command -v openssl >/dev/null || apt_install openssl
+    command -v curl >/dev/null || apt_install curl
     ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || apt_install libfaketime
     command -v go >/dev/null || apt_install golang-go
     command -v npm >/dev/null || apt_install npm
