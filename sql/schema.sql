@@ -480,6 +480,17 @@ begin
 end
 $$;
 
+CREATE FUNCTION lshookd.delete_attempts() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    delete from lshookd.attempt
+    where delivery_id = any (array(select id from removed));
+    return null;
+end
+$$;
+
 CREATE FUNCTION lshookd.delete_webhooks(ids bigint[]) RETURNS SETOF bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2253,7 +2264,7 @@ CREATE INDEX delivery_dead ON lshookd.delivery USING btree (webhook_id, id) WHER
 
 CREATE INDEX delivery_delivered ON lshookd.delivery USING btree (webhook_id, ended_at) WHERE (state = 'delivered'::text);
 
-CREATE INDEX delivery_ended ON lshookd.delivery USING btree (ended_at) WHERE (state = ANY (ARRAY['delivered'::text, 'cancelled'::text, 'skipped'::text]));
+CREATE INDEX delivery_discarded ON lshookd.delivery USING btree (ended_at) WHERE (state = ANY (ARRAY['cancelled'::text, 'skipped'::text]));
 
 CREATE INDEX delivery_event ON lshookd.delivery USING btree (event_id);
 
@@ -2277,10 +2288,9 @@ CREATE INDEX watched_row_id ON lshookd.watched_row USING btree (relation, id);
 
 CREATE TRIGGER chosen_action_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON lshookd.chosen_action FOR EACH STATEMENT EXECUTE FUNCTION lshookd.watch_after_choice();
 
-CREATE TRIGGER payload_option_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON lshookd.payload_option FOR EACH STATEMENT EXECUTE FUNCTION lshookd.watch_after_choice();
+CREATE TRIGGER delivery_deleted AFTER DELETE ON lshookd.delivery REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION lshookd.delete_attempts();
 
-ALTER TABLE ONLY lshookd.attempt
-    ADD CONSTRAINT attempt_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES lshookd.delivery(id) ON DELETE CASCADE;
+CREATE TRIGGER payload_option_changed AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON lshookd.payload_option FOR EACH STATEMENT EXECUTE FUNCTION lshookd.watch_after_choice();
 
 ALTER TABLE ONLY lshookd.chosen_action
     ADD CONSTRAINT chosen_action_action_fkey FOREIGN KEY (action) REFERENCES lshookd.additional_action(name);

@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use crate::config::{Listen, Settings};
 use crate::health::Service;
+use crate::health::fault::{self, Fault};
 use crate::listener::{self, Limits};
 use crate::metrics::Metrics;
 use crate::ops::connect;
@@ -43,9 +44,6 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How often it is tried to listen where that fails.
 const LISTEN_INTERVAL: Duration = Duration::from_secs(10);
-
-/// The code of that in `check`.
-const LISTENER_FAULT: &str = "admin-listener";
 
 /// How often the backlog is noted, and how many notes are kept.
 const NOTE_INTERVAL: Duration = Duration::from_secs(60);
@@ -87,10 +85,9 @@ impl Admin {
 
     /// Lets `check` know that nobody can look here; it is said again as long as it is so.
     async fn note_fault(&self, daemon: Uuid, message: &str) {
-        let query = include_str!("../sql/daemon/note_fault.sql");
-        let noting = self.ask(async |client| Ok(client.execute(query, &[&daemon, &LISTENER_FAULT, &message]).await?));
+        let noting = self.ask(async |client| fault::note(client, daemon, Fault::AdminListener, message).await);
         if let Err(error) = noting.await {
-            tracing::debug!(error = format!("{error:#}"), "a fault could not be noted");
+            tracing::debug!(error = format!("{error:#}"), "the fault is not noted");
         }
     }
 
@@ -98,10 +95,8 @@ impl Admin {
         if !had_failed {
             return;
         }
-        let query = include_str!("../sql/daemon/end_fault.sql");
-        if let Err(error) = self.ask(async |client| Ok(client.execute(query, &[&daemon, &LISTENER_FAULT]).await?)).await
-        {
-            tracing::debug!(error = format!("{error:#}"), "the end of a fault could not be noted");
+        if let Err(error) = self.ask(async |client| fault::end(client, daemon, Fault::AdminListener).await).await {
+            tracing::debug!(error = format!("{error:#}"), "the fault is not ended");
         }
     }
 

@@ -122,7 +122,7 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             or_stop(tokio::spawn(supervise(Role::Deliverer, parts.clone(), deliver)), &stop),
             or_stop(tokio::spawn(supervise(Role::Retention, parts, retain)), &stop),
             admin::serve(&settings, &metrics, (&service, name), &stop),
-            pull::serve(&settings, &metrics, &stop),
+            pull::serve(&settings, &metrics, name, &stop),
         );
         planner.and(deliverer).and(retention).context("a part of the daemon ended by itself")?;
         match fresh {

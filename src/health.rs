@@ -1,6 +1,8 @@
 //! What systemd is told: ready, reloading, stopping, and that the planner makes progress
 //! (sd_notify(3)). Without systemd nothing happens.
 
+pub mod fault;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 

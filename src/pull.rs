@@ -27,8 +27,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::config::{Pull, Settings};
+use crate::health::fault::{self, Fault};
 use crate::listener::{self, Limits};
 use crate::metrics::Metrics;
 use crate::model::WebhookId;
@@ -59,6 +61,8 @@ pub const URL: &str = "pull:";
 struct Consumers {
     settings: Settings,
     metrics: Metrics,
+    /// The daemon.
+    name: Uuid,
     stop: CancellationToken,
     /// `None` while PostgreSQL is away.
     leases: Mutex<Option<Arc<Leases>>>,
@@ -141,24 +145,47 @@ impl Consumers {
         anyhow::bail!("the connection to PostgreSQL was lost")
     }
 
-    /// Listens, and serves until the daemon stops. Where it cannot listen it says so and tries again.
+    /// Listens, and serves until the daemon stops. Where it cannot listen it says so, in the log and to `check`, and
+    /// tries again.
     async fn listen(self: &Arc<Self>, address: SocketAddr) {
         let mut failure: Option<String> = None;
-        while let Err(error) = self.listen_on(address).await {
+        while let Err(error) = self.listen_on(address, failure.is_some()).await {
             let message = format!("{error:#}");
             if failure.as_ref() != Some(&message) {
                 tracing::error!(error = message, "consumers cannot pull (setting pull_listen); deliveries go on");
             }
+            self.note_fault(Some(&message)).await;
             failure = Some(message);
             sleep(AGAIN).await;
         }
     }
 
+    /// Notes that nobody can pull, and why, or that it is over.
+    async fn note_fault(&self, message: Option<&str>) {
+        let Some(leases) = self.leases() else {
+            return;
+        };
+        let noting = async {
+            match message {
+                Some(message) => fault::note(leases.client(), self.name, Fault::PullListener, message).await,
+                None => fault::end(leases.client(), self.name, Fault::PullListener).await,
+            }
+        };
+        if let Err(error) = ask(noting).await {
+            tracing::debug!(error = format!("{error:#}"), "the fault, or its end, is not noted");
+        }
+    }
+
+    /// Listens, and says that it does where it `had_failed` before.
+    ///
     /// # Errors
     /// When the address cannot be listened on, or the certificate cannot be used.
-    async fn listen_on(self: &Arc<Self>, address: SocketAddr) -> Result<()> {
+    async fn listen_on(self: &Arc<Self>, address: SocketAddr, had_failed: bool) -> Result<()> {
         let acceptor = acceptor(&self.settings.pull)?;
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+        if had_failed {
+            self.note_fault(None).await;
+        }
         tracing::info!(address = %listener.local_addr()?, tls = acceptor.is_some(), "listener of consumers started");
         let peer = |address: &SocketAddr| Some(*address);
         listener::serve(listener, peer, acceptor, routes(Arc::clone(self)), &LIMITS, self.stop.clone()).await;
@@ -171,14 +198,15 @@ async fn ask<T>(question: impl Future<Output = Result<T>>) -> Result<T> {
     pg::within(QUERY_TIMEOUT, question).await
 }
 
-/// Serves consumers until `stop`, if the settings say so.
-pub async fn serve(settings: &Settings, metrics: &Metrics, stop: &CancellationToken) {
+/// Serves consumers until `stop`, if the settings say so; the daemon has this name.
+pub async fn serve(settings: &Settings, metrics: &Metrics, name: Uuid, stop: &CancellationToken) {
     let Some(address) = settings.pull.listen else {
         return;
     };
     let consumers = Arc::new(Consumers {
         settings: settings.clone(),
         metrics: metrics.clone(),
+        name,
         stop: stop.clone(),
         leases: Mutex::default(),
         waiting: Mutex::default(),

@@ -15,6 +15,8 @@ recorded as (
     select delivery_id, number, started_at, duration_ms, status, error, response_head, address, protocol, dns_ms, tcp_ms,
            tls_ms, answer_ms
     from outcome
+    -- Of a delivery that is kept.
+    where exists (select from lshookd.delivery where delivery.id = outcome.delivery_id)
     on conflict (delivery_id, number) do nothing
 ),
 settled as (

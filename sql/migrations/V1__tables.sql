@@ -189,8 +189,9 @@ comment on table lshookd.delivery is
 create index delivery_pending on lshookd.delivery (webhook_id, project_id, id) where state = 'pending';
 create index delivery_message on lshookd.delivery (message_id);
 create index delivery_event on lshookd.delivery (event_id);
-create index delivery_ended on lshookd.delivery (ended_at) where state in ('delivered', 'cancelled', 'skipped');
 create index delivery_delivered on lshookd.delivery (webhook_id, ended_at) where state = 'delivered';
+-- What is delivered is found by its webhook, so that it is in one index less.
+create index delivery_discarded on lshookd.delivery (ended_at) where state in ('cancelled', 'skipped');
 create index delivery_dead on lshookd.delivery (webhook_id, id) where state = 'dead';
 
 -- One row per webhook and project: deliveries of a lane go out one after the other.
@@ -207,9 +208,10 @@ comment on table lshookd.lane is
 
 create index lane_due on lshookd.lane (due_at) where due_at < 'infinity';
 
--- One row per request that was sent, or that could not be.
+-- One row per request that was sent, or that could not be. Attempts go with their delivery, by a trigger for each
+-- statement: a foreign key would look for the delivery of each attempt anew.
 create table lshookd.attempt (
-    delivery_id    bigint      not null references lshookd.delivery on delete cascade,
+    delivery_id    bigint      not null,  -- lshookd.delivery.id
     number         integer     not null,
     started_at     timestamptz not null,
     duration_ms    integer     not null,

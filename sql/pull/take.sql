@@ -71,14 +71,11 @@ candidate as (
 ),
 weighed as (
     select candidate.*,
-           event.action,
-           event.occurred_at,
-           event.body,
-           sum(coalesce(octet_length(event.body), 0)) over (order by candidate.id) as bytes
+           sum(coalesce(event.bytes, 0)) over (order by candidate.id) as bytes
     from candidate
     -- One by one, by their key: a join might read the table from its beginning.
     cross join lateral (
-        select event.action, event.occurred_at, event.body
+        select octet_length(event.body) as bytes
         from lshookd.event
         where event.id = candidate.event_id
         offset 0
@@ -121,16 +118,27 @@ leased as (
         where lease.leased_until <= statement_timestamp() and lease.turn = excluded.turn - 1
     returning lease.project_id
 )
-select chosen.message_id,
-       chosen.attempts,
-       chosen.schedule_from,
-       chosen.project_id,
-       chosen.action,
-       chosen.occurred_at,
+select given.message_id,
+       given.attempts,
+       given.schedule_from,
+       given.project_id,
+       event.action,
+       event.occurred_at,
        webhook.cloudevents,
-       case when webhook.send_payload then chosen.body end as body,
+       case when webhook.send_payload then event.body end as body,
        webhook.secrets
-from chosen
-join leased on leased.project_id = chosen.project_id
+-- In order before their bodies are read, which are too many to be sorted.
+from (
+    select chosen.*
+    from chosen
+    join leased on leased.project_id = chosen.project_id
+    order by chosen.id
+) as given
+cross join lateral (
+    select event.action, event.occurred_at, event.body
+    from lshookd.event
+    where event.id = given.event_id
+    offset 0
+) as event
 cross join webhook
-order by chosen.id;
+order by given.id;

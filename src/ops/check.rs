@@ -14,6 +14,7 @@ use super::webhook_option::{self, WebhookManner};
 use super::{adoption, listed, rule};
 use crate::config::{Listed, Settings};
 use crate::deliver;
+use crate::health::fault::Fault;
 use crate::label_studio::{self, catalog::Catalog};
 use crate::model::WebhookId;
 use crate::pg;
@@ -157,12 +158,15 @@ async fn look(settings: &Settings, findings: &mut Findings, in_force: &mut Optio
     let status = status::read(client).await?;
     roles(&status, findings);
     for row in client.query(include_str!("../../sql/ops/daemon_faults.sql"), &[]).await? {
-        let message: String = row.get("message");
-        findings.warn(
-            "admin-listener",
-            format!("a daemon has no metrics and no page: {message}"),
-            "free the address, or change the setting admin_listen; deliveries go on",
-        );
+        let (fault, message): (&str, &str) = (row.get("fault"), row.get("message"));
+        // Else it is of a daemon of another version.
+        let Ok(fault) = fault.parse::<Fault>() else { continue };
+        let (lacks, setting) = match fault {
+            Fault::AdminListener => ("has no metrics and no page", "admin_listen"),
+            Fault::PullListener => ("lets nobody pull", "pull_listen"),
+        };
+        let remedy = format!("free the address, or change the setting {setting}; deliveries go on");
+        findings.warn(fault.into(), format!("a daemon {lacks}: {message}"), remedy);
     }
     queues(&status, PLANNING_SECONDS + settings.gather.import_limit.as_secs_f64(), findings);
     notifications(&status, findings);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, GenericClient, Row, Statement};
+use tokio_postgres::{Error, GenericClient, Row, RowStream, Statement};
 
 /// The statements of one connection, by their text.
 #[derive(Clone, Default)]
@@ -65,6 +65,11 @@ impl<C: GenericClient> Prepared<'_, C> {
     /// As [`GenericClient::query`].
     pub async fn query(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
         self.client.query(&self.statement(sql).await?, parameters).await
+    }
+
+    /// As [`GenericClient::query_raw`]: rows as they arrive, so that work on them goes on while PostgreSQL sends more.
+    pub async fn query_raw(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<RowStream, Error> {
+        self.client.query_raw(&self.statement(sql).await?, parameters.iter().copied()).await
     }
 
     /// As [`GenericClient::query_one`].

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
@@ -79,6 +81,11 @@ impl Leases {
         Leases { client, statements, duration: *lease, attempts: *attempts, after: Mutex::default() }
     }
 
+    /// The session.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// How long a lease lasts.
     pub fn duration(&self) -> Duration {
         self.duration
@@ -110,48 +117,43 @@ impl Leases {
         Ok(rows.context("reading lshookd.delivery")?.iter().map(|row| row.get("webhook_id")).collect())
     }
 
-    /// Gives a consumer what waits, so many events at most, under a lease of this name.
+    /// Gives a consumer what waits, so many events at most, under a lease of this name: one after the other, while
+    /// PostgreSQL sends more. How many that were.
     ///
     /// # Errors
-    /// When the database refuses, or a secret of the webhook cannot be used.
+    /// When the database refuses, a secret of the webhook cannot be used, or `give` fails.
     pub async fn take(
         &self,
         webhook: WebhookId,
         limit: i64,
-        lease: Uuid,
-        address: Option<IpAddr>,
-    ) -> Result<Vec<PulledEvent>> {
-        let after = self.after().get(&webhook).copied().unwrap_or(BEFORE_ALL);
-        let mut rows = self.take_after(webhook, limit, lease, address, after).await?;
-        if rows.is_empty() && after > BEFORE_ALL {
-            rows = self.take_after(webhook, limit, lease, address, BEFORE_ALL).await?;
+        (lease, address): (Uuid, Option<IpAddr>),
+        mut give: impl FnMut(PulledEvent) -> Result<()>,
+    ) -> Result<usize> {
+        let after = self.after().get(&webhook).copied();
+        let (seconds, now) = (self.duration.as_secs_f64(), SystemTime::now());
+        for after in [after, Some(BEFORE_ALL)].into_iter().flatten() {
+            let given = self
+                .database()
+                .query_raw(
+                    include_str!("../../sql/pull/take.sql"),
+                    &[&webhook, &limit, &MOST_BYTES, &seconds, &lease, &address, &after],
+                )
+                .await;
+            let mut rows = pin!(given.context("leasing lanes to a consumer")?);
+            let (mut quantity, mut last) = (0, BEFORE_ALL);
+            while let Some(row) = rows.try_next().await.context("leasing lanes to a consumer")? {
+                give(PulledEvent::from_row(&row, now)?)?;
+                (quantity, last) = (quantity + 1, last.max(row.get("project_id")));
+            }
+            match i64::try_from(quantity).is_ok_and(|quantity| quantity >= limit) {
+                true => self.after().insert(webhook, last),
+                false => self.after().remove(&webhook),
+            };
+            if quantity > 0 {
+                return Ok(quantity);
+            }
         }
-        let last = rows.iter().map(|row| row.get::<_, i64>("project_id")).max();
-        match last.filter(|_| i64::try_from(rows.len()).is_ok_and(|given| given >= limit)) {
-            Some(last) => self.after().insert(webhook, last),
-            None => self.after().remove(&webhook),
-        };
-        let now = SystemTime::now();
-        rows.iter().map(|row| PulledEvent::from_row(row, now)).collect()
-    }
-
-    async fn take_after(
-        &self,
-        webhook: WebhookId,
-        limit: i64,
-        lease: Uuid,
-        address: Option<IpAddr>,
-        after: i64,
-    ) -> Result<Vec<Row>> {
-        let seconds = self.duration.as_secs_f64();
-        let rows = self
-            .database()
-            .query(
-                include_str!("../../sql/pull/take.sql"),
-                &[&webhook, &limit, &MOST_BYTES, &seconds, &lease, &address, &after],
-            )
-            .await;
-        rows.context("leasing lanes to a consumer")
+        Ok(0)
     }
 
     /// Ends the leases of a webhook that are over.

@@ -1,6 +1,7 @@
 //! The requests of consumers: to be given events, to acknowledge or refuse them, and to read on elsewhere.
 //! `docs/pull-api.yaml` describes them.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -45,16 +46,6 @@ const REASON: usize = 500;
 /// Of every path that there is not.
 pub async fn unknown_path() -> Problem {
     Problem::UnknownPath
-}
-
-/// What a consumer is given.
-#[derive(Serialize)]
-struct Given {
-    events: Vec<PulledEvent>,
-    /// The lease that they are under.
-    lease: Uuid,
-    /// For so long they are this consumer's.
-    lease_seconds: f64,
 }
 
 /// How many events, and how long to wait for the first.
@@ -91,16 +82,17 @@ fn duration(name: &str, text: &str) -> Result<Duration, Problem> {
     }
 }
 
-/// Gives what waits, after having ended what is overdue.
+/// Gives what waits, after having ended what is overdue. How many events that were.
 pub async fn take(
     consumers: &Consumers,
     consumer: &Consumer,
     limit: i64,
     lease: Uuid,
-) -> anyhow::Result<Vec<PulledEvent>> {
+    give: impl FnMut(PulledEvent) -> anyhow::Result<()>,
+) -> anyhow::Result<usize> {
     let Consumer { webhook, address, leases } = consumer;
     count(consumers, *webhook, ask(leases.end_overdue(*webhook)).await?);
-    ask(leases.take(*webhook, limit, lease, *address)).await
+    ask(leases.take(*webhook, limit, (lease, *address), give)).await
 }
 
 /// Counts what failed, and says what is dead.
@@ -130,10 +122,21 @@ pub async fn events(
         tokio::pin!(announced);
         announced.as_mut().enable();
         let lease = Uuid::now_v7();
-        let events = take(&consumers, &consumer, limit, lease).await?;
-        if !events.is_empty() || Instant::now() >= deadline || consumers.stop.is_cancelled() {
-            let given = Given { events, lease, lease_seconds: consumer.leases.duration().as_secs_f64() };
-            return Ok(([(header::CACHE_CONTROL, "no-store")], Json(given)).into_response());
+        let duration = consumer.leases.duration().as_secs_f64();
+        let mut answer = format!(r#"{{"lease":"{lease}","lease_seconds":{duration},"events":["#).into_bytes();
+        let mut is_first = true;
+        // Written as it comes: all of it once more in memory would be many megabytes.
+        let given = take(&consumers, &consumer, limit, lease, |event| {
+            if !mem::take(&mut is_first) {
+                answer.push(b',');
+            }
+            Ok(serde_json::to_writer(&mut answer, &event)?)
+        });
+        let quantity = given.await?;
+        if quantity > 0 || Instant::now() >= deadline || consumers.stop.is_cancelled() {
+            answer.extend_from_slice(b"]}");
+            let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+            return Ok((headers, answer).into_response());
         }
         consumers.wait(announced, deadline).await;
     }

@@ -80,8 +80,12 @@ async fn give(
         let announced = announcements.notified();
         tokio::pin!(announced);
         announced.as_mut().enable();
-        let events = take(consumers, consumer, limit, lease).await?;
-        let is_empty = events.is_empty();
+        let mut events = Vec::new();
+        let given = take(consumers, consumer, limit, lease, |event| {
+            events.push(event);
+            Ok(())
+        });
+        let is_empty = given.await? == 0;
         for event in events {
             let sent = sse::Event::default().id(event.id.to_string()).event(event.action.clone()).json_data(&event)?;
             // A consumer that reads slowly keeps what it is being given.

@@ -135,8 +135,17 @@ fn id(event: &Value) -> Value {
     event["id"].clone()
 }
 
-/// A daemon that listens to consumers, and a webhook of project 1.
+/// A daemon that serves consumers, and a webhook of project 1.
 async fn running(label: &str, settings: &[(&str, &str)]) -> Result<(TestEnv, Daemon, Pulled)> {
+    let (env, daemon, pulled) = started(label, settings).await?;
+    // Nothing waits yet, so that this takes no lane.
+    let served = async || Ok(pulled.events(1, "0").await.ok());
+    eventually("consumers are served", Duration::from_secs(10), served).await?;
+    Ok((env, daemon, pulled))
+}
+
+/// The same, before it serves them.
+async fn started(label: &str, settings: &[(&str, &str)]) -> Result<(TestEnv, Daemon, Pulled)> {
     let port = free_port()?;
     let mut env = TestEnv::new(label).await?.with("LSHOOKD_PULL_LISTEN", &format!("127.0.0.1:{port}"));
     for (name, value) in settings {
@@ -145,8 +154,6 @@ async fn running(label: &str, settings: &[(&str, &str)]) -> Result<(TestEnv, Dae
     env.run(r#"select fixture.rows('task', '{"project_id": 1}', 2)"#).await?;
     let pulled = Pulled::create(&env, port, &["--project", "1"]).await?;
     let daemon = env.lshookd.run().await?;
-    let listens = async || Ok(daemon.log().contains("listener of consumers started").then_some(()));
-    eventually("consumers may come", Duration::from_secs(10), listens).await?;
     Ok((env, daemon, pulled))
 }
 
@@ -518,6 +525,25 @@ async fn what_is_held_back_is_given_to_nobody_and_what_is_deleted_is_cancelled()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_cannot_listen_says_so_and_tries_again() -> Result<()> {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port();
+    let env = TestEnv::new("pull_taken").await?.with("LSHOOKD_PULL_LISTEN", &format!("127.0.0.1:{port}"));
+    let pulled = Pulled::create(&env, port, &["--project", "1"]).await?;
+    let _daemon = env.lshookd.run().await?;
+    let says = async |says: bool| {
+        let said = env.lshookd.command(&["check"]).await?.stdout;
+        Ok((String::from_utf8_lossy(&said).contains("pull-listener") == says).then_some(()))
+    };
+    eventually("check says so", Duration::from_secs(20), async || says(true).await).await?;
+    drop(taken);
+    let served = async || Ok(pulled.events(1, "0").await.ok());
+    eventually("consumers are served", Duration::from_secs(10), served).await?;
+    eventually("check says so no longer", Duration::from_secs(20), async || says(false).await).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_listener_speaks_tls_where_it_has_a_certificate() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
@@ -529,7 +555,7 @@ async fn the_listener_speaks_tls_where_it_has_a_certificate() -> Result<()> {
     let (certificate, key) =
         (file("certificate.pem", made.cert.pem())?, file("key.pem", made.signing_key.serialize_pem())?);
     let settings = [("LSHOOKD_PULL_CERTIFICATE", &*certificate), ("LSHOOKD_PULL_KEY", &*key)];
-    let (env, _daemon, pulled) = running("pull_tls", &settings).await?;
+    let (env, _daemon, pulled) = started("pull_tls", &settings).await?;
     let written = annotate(&env, 1).await?;
     let url = pulled.url.replace("http://127.0.0.1", "https://localhost");
     let fetched = tokio::process::Command::new("curl")
