@@ -1976,6 +1976,14 @@ CREATE VIEW lshookd.failing_lane AS
 
 COMMENT ON VIEW lshookd.failing_lane IS 'One row per webhook and project whose next delivery has failed and is attempted again at due_at.';
 
+CREATE TABLE lshookd.failing_webhook (
+    webhook_id bigint NOT NULL,
+    since timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
+    is_warned_of boolean DEFAULT false NOT NULL
+);
+
+COMMENT ON TABLE lshookd.failing_webhook IS 'Webhooks to which nothing could be delivered, although it was tried, and since when.';
+
 CREATE VIEW lshookd.given_delivery AS
  SELECT lease.webhook_id,
     lease.project_id,
@@ -2003,7 +2011,8 @@ COMMENT ON VIEW lshookd.label_studio IS 'The schema of Label Studio''s tables.';
 
 CREATE TABLE lshookd.pause (
     webhook_id bigint,
-    paused_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    paused_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    failing_since timestamp with time zone
 );
 
 ALTER TABLE ONLY lshookd.pause REPLICA IDENTITY FULL;
@@ -2220,6 +2229,9 @@ ALTER TABLE ONLY lshookd.delivery
 
 ALTER TABLE ONLY lshookd.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY lshookd.failing_webhook
+    ADD CONSTRAINT failing_webhook_pkey PRIMARY KEY (webhook_id);
 
 ALTER TABLE ONLY lshookd.lane
     ADD CONSTRAINT lane_pkey PRIMARY KEY (webhook_id, project_id);

@@ -30,7 +30,7 @@ use proxy::proxy;
 pub use pull::Pull;
 use pull::pull;
 pub use sources::{Flags, Sources};
-use value::{above_zero, allow_list, boolean, duration, list, network, positive, seconds};
+use value::{above_zero, allow_list, boolean, duration, list, network, patience, positive, seconds};
 
 /// A setting whose value cannot be used, or a key nobody knows. Ends the program with 2.
 #[derive(Debug, thiserror::Error)]
@@ -173,6 +173,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("gather_import_limit", Variable::Own, Some("5m"), "Maximum time that changes are gathered of a connection that adds or deletes tasks, or is expected to close with its request"),
     setting("poll", Variable::Own, Some("5s"), "Polling interval when no notification arrives"),
     setting("retry_schedule", Variable::Own, Some("5s,30s,2m,10m,1h,3h,6h,12h"), "Pauses before the second and each later attempt; after the last attempt the delivery is dead"),
+    setting("pause_after", Variable::Own, Some("off"), "How long a webhook may only fail until it is paused, what it is owed being kept: a duration, on (5d) or off"),
     setting("retention", Variable::Own, Some("30d"), "How long delivered and cancelled deliveries are kept; 0 keeps them without limit, as dead ones are"),
     setting("concurrency", Variable::Own, Some("128"), "Maximum requests in flight, beside those that take more than a second"),
     setting("concurrency_per_webhook", Variable::Own, Some("32"), "Maximum requests in flight of one webhook"),
@@ -247,6 +248,8 @@ pub struct Settings {
     pub poll: Duration,
     /// Pauses between attempts.
     pub retry_schedule: Vec<Duration>,
+    /// After so long webhooks that only fail are paused; `None`: never.
+    pub pause_after: Option<Duration>,
     /// How long ended deliveries are kept; zero: for ever.
     pub retention: Duration,
     /// Requests in flight at once.
@@ -406,6 +409,7 @@ impl Settings {
                 poll => Ok(poll),
             })?,
             retry_schedule: sources.parse("retry_schedule", |text| list(text, duration))?,
+            pause_after: sources.parse("pause_after", patience)?,
             retention: sources.parse("retention", duration)?,
             concurrency: sources.parse("concurrency", positive)?,
             concurrency_per_webhook: sources.parse("concurrency_per_webhook", positive)?,

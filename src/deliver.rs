@@ -13,6 +13,7 @@ mod cloudevent;
 mod connect;
 mod connection;
 mod egress;
+mod failing;
 mod headers;
 mod lane;
 mod mask;
@@ -49,6 +50,7 @@ use crate::pg::{self, Prepared, Session, Statements};
 pub use answer::{Answer, read_leniently};
 pub use cloudevent::CloudEvent;
 use egress::EgressPolicy;
+use failing::FailingWebhooks;
 pub use headers::{carried, ineffective_headers};
 pub use message::Message;
 pub use obstacle::{obstacles, refused_webhooks, report_refused};
@@ -145,6 +147,7 @@ pub async fn run(
         heartbeat,
         notifications,
         poll: settings.poll,
+        failing: FailingWebhooks::new(settings.pause_after),
         lanes: JoinSet::new(),
         active: HashMap::new(),
         clock: ServerClock::default(),
@@ -165,6 +168,7 @@ struct Deliverer {
     heartbeat: Heartbeat,
     notifications: mpsc::UnboundedReceiver<()>,
     poll: Duration,
+    failing: FailingWebhooks,
     /// The lanes that are worked on.
     lanes: JoinSet<Result<()>>,
     active: HashMap<Id, Lane>,
@@ -222,6 +226,7 @@ impl Deliverer {
                 self.kept_up_at = Some(Instant::now());
                 let woken = database.execute(include_str!("../sql/deliver/wake_changed.sql"), &[]).await;
                 woken.context("waking the lanes of changed webhooks")?;
+                self.failing.look(&database).await?;
             }
             self.heartbeat.beat(&database).await
         };

@@ -275,14 +275,25 @@ comment on table lshookd.adoption is
     'Webhooks that lshookd delivers in Label Studio''s place, or did until released_at.';
 
 create table lshookd.pause (
-    webhook_id  bigint,  -- null: all of them
-    paused_at   timestamptz not null default clock_timestamp()
+    webhook_id     bigint,      -- null: all of them
+    paused_at      timestamptz  not null default clock_timestamp(),
+    failing_since  timestamptz  -- lshookd paused it, for it had only failed since then; null: an operator did
 );
 
 comment on table lshookd.pause is
     'Webhooks whose deliveries are held back until an operator resumes them; null stands for all.';
 
 create unique index pause_webhook on lshookd.pause (coalesce(webhook_id, 0));
+
+-- Kept up by the deliverer, each minute.
+create table lshookd.failing_webhook (
+    webhook_id    bigint       not null primary key,
+    since         timestamptz  not null default statement_timestamp(),
+    is_warned_of  boolean      not null default false
+);
+
+comment on table lshookd.failing_webhook is
+    'Webhooks to which nothing could be delivered, although it was tried, and since when.';
 
 -- Actions that Label Studio does not have.
 create table lshookd.additional_action (

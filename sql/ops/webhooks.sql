@@ -43,6 +43,12 @@ from (
                select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = webhook.id
            ) as paused,
            (
+               select pause.failing_since from lshookd.pause where pause.webhook_id = webhook.id
+           ) as paused_failing_since,
+           (
+               select failing_webhook.since from lshookd.failing_webhook where failing_webhook.webhook_id = webhook.id
+           ) as failing_since,
+           (
                select count(*)
                from lshookd.delivery
                where delivery.webhook_id = webhook.id and delivery.state = 'pending'

@@ -9,6 +9,8 @@ select exists (
         union all
         select webhook_id from lshookd.delivery_option
         union all
+        select webhook_id from lshookd.failing_webhook
+        union all
         select webhook_id from lshookd.rule
         union all
         select webhook_id from lshookd.puller

@@ -12,6 +12,10 @@ with_options as (
     delete from lshookd.delivery_option
     where webhook_id not in (select * from lshookd.webhook_ids(null))
 ),
+failing as (
+    delete from lshookd.failing_webhook
+    where webhook_id not in (select * from lshookd.webhook_ids(null))
+),
 leased as (
     delete from lshookd.lease
     where webhook_id not in (select * from lshookd.webhook_ids(null))

@@ -60,7 +60,13 @@ pub enum WebhookCommand {
     Pause(Chosen),
     /// Resume the deliveries of paused webhooks
     #[command(after_help = "Example: lshookd webhook resume --all")]
-    Resume(Chosen),
+    Resume {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// Skip what waits, and deliver only what happens from now on
+        #[arg(long, conflicts_with = "all")]
+        discard: bool,
+    },
     /// Send a real, signed sample of an action to a webhook, and show the answer
     #[command(after_help = "Example: lshookd webhook test 12 --action TASKS_CREATED")]
     Test {
@@ -253,10 +259,13 @@ pub async fn run(client: &mut Client, settings: &Settings, command: WebhookComma
             output.say(&sentence, &json!({ "paused": chosen.ids(), "all": chosen.all }));
             Ok(())
         }
-        WebhookCommand::Resume(chosen) => {
+        WebhookCommand::Resume { chosen, discard } => {
+            // Before they are resumed, lest any of it is still delivered.
+            let discarded = if discard { pause::discard(client, &chosen.ids).await? } else { 0 };
             pause::resume(client, chosen.ids()).await?;
-            let sentence = format!("Deliveries of {} are resumed.", named(chosen.ids()));
-            output.say(&sentence, &json!({ "resumed": chosen.ids(), "all": chosen.all }));
+            let also = if discard { format!("; {discarded} that waited are skipped") } else { String::new() };
+            let sentence = format!("Deliveries of {} are resumed{also}.", named(chosen.ids()));
+            output.say(&sentence, &json!({ "resumed": chosen.ids(), "all": chosen.all, "discarded": discarded }));
             Ok(())
         }
         WebhookCommand::Test { id, action } => test(client, settings, id, action, output).await,

@@ -34,6 +34,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How long a webhook may only fail: as long as Svix lets it where it is not said.
+pub fn patience(text: &str) -> Result<Option<Duration>, String> {
+    const USUAL: Duration = Duration::from_secs(5 * 24 * 3600);
+    match text.trim().to_lowercase().as_str() {
+        "off" => Ok(None),
+        "on" => Ok(Some(USUAL)),
+        text => above_zero(text).map(Some).map_err(|error| format!("{error}; or on, which is 5d, or off")),
+    }
+}
+
 pub fn above_zero(text: &str) -> Result<Duration, String> {
     duration(text).and_then(|duration| match duration {
         Duration::ZERO => Err("must be more than 0".to_owned()),

@@ -3,8 +3,10 @@
 //! Every finding has a stable code; `docs/troubleshooting.md` lists them.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use anyhow::Result;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -172,6 +174,7 @@ async fn look(settings: &Settings, findings: &mut Findings, in_force: &mut Optio
     notifications(&status, findings);
     deliveries(&status, findings);
     capture(client, &status, findings).await?;
+    failing_webhooks(client, findings).await?;
     adoptions(client, findings).await?;
     endpoints(client, settings, findings).await?;
     rules(client, findings).await?;
@@ -426,6 +429,30 @@ async fn adoptions(client: &Client, findings: &mut Findings) -> Result<()> {
             format!("Label Studio and lshookd both deliver webhook {}", listed(&delivered_twice)),
             format!("`lshookd webhook adopt {}` leaves it to lshookd alone", spaced(&delivered_twice)),
         ),
+    }
+    Ok(())
+}
+
+/// Webhooks that only fail, and those that are paused for it.
+async fn failing_webhooks(client: &Client, findings: &mut Findings) -> Result<()> {
+    for row in client.query(include_str!("../../sql/ops/failing_webhooks.sql"), &[]).await? {
+        let WebhookId(id) = row.get("webhook_id");
+        let since = Timestamp::try_from(row.get::<_, SystemTime>("since"))?;
+        match row.get("is_paused") {
+            true => findings.warn(
+                "paused-failing",
+                format!("webhook {id} is paused by lshookd: it had only failed since {since}"),
+                format!(
+                    "mend its endpoint, then `lshookd webhook resume {id}` delivers what waited, and with --discard \
+                     only what comes"
+                ),
+            ),
+            false => findings.warn(
+                "only-fails",
+                format!("webhook {id} has only failed since {since}, and will be paused"),
+                format!("mend its endpoint; `lshookd webhook test {id}` tries it"),
+            ),
+        }
     }
     Ok(())
 }

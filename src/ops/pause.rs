@@ -17,6 +17,15 @@ pub async fn pause(client: &Client, ids: Option<&[WebhookId]>) -> Result<()> {
     Ok(())
 }
 
+/// Ends what is pending of some webhooks without delivering it; how many deliveries that were.
+///
+/// # Errors
+/// When one is unknown, or the database refuses.
+pub async fn discard(client: &Client, ids: &[WebhookId]) -> Result<i64> {
+    check_known(client, ids).await?;
+    Ok(client.query_one(include_str!("../../sql/ops/discard.sql"), &[&ids]).await?.get("discarded"))
+}
+
 /// Lets the deliveries of some webhooks go on, or with `None` of all.
 ///
 /// # Errors

@@ -56,6 +56,10 @@ pub struct WebhookSummary {
     pub delivered_by: DeliveredBy,
     /// Whether its deliveries are held back.
     pub paused: bool,
+    /// Where lshookd paused it: since when it had only failed.
+    pub paused_failing_since: Option<Timestamp>,
+    /// Since when it only fails, if it does.
+    pub failing_since: Option<Timestamp>,
     /// Pending deliveries.
     pub pending: i64,
     /// Dead deliveries.

@@ -510,6 +510,57 @@ async fn a_webhook_may_have_retries_of_its_own() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_only_fails_is_paused_and_loses_nothing() -> Result<()> {
+    let env = TestEnv::new("only_fails")
+        .await?
+        .with("LSHOOKD_PAUSE_AFTER", "6s")
+        .with("LSHOOKD_RETRY_SCHEDULE", "500ms,500ms,500ms,500ms,500ms,500ms,500ms,500ms");
+    let [failing, answering] = [env.webhook("/failing", "{}").await?, env.webhook("/answering", "{}").await?];
+    env.receiver.answer("/failing", Reply::status(500));
+    let _daemon = env.lshookd.run().await?;
+    let check =
+        async || anyhow::Ok(String::from_utf8_lossy(&env.lshookd.command(&["check"]).await?.stdout).into_owned());
+    let says = async |text: &str| Ok(check().await?.contains(text).then_some(()));
+    // One after the other is dead meanwhile, which makes no end of its failing.
+    for title in ["one", "two", "three"] {
+        env.run(&format!("update project set title = '{title}'")).await?;
+    }
+    let warning = format!("webhook {failing} has only failed since");
+    eventually("check warns", Duration::from_secs(10), async || says(&warning).await).await?;
+    let paused = format!("webhook {failing} is paused by lshookd");
+    eventually("it is paused", Duration::from_secs(20), async || says(&paused).await).await?;
+    assert!(!check().await?.contains(&format!("webhook {answering} ")), "the other goes on");
+    env.run("update project set title = 'four'").await?;
+    let waits = format!("select count(*) from lshookd.delivery where webhook_id = {failing} and state = 'pending'");
+    let waiting = async || Ok((env.number(&waits).await? > 0).then_some(()));
+    eventually("what happens is recorded", Duration::from_secs(10), waiting).await?;
+
+    env.receiver.answer("/failing", Reply::status(200));
+    env.lshookd.succeed(&["webhook", "resume", &failing.to_string()]).await?;
+    let delivered = async || Ok((env.number(&waits).await? == 0).then_some(()));
+    eventually("what waited is delivered", Duration::from_secs(10), delivered).await?;
+    let forgotten = async || Ok((env.number("select count(*) from lshookd.failing_webhook").await? == 0).then_some(()));
+    eventually("it begins anew", Duration::from_secs(10), forgotten).await?;
+    assert!(!check().await?.contains("failed since"));
+
+    env.lshookd.succeed(&["webhook", "pause", &failing.to_string()]).await?;
+    env.run("update project set title = 'five'").await?;
+    eventually("it waits", Duration::from_secs(10), waiting).await?;
+    let said = env.lshookd.succeed(&["webhook", "resume", "--discard", &failing.to_string()]).await?;
+    assert!(said.contains("1 that waited are skipped"), "{said}");
+    env.run("update project set title = 'six'").await?;
+    let titles = async || {
+        let all = env.receiver.received();
+        let of = all.iter().filter(|request| request.path == "/failing");
+        let titles: Vec<String> = of.map(|request| request.body["project"]["title"].to_string()).collect();
+        Ok(titles.last().is_some_and(|last| last == "\"six\"").then_some(titles))
+    };
+    let titles = eventually("the last is delivered", Duration::from_secs(10), titles).await?;
+    assert!(!titles.contains(&"\"five\"".to_owned()), "{titles:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_old_for_its_webhook_is_dead_and_can_be_replayed() -> Result<()> {
     let env = TestEnv::new("age").await?;
     let id =

@@ -73,6 +73,8 @@ fn article(admin: &Admin, webhook: &WebhookSummary, attempts: Option<&AttemptsBy
                 "delivered by " b { (delivered_by) } " · " (webhook.pending) " pending · " (webhook.dead) " dead"
                 @if let Some(last) = webhook.last_delivered_at { " · last delivered " (moment(last)) }
                 @if webhook.paused { " · " b class="bad" { "paused" } }
+                @if let Some(since) = webhook.paused_failing_since { " by lshookd: it had only failed since " (moment(since)) }
+                @if let Some(since) = webhook.failing_since { " · " b class="bad" { "only fails since " (moment(since)) } }
             }
             @if let Some(error) = &webhook.last_error { p class="bad" { "last error: " (error) } }
             @if admin.settings.admin.write {
