@@ -1,7 +1,7 @@
--- Changes of the delivery options of a webhook ($1) what is not null; a timeout, an age or a rate of 0 and a schedule
--- without pauses are as the settings say again.
+-- Changes of the delivery options of a webhook ($1) what is not null; a timeout, an age, a rate or a quantity of 0
+-- and a schedule without pauses are as the settings say again.
 insert into lshookd.delivery_option as delivery_option
-    (webhook_id, connect_timeout, answer_timeout, await_answer, retry_schedule, maximum_age, rate_limit)
+    (webhook_id, connect_timeout, answer_timeout, await_answer, retry_schedule, maximum_age, rate_limit, concurrency)
 values (
     $1::bigint,
     nullif($2::float8, 0) * interval '1 second',
@@ -12,7 +12,8 @@ values (
         from unnest($5::float8[]) with ordinality as pause (seconds, place)
     ),
     nullif($6::float8, 0) * interval '1 second',
-    nullif($7::float8, 0)
+    nullif($7::float8, 0),
+    nullif($8::integer, 0)
 )
 on conflict (webhook_id) do update
     set connect_timeout = case when $2 is null then delivery_option.connect_timeout else excluded.connect_timeout end,
@@ -20,4 +21,5 @@ on conflict (webhook_id) do update
         await_answer = coalesce($4, delivery_option.await_answer),
         retry_schedule = case when $5 is null then delivery_option.retry_schedule else excluded.retry_schedule end,
         maximum_age = case when $6 is null then delivery_option.maximum_age else excluded.maximum_age end,
-        rate_limit = case when $7 is null then delivery_option.rate_limit else excluded.rate_limit end;
+        rate_limit = case when $7 is null then delivery_option.rate_limit else excluded.rate_limit end,
+        concurrency = case when $8 is null then delivery_option.concurrency else excluded.concurrency end;

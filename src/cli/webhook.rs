@@ -163,6 +163,9 @@ pub struct DeliveryArgs {
     /// Requests in a time at most, such as 20/s, 5/m or 1/h; 0 is as many as come
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     rate_limit: Option<f64>,
+    /// Requests in flight at most, in place of the setting `concurrency_per_webhook`; 0 is that of the setting
+    #[arg(id = "in_flight", long = "in-flight", value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..=100_000))]
+    concurrency: Option<i32>,
 }
 
 /// A pause; `None` for the word default.
@@ -175,8 +178,15 @@ fn pause(text: &str) -> Result<Option<Duration>, humantime::DurationError> {
 
 impl DeliveryArgs {
     fn choice(&self) -> DeliveryChoice {
-        let DeliveryArgs { connect_timeout, answer_timeout, await_answer, retry_schedule, maximum_age, rate_limit } =
-            self.clone();
+        let DeliveryArgs {
+            connect_timeout,
+            answer_timeout,
+            await_answer,
+            retry_schedule,
+            maximum_age,
+            rate_limit,
+            concurrency,
+        } = self.clone();
         DeliveryChoice {
             connect_timeout,
             answer_timeout,
@@ -184,6 +194,7 @@ impl DeliveryArgs {
             retry_schedule: retry_schedule.map(|pauses| pauses.into_iter().flatten().collect()),
             maximum_age,
             rate_limit,
+            concurrency,
         }
     }
 }

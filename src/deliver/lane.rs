@@ -82,8 +82,9 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
                 () = shared.stop.cancelled() => return Ok(()),
             }
         }
+        let most_places = shared.options.concurrency(&shared.database(), lane.webhook).await?;
         let mut place = tokio::select! {
-            place = shared.shares.place(lane.webhook) => place?,
+            place = shared.shares.place(lane.webhook, most_places) => place?,
             () = shared.stop.cancelled() => return Ok(()),
         };
         // Only now, for what is read is sent within this turn: an edit of the webhook that came before counts.

@@ -53,6 +53,7 @@ struct Known {
     read_at: Instant,
     options: DeliveryOptions,
     pace: Option<Arc<Pace>>,
+    concurrency: Option<usize>,
     is_ml_backend: bool,
 }
 
@@ -111,6 +112,14 @@ impl OptionCache {
         Ok(self.known(database, webhook).await?.pace.map(|pace| pace.take_turn(Instant::now())))
     }
 
+    /// How many requests to a webhook may be in flight, where that is not as the settings say.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn concurrency(&self, database: &Prepared<'_, Client>, webhook: WebhookId) -> Result<Option<usize>> {
+        Ok(self.known(database, webhook).await?.concurrency)
+    }
+
     async fn known(&self, database: &Prepared<'_, Client>, webhook: WebhookId) -> Result<Known> {
         let recent = self.lock().get(&webhook).filter(|known| known.read_at.elapsed() < AGE).cloned();
         match recent {
@@ -146,6 +155,7 @@ impl OptionCache {
                 .get::<_, Option<f64>>("rate_limit")
                 .and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok())
                 .map(|period| self.pace_of(webhook, period)),
+            concurrency: row.get::<_, Option<i32>>("concurrency").and_then(|most| most.try_into().ok()),
             is_ml_backend: row.get("is_ml_backend"),
         };
         let mut all = self.lock();

@@ -32,7 +32,8 @@ enum Pace {
 
 struct Webhook {
     pace: Pace,
-    places: Arc<Semaphore>,
+    /// Its own, and how many they are.
+    places: (Arc<Semaphore>, usize),
     /// Until it was tried.
     first: Arc<Semaphore>,
     /// Its lanes that are worked on.
@@ -74,12 +75,12 @@ impl Shares {
         }
     }
 
-    /// Waits for a place.
+    /// Waits for a place; the webhook has so many of its own, or as many as each.
     ///
     /// # Errors
     /// Never: the semaphores are not closed.
-    pub async fn place(&self, webhook: WebhookId) -> Result<Place> {
-        let own = Arc::clone(&self.state().of(webhook, self.of_each).places);
+    pub async fn place(&self, webhook: WebhookId, most: Option<usize>) -> Result<Place> {
+        let own = self.state().of(webhook, self.of_each).places(most.unwrap_or(self.of_each));
         let own = own.acquire_owned().await?;
         loop {
             let (pace, shared) = {
@@ -162,11 +163,21 @@ impl Shares {
     }
 }
 
+impl Webhook {
+    /// Its own places. Where they are others than before, what is in flight ends on those that it has.
+    fn places(&mut self, most: usize) -> Arc<Semaphore> {
+        if self.places.1 != most {
+            self.places = (Arc::new(Semaphore::new(most)), most);
+        }
+        Arc::clone(&self.places.0)
+    }
+}
+
 impl State {
     fn of(&mut self, webhook: WebhookId, places: usize) -> &mut Webhook {
         self.webhooks.entry(webhook).or_insert_with(|| Webhook {
             pace: Pace::Untried,
-            places: Arc::new(Semaphore::new(places)),
+            places: (Arc::new(Semaphore::new(places)), places),
             first: Arc::new(Semaphore::new(1)),
             lanes: 0,
         })
@@ -197,14 +208,14 @@ mod tests {
             for _lane in 0..10 {
                 let shares = Arc::clone(&shares);
                 tokio::spawn(async move {
-                    let mut place = shares.place(webhook).await.unwrap();
+                    let mut place = shares.place(webhook, None).await.unwrap();
                     shares.learn(webhook, &mut place, pending::<()>()).await;
                 });
             }
         }
         for _ in 0..200 {
             sleep(Duration::from_millis(700)).await;
-            let mut place = timeout(SOON, shares.place(ONE)).await.expect("it waits for others").unwrap();
+            let mut place = timeout(SOON, shares.place(ONE, None)).await.expect("it waits for others").unwrap();
             shares.learn(ONE, &mut place, async {}).await;
         }
         let is_slow = |webhook: WebhookId| shares.state().of(webhook, 4).pace == Pace::Slow;
@@ -214,12 +225,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_webhook_has_no_more_than_its_own_places() {
         let shares = Shares::new(8, 2, 80);
-        let mut first = shares.place(ONE).await.unwrap();
-        assert!(timeout(SOON, shares.place(ONE)).await.is_err(), "one, until it was tried");
+        let mut first = shares.place(ONE, None).await.unwrap();
+        assert!(timeout(SOON, shares.place(ONE, None)).await.is_err(), "one, until it was tried");
         shares.learn(ONE, &mut first, async {}).await;
         drop(first);
-        let _places = (shares.place(ONE).await.unwrap(), shares.place(ONE).await.unwrap());
-        assert!(timeout(SOON, shares.place(ONE)).await.is_err());
+        let _places = (shares.place(ONE, None).await.unwrap(), shares.place(ONE, None).await.unwrap());
+        assert!(timeout(SOON, shares.place(ONE, None)).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -227,16 +238,28 @@ mod tests {
         let shares = Shares::new(8, 2, 80);
         assert_eq!((0..20).filter(|_| shares.enter(ONE)).count(), 10);
         assert_eq!(shares.full(), [ONE]);
-        let mut place = shares.place(ONE).await.unwrap();
+        let mut place = shares.place(ONE, None).await.unwrap();
         shares.learn(ONE, &mut place, sleep(2 * QUICK)).await;
         for _ in 0..6 {
             shares.leave(ONE);
         }
         assert_eq!((shares.enter(ONE), shares.full()), (false, vec![ONE]));
         drop(place);
-        let mut place = shares.place(ONE).await.unwrap();
+        let mut place = shares.place(ONE, None).await.unwrap();
         shares.learn(ONE, &mut place, async {}).await;
         assert!(shares.enter(ONE) && shares.full().is_empty());
         assert!((2..200).map(WebhookId).all(|webhook| shares.enter(webhook) || !shares.full().is_empty()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_webhook_may_have_other_places_of_its_own() {
+        let shares = Shares::new(8, 2, 80);
+        let mut first = shares.place(ONE, Some(1)).await.unwrap();
+        shares.learn(ONE, &mut first, async {}).await;
+        assert!(timeout(SOON, shares.place(ONE, Some(1))).await.is_err());
+        drop(first);
+        let _places = [shares.place(ONE, Some(3)).await.unwrap(), shares.place(ONE, Some(3)).await.unwrap()];
+        let _third = timeout(SOON, shares.place(ONE, Some(3))).await.expect("it has more than each").unwrap();
+        assert!(timeout(SOON, shares.place(ONE, Some(3))).await.is_err());
     }
 }

@@ -26,6 +26,8 @@ pub struct Manner {
     pub maximum_age_seconds: Option<f64>,
     /// Requests in a second, where they are limited.
     pub rate_limit: Option<f64>,
+    /// Requests in flight, where they are limited by its own option.
+    pub concurrency: Option<i32>,
     /// Whether it is that of an ML backend, to which one request at a time is made.
     pub is_ml_backend: bool,
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Manner {
             }),
             self.maximum_age_seconds.map(|age| format!("dead when older than {}", shown(age))),
             self.rate_limit.map(|rate| format!("{} at most", rate_text(rate))),
+            self.concurrency.map(|most| format!("{most} at once at most")),
         ];
         formatter.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
@@ -130,6 +133,8 @@ pub struct DeliveryChoice {
     pub maximum_age: Option<Duration>,
     /// Requests in a second; zero: as many as come.
     pub rate_limit: Option<f64>,
+    /// Requests in flight; zero: as the setting says.
+    pub concurrency: Option<i32>,
 }
 
 impl DeliveryChoice {
@@ -161,8 +166,15 @@ pub async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, de
     if delivery.is_empty() {
         return Ok(());
     }
-    let DeliveryChoice { connect_timeout, answer_timeout, await_answer, retry_schedule, maximum_age, rate_limit } =
-        delivery;
+    let DeliveryChoice {
+        connect_timeout,
+        answer_timeout,
+        await_answer,
+        retry_schedule,
+        maximum_age,
+        rate_limit,
+        concurrency,
+    } = delivery;
     let pauses: Option<Vec<f64>> =
         retry_schedule.as_ref().map(|pauses| pauses.iter().map(Duration::as_secs_f64).collect());
     let seconds = |timeout: &Option<Duration>| timeout.map(|timeout| timeout.as_secs_f64());
@@ -178,6 +190,7 @@ pub async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, de
                 &pauses,
                 &seconds(maximum_age),
                 rate_limit,
+                concurrency,
             ],
         )
         .await

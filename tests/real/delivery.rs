@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use lshookd_testbed::eventually;
 use lshookd_testbed::misbehaving::{Misbehaving, Misbehavior};
-use lshookd_testbed::receiver::Reply;
+use lshookd_testbed::receiver::{Received, Reply};
 use lshookd_testbed::scripted::{Scripted, Step};
 use serde_json::json;
 
@@ -481,6 +481,45 @@ async fn a_webhook_whose_rate_is_limited_gets_no_more_and_loses_nothing() -> Res
     assert!(last - first < Duration::from_secs(2), "the others do not wait for it");
     let listed = env.lshookd.succeed(&["webhook", "list", "--json"]).await?;
     assert!(listed.contains("\"rate_limit\": 10") || listed.contains("\"rate_limit\":10"), "{listed}");
+    Ok(())
+}
+
+/// Over all lanes, and in force soon where it changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_may_have_fewer_requests_in_flight_than_others() -> Result<()> {
+    const DELAY: Duration = Duration::from_millis(200);
+    let env = TestEnv::new("at_once").await?;
+    let create = async |path: &str, more: &[&str]| env.create_webhook(&env.receiver.url(path), more).await;
+    let id = create("/one", &["--in-flight", "1"]).await?.to_string();
+    create("/others", &[]).await?;
+    for path in ["/one", "/others"] {
+        env.receiver.answer(path, Reply { delay: DELAY, ..Reply::status(200) });
+    }
+    env.run("select fixture.rows('project', '{\"organization_id\": 1}', 7)").await?;
+    let _daemon = env.lshookd.run().await?;
+    // The longest time in which so many requests came.
+    let spread = async |path: &str, title: &str| {
+        env.run(&format!("update project set title = '{title}'")).await?;
+        let of = |event: &Received| event.path == path && event.body["project"]["title"] == title;
+        let all_there = async || {
+            let at: Vec<Instant> =
+                env.receiver.received().iter().filter(|event| of(event)).map(|event| event.at).collect();
+            Ok((at.len() == 8).then_some(at))
+        };
+        let at = eventually("all projects are told of", SECONDS, all_there).await?;
+        anyhow::Ok(at[7] - at[0])
+    };
+    // Until each was tried.
+    spread("/others", "first").await?;
+    spread("/one", "second").await?;
+    let spreads = (spread("/one", "third").await?, spread("/others", "fourth").await?);
+    assert!(spreads.0 >= 6 * DELAY && spreads.1 < 3 * DELAY, "{spreads:?}");
+    let listed = env.lshookd.succeed(&["check"]).await?;
+    assert!(listed.contains("1 at once at most"), "{listed}");
+    env.lshookd.succeed(&["webhook", "update", &id, "--in-flight", "0"]).await?;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let freed = spread("/one", "fifth").await?;
+    assert!(freed < 3 * DELAY, "{freed:?}");
     Ok(())
 }
 
