@@ -1895,14 +1895,16 @@ CREATE TABLE lshookd.delivery_option (
     maximum_age interval,
     rate_limit double precision,
     concurrency integer,
+    proxy text,
     CONSTRAINT delivery_option_answer_timeout_check CHECK ((answer_timeout > '00:00:00'::interval)),
     CONSTRAINT delivery_option_concurrency_check CHECK ((concurrency > 0)),
     CONSTRAINT delivery_option_connect_timeout_check CHECK ((connect_timeout > '00:00:00'::interval)),
     CONSTRAINT delivery_option_maximum_age_check CHECK ((maximum_age > '00:00:00'::interval)),
+    CONSTRAINT delivery_option_proxy_check CHECK (((proxy = 'direct'::text) OR (proxy ~~ 'http://_%'::text))),
     CONSTRAINT delivery_option_rate_limit_check CHECK ((rate_limit > (0)::double precision))
 );
 
-COMMENT ON TABLE lshookd.delivery_option IS 'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, and how many in a second and at once.';
+COMMENT ON TABLE lshookd.delivery_option IS 'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, how many in a second and at once, and the proxy.';
 
 CREATE VIEW lshookd.delivery_status AS
  SELECT delivery.webhook_id,

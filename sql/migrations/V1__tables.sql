@@ -331,11 +331,12 @@ create table lshookd.delivery_option (
     retry_schedule   interval[],
     maximum_age      interval  check (maximum_age > interval '0'),  -- what is older is dead without an attempt
     rate_limit       float8    check (rate_limit > 0),              -- requests in a second
-    concurrency      integer   check (concurrency > 0)              -- requests in flight
+    concurrency      integer   check (concurrency > 0),             -- requests in flight
+    proxy            text      check (proxy = 'direct' or proxy like 'http://_%')  -- may hold a password
 );
 
 comment on table lshookd.delivery_option is
-    'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, and how many in a second and at once.';
+    'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, how many in a second and at once, and the proxy.';
 
 -- Webhooks whose events consumers pull, in place of requests that are made to them.
 create table lshookd.puller (

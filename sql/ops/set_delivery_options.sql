@@ -1,7 +1,8 @@
--- Changes of the delivery options of a webhook ($1) what is not null; a timeout, an age, a rate or a quantity of 0
--- and a schedule without pauses are as the settings say again.
+-- Changes of the delivery options of a webhook ($1) what is not null; a timeout, an age, a rate or a quantity of 0,
+-- a schedule without pauses and the proxy default are as the settings say again.
 insert into lshookd.delivery_option as delivery_option
-    (webhook_id, connect_timeout, answer_timeout, await_answer, retry_schedule, maximum_age, rate_limit, concurrency)
+    (webhook_id, connect_timeout, answer_timeout, await_answer, retry_schedule, maximum_age, rate_limit, concurrency,
+     proxy)
 values (
     $1::bigint,
     nullif($2::float8, 0) * interval '1 second',
@@ -13,7 +14,8 @@ values (
     ),
     nullif($6::float8, 0) * interval '1 second',
     nullif($7::float8, 0),
-    nullif($8::integer, 0)
+    nullif($8::integer, 0),
+    nullif($9::text, 'default')
 )
 on conflict (webhook_id) do update
     set connect_timeout = case when $2 is null then delivery_option.connect_timeout else excluded.connect_timeout end,
@@ -22,4 +24,5 @@ on conflict (webhook_id) do update
         retry_schedule = case when $5 is null then delivery_option.retry_schedule else excluded.retry_schedule end,
         maximum_age = case when $6 is null then delivery_option.maximum_age else excluded.maximum_age end,
         rate_limit = case when $7 is null then delivery_option.rate_limit else excluded.rate_limit end,
-        concurrency = case when $8 is null then delivery_option.concurrency else excluded.concurrency end;
+        concurrency = case when $8 is null then delivery_option.concurrency else excluded.concurrency end,
+        proxy = case when $9 is null then delivery_option.proxy else excluded.proxy end;

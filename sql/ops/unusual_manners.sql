@@ -12,6 +12,8 @@ from (
            extract(epoch from delivery_option.maximum_age)::float8 as maximum_age_seconds,
            delivery_option.rate_limit,
            delivery_option.concurrency,
+           -- Without its credentials.
+           regexp_replace(delivery_option.proxy, '^http://.*@', 'http://') as proxy,
            backend.id is not null as is_ml_backend
     from lshookd.webhook_ids(null) as webhook (id)
     left join lshookd.ml_backend_webhooks(null) as backend (id) on backend.id = webhook.id
@@ -24,5 +26,6 @@ from (
        or delivery_option.maximum_age is not null
        or delivery_option.rate_limit is not null
        or delivery_option.concurrency is not null
+       or delivery_option.proxy is not null
     order by webhook.id
 ) as listed;

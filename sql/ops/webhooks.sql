@@ -32,6 +32,8 @@ from (
            extract(epoch from delivery_option.maximum_age)::float8 as maximum_age_seconds,
            delivery_option.rate_limit,
            delivery_option.concurrency,
+           -- Without its credentials.
+           regexp_replace(delivery_option.proxy, '^http://.*@', 'http://') as proxy,
            webhook.id in (select * from lshookd.ml_backend_webhooks(null)) as is_ml_backend,
            case
                when adoption.webhook_id is null and webhook.is_active then 'both'

@@ -166,6 +166,10 @@ pub struct DeliveryArgs {
     /// Requests in flight at most, in place of the setting `concurrency_per_webhook`; 0 is that of the setting
     #[arg(id = "in_flight", long = "in-flight", value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..=100_000))]
     concurrency: Option<i32>,
+    /// Proxy through which it is reached, http://[USER:PASSWORD@]HOST:PORT; direct is none, default is that of the
+    /// settings
+    #[arg(id = "through", long = "through", value_name = "URL")]
+    proxy: Option<String>,
 }
 
 /// A pause; `None` for the word default.
@@ -186,6 +190,7 @@ impl DeliveryArgs {
             maximum_age,
             rate_limit,
             concurrency,
+            proxy,
         } = self.clone();
         DeliveryChoice {
             connect_timeout,
@@ -195,6 +200,7 @@ impl DeliveryArgs {
             maximum_age,
             rate_limit,
             concurrency,
+            proxy,
         }
     }
 }

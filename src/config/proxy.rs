@@ -12,7 +12,28 @@ use super::{SettingError, Sources};
 #[derive(Clone, Default)]
 pub struct Proxy(Option<Arc<Matcher>>);
 
+/// A webhook's own proxy where it shall have none.
+pub const DIRECT: &str = "direct";
+
+/// Whether it is the URL of one; it may hold a password.
+fn is_url(text: &str) -> bool {
+    text.parse::<Uri>()
+        .is_ok_and(|url| url.scheme_str() == Some("http") && url.host().is_some_and(|host| !host.is_empty()))
+}
+
 impl Proxy {
+    /// A webhook's own, whatever the settings except.
+    ///
+    /// # Errors
+    /// What is wrong with it, without it.
+    pub fn of_webhook(text: &str) -> Result<Proxy, String> {
+        match text {
+            DIRECT => Ok(Proxy(None)),
+            text if is_url(text) => Ok(Proxy(Some(Arc::new(Matcher::builder().all(text).build())))),
+            _ => Err(format!("expected http://HOST:PORT of a proxy that knows CONNECT, or {DIRECT}")),
+        }
+    }
+
     /// The proxy for a URL, if it goes through one.
     pub fn of(&self, url: &Uri) -> Option<Intercept> {
         self.0.as_ref()?.intercept(url)
@@ -31,13 +52,8 @@ pub fn proxy(sources: &Sources) -> Result<Proxy, SettingError> {
     let matcher = sources.parse_optional("proxy", |text| match text.trim() {
         "" | "off" => Ok(None),
         "environment" => Ok(Some(Matcher::from_env())),
-        text => match text.parse::<Uri>() {
-            Ok(url) if url.scheme_str() == Some("http") && url.host().is_some() => {
-                Ok(Some(Matcher::builder().all(text).no(exempt.as_str()).build()))
-            }
-            // The URL itself may hold a password.
-            _ => Err("expected http://HOST:PORT of a proxy that knows CONNECT, environment, or off".to_owned()),
-        },
+        text if is_url(text) => Ok(Some(Matcher::builder().all(text).no(exempt.as_str()).build())),
+        _ => Err("expected http://HOST:PORT of a proxy that knows CONNECT, environment, or off".to_owned()),
     })?;
     Ok(Proxy(matcher.flatten().map(Arc::new)))
 }
@@ -63,6 +79,10 @@ mod tests {
             assert_eq!(of(&set, exempt), None, "{exempt}");
         }
         assert_eq!(format!("{set:?}"), "Proxy(…)");
+        let own = Proxy::of_webhook("http://us:hidden@proxy:3129").unwrap();
+        assert_eq!(of(&own, "http://inside.example/").unwrap(), "http://proxy:3129/");
+        assert_eq!(of(&Proxy::of_webhook("direct").unwrap(), "http://host/"), None);
+        assert!(!Proxy::of_webhook("ftp://us:hidden@proxy").unwrap_err().contains("hidden"));
         for wrong in ["proxy:3128", "socks5://us:hidden@proxy:1080", "https://us:hidden@proxy", "http://"] {
             let error = read(&[("LSHOOKD_PROXY", wrong)]).unwrap_err().to_string();
             assert!(error.contains("setting proxy") && !error.contains("hidden"), "{error}");

@@ -1,8 +1,8 @@
-//! The HTTP clients, each with connections of its own: by the time that connecting may take, by who we say we are, and
-//! by a host that a webhook's `Host` header hides.
+//! The HTTP clients, each with connections of its own: by the time that connecting may take, by who we say we are,
+//! by a host that a webhook's `Host` header hides, and by a webhook's own proxy.
 //!
-//! Endpoints are trusted by the system's authorities and by those that the operator names; no proxy is used, no
-//! redirect followed, and no address connected to, that was not looked at before.
+//! Endpoints are trusted by the system's authorities and by those that the operator names; no redirect is followed, and
+//! no address connected to, that was not looked at before.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +39,8 @@ struct Key {
     limit: Limit,
     identity: Option<String>,
     target: Option<(String, u16)>,
+    /// The webhook's own proxy.
+    proxy: Option<Arc<str>>,
 }
 
 /// The clients.
@@ -70,23 +72,29 @@ impl Clients {
     }
 
     /// The client for a URL. Where the request names another host, `is_hidden`, connections to the URL's are of that
-    /// client alone.
-    pub fn of(&self, url: &Url, limit: Limit, is_hidden: bool) -> Client {
+    /// client alone. A webhook may have a proxy of its own.
+    ///
+    /// # Errors
+    /// What is wrong with that.
+    pub fn of(&self, url: &Url, limit: Limit, is_hidden: bool, proxy: Option<&Arc<str>>) -> Result<Client, String> {
         let host = url.host_str().unwrap_or_default();
         let identity = self.by_host.get_key_value(host);
         let target = is_hidden.then(|| {
             let bare = host.trim_matches(['[', ']']).to_owned();
             (bare, url.port_or_known_default().unwrap_or_default())
         });
-        let key = Key { limit, identity: identity.map(|(host, _)| host.clone()), target };
+        let key = Key { limit, identity: identity.map(|(host, _)| host.clone()), target, proxy: proxy.cloned() };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= MAXIMUM_CLIENTS && !clients.contains_key(&key) {
             clients.clear();
         }
+        let through = match proxy {
+            None => self.proxy.clone(),
+            Some(own) => Proxy::of_webhook(own).map_err(|error| format!("lshookd.delivery_option.proxy: {error}"))?,
+        };
         let new = |key: &Key| {
             let tls = identity.map_or(&self.nameless, |(_, tls)| tls).clone();
-            let connector =
-                Connector::new(Arc::clone(&self.resolver), tls, self.proxy.clone(), limit, key.target.clone());
+            let connector = Connector::new(Arc::clone(&self.resolver), tls, through, limit, key.target.clone());
             legacy::Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .pool_timer(TokioTimer::new())
@@ -98,7 +106,7 @@ impl Clients {
                 .http1_title_case_headers(true)
                 .build(connector)
         };
-        clients.entry(key).or_insert_with_key(new).clone()
+        Ok(clients.entry(key).or_insert_with_key(new).clone())
     }
 }
 

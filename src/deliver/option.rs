@@ -31,6 +31,8 @@ pub struct DeliveryOptions {
     pub retry_schedule: Option<Vec<Duration>>,
     /// What is older is dead without an attempt.
     pub maximum_age: Option<Duration>,
+    /// In place of the setting `proxy`: its URL, or `direct`.
+    pub proxy: Option<Arc<str>>,
     /// Where set, one request at a time is made to this endpoint, over all lanes of all webhooks that it has.
     pub turns: Option<Arc<Semaphore>>,
 }
@@ -43,6 +45,7 @@ impl Default for DeliveryOptions {
             await_answer: true,
             retry_schedule: None,
             maximum_age: None,
+            proxy: None,
             turns: None,
         }
     }
@@ -149,6 +152,7 @@ impl OptionCache {
                     .get::<_, Option<Vec<f64>>>("retry_schedule")
                     .map(|pauses| pauses.iter().filter_map(|pause| Duration::try_from_secs_f64(*pause).ok()).collect()),
                 maximum_age: seconds("maximum_age"),
+                proxy: row.get::<_, Option<&str>>("proxy").map(Arc::from),
                 turns: None,
             },
             pace: row

@@ -140,7 +140,8 @@ impl Sender {
         let mut request = Request::new(RequestBody::whole(Bytes::new()));
         *request.method_mut() = Method::HEAD;
         *request.uri_mut() = uri(&url, None).ok()?;
-        let response = self.clients.of(&url, self.timeout.connect, false).request(request).await.ok()?;
+        let client = self.clients.of(&url, self.timeout.connect, false, None).ok()?;
+        let response = client.request(request).await.ok()?;
         let next = redirect(response.status(), response.headers(), &url).ok().flatten()?;
         loses_body(response.status()).then(|| lost(response.status(), &next))
     }
@@ -190,7 +191,8 @@ impl Sender {
             self.policy.check_url(&url).map_err(|refusal| refusal.to_string())?;
             let is_own = is_same_host(&url, &origin);
             let host = host.as_ref().filter(|_| is_own);
-            let client = self.clients.of(&url, patience.timeout.connect, host.is_some());
+            let proxy = message.options.proxy.as_ref();
+            let client = self.clients.of(&url, patience.timeout.connect, host.is_some(), proxy)?;
             let mut headers = if is_own { own.clone() } else { headers::defaults(message) };
             headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
             headers.extend(headers::identification(message, SystemTime::now())?);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, GenericClient};
 
 use super::{explain_write, rows};
+use crate::config::{DIRECT, Proxy};
 use crate::deliver::TRAINING;
 use crate::model::WebhookId;
 
@@ -28,6 +29,8 @@ pub struct Manner {
     pub rate_limit: Option<f64>,
     /// Requests in flight, where they are limited by its own option.
     pub concurrency: Option<i32>,
+    /// Its own proxy without its credentials, or `direct` for none.
+    pub proxy: Option<String>,
     /// Whether it is that of an ML backend, to which one request at a time is made.
     pub is_ml_backend: bool,
 }
@@ -48,6 +51,10 @@ impl fmt::Display for Manner {
             self.maximum_age_seconds.map(|age| format!("dead when older than {}", shown(age))),
             self.rate_limit.map(|rate| format!("{} at most", rate_text(rate))),
             self.concurrency.map(|most| format!("{most} at once at most")),
+            self.proxy.as_ref().map(|proxy| match proxy.as_str() {
+                DIRECT => "through no proxy".to_owned(),
+                proxy => format!("through {proxy}"),
+            }),
         ];
         formatter.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
@@ -135,6 +142,8 @@ pub struct DeliveryChoice {
     pub rate_limit: Option<f64>,
     /// Requests in flight; zero: as the setting says.
     pub concurrency: Option<i32>,
+    /// `http://HOST:PORT` of a proxy, `direct` for none, or `default` for that of the settings.
+    pub proxy: Option<String>,
 }
 
 impl DeliveryChoice {
@@ -161,7 +170,7 @@ pub async fn set_payload_options(client: &impl GenericClient, id: WebhookId, pay
 /// Writes what is chosen.
 ///
 /// # Errors
-/// When the database refuses.
+/// When the proxy cannot be one, or the database refuses.
 pub async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, delivery: &DeliveryChoice) -> Result<()> {
     if delivery.is_empty() {
         return Ok(());
@@ -174,7 +183,14 @@ pub async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, de
         maximum_age,
         rate_limit,
         concurrency,
+        proxy,
     } = delivery;
+    // Not by the command line, which repeats what it is given: there may be a password in it.
+    if let Some(proxy) = proxy.as_deref().filter(|proxy| *proxy != "default")
+        && let Err(error) = Proxy::of_webhook(proxy)
+    {
+        fail!(Choice, "--through: {error}, or default");
+    }
     let pauses: Option<Vec<f64>> =
         retry_schedule.as_ref().map(|pauses| pauses.iter().map(Duration::as_secs_f64).collect());
     let seconds = |timeout: &Option<Duration>| timeout.map(|timeout| timeout.as_secs_f64());
@@ -191,6 +207,7 @@ pub async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, de
                 &seconds(maximum_age),
                 rate_limit,
                 concurrency,
+                proxy,
             ],
         )
         .await

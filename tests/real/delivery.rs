@@ -487,7 +487,7 @@ async fn a_webhook_whose_rate_is_limited_gets_no_more_and_loses_nothing() -> Res
 /// Over all lanes, and in force soon where it changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_may_have_fewer_requests_in_flight_than_others() -> Result<()> {
-    const DELAY: Duration = Duration::from_millis(200);
+    const DELAY: Duration = Duration::from_millis(500);
     let env = TestEnv::new("at_once").await?;
     let create = async |path: &str, more: &[&str]| env.create_webhook(&env.receiver.url(path), more).await;
     let id = create("/one", &["--in-flight", "1"]).await?.to_string();
@@ -500,7 +500,10 @@ async fn a_webhook_may_have_fewer_requests_in_flight_than_others() -> Result<()>
     // The longest time in which so many requests came.
     let spread = async |path: &str, title: &str| {
         env.run(&format!("update project set title = '{title}'")).await?;
-        let of = |event: &Received| event.path == path && event.body["project"]["title"] == title;
+        // What created the projects may be planned late, and shows their titles as they are then.
+        let of = |event: &Received| {
+            event.path == path && event.action() == "PROJECT_UPDATED" && event.body["project"]["title"] == title
+        };
         let all_there = async || {
             let at: Vec<Instant> =
                 env.receiver.received().iter().filter(|event| of(event)).map(|event| event.at).collect();
@@ -513,13 +516,13 @@ async fn a_webhook_may_have_fewer_requests_in_flight_than_others() -> Result<()>
     spread("/others", "first").await?;
     spread("/one", "second").await?;
     let spreads = (spread("/one", "third").await?, spread("/others", "fourth").await?);
-    assert!(spreads.0 >= 6 * DELAY && spreads.1 < 3 * DELAY, "{spreads:?}");
+    assert!(spreads.0 >= 6 * DELAY && spreads.1 < 4 * DELAY, "{spreads:?}");
     let listed = env.lshookd.succeed(&["check"]).await?;
     assert!(listed.contains("1 at once at most"), "{listed}");
     env.lshookd.succeed(&["webhook", "update", &id, "--in-flight", "0"]).await?;
     tokio::time::sleep(Duration::from_secs(6)).await;
     let freed = spread("/one", "fifth").await?;
-    assert!(freed < 3 * DELAY, "{freed:?}");
+    assert!(freed < 4 * DELAY, "{freed:?}");
     Ok(())
 }
 

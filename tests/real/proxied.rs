@@ -49,6 +49,41 @@ async fn endpoints_are_reached_through_the_proxy_that_the_settings_name() -> Res
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_may_have_a_proxy_of_its_own_or_none() -> Result<()> {
+    let [proxy, other] = [ConnectProxy::start(CREDENTIALS).await?, ConnectProxy::start(CREDENTIALS).await?];
+    let [url, own] = [&proxy, &other].map(|proxy| format!("http://owl:feathers@127.0.0.1:{}", proxy.port));
+    let env = TestEnv::new("own_proxy").await?;
+    let create = async |path: &str, more: &[&str]| {
+        let options = [&["--project", "1"], more].concat();
+        env.create_webhook(&env.receiver.url(path), &options).await
+    };
+    create("/as-all", &[]).await?;
+    create("/direct", &["--through", "direct"]).await?;
+    let id = create("/own", &["--through", &own]).await?.to_string();
+    let lshookd = env.lshookd.clone().with("LSHOOKD_PROXY", &url);
+    let daemon = lshookd.run().await?;
+    env.run("update project set title = 'Owls'").await?;
+    env.receiver.expect(3).await?;
+    assert_eq!((proxy.asked().len(), other.asked().len()), (1, 1));
+    let listed = lshookd.succeed(&["webhook", "list", "--json"]).await?;
+    let checked = String::from_utf8(lshookd.command(&["check"]).await?.stdout)?;
+    assert!(checked.contains(&format!("through http://127.0.0.1:{}", other.port)), "{checked}");
+    assert!(checked.contains("through no proxy"), "{checked}");
+    for text in [listed, checked, daemon.log()] {
+        assert!(!text.contains("feathers"), "{text}");
+    }
+    let wrong = lshookd.command(&["webhook", "update", &id, "--through", "socks5://owl:feathers@proxy"]).await?;
+    let said = String::from_utf8(wrong.stderr)?;
+    assert!(wrong.status.code() == Some(1) && said.contains("CONNECT") && !said.contains("feathers"), "{said}");
+    lshookd.succeed(&["webhook", "update", &id, "--through", "default"]).await?;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    env.run("update project set title = 'Wrens'").await?;
+    env.receiver.expect(6).await?;
+    assert_eq!(other.asked().len(), 1);
+    Ok(())
+}
+
 /// What may not be reached may not be reached through a proxy; the proxy is not even asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_opens_no_way_around_the_egress_policy() -> Result<()> {
