@@ -19,12 +19,22 @@ ended as (
         )
        -- It is held back, and begins anew when it is resumed.
        or exists (select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = known.webhook_id)
-       -- What failed is skipped, or its webhook is gone.
-       or not exists (
-            select from lshookd.delivery
-            where delivery.webhook_id = known.webhook_id
-              and delivery.state in ('pending', 'dead')
-              and coalesce(delivery.ended_at, 'infinity') > known.since
+       -- What failed is skipped, or its webhook is gone: nothing is pending, and what died last did so before.
+       or (
+            not exists (
+                select from lshookd.delivery where delivery.webhook_id = known.webhook_id and delivery.state = 'pending'
+            )
+            and coalesce(
+                (
+                    select delivery.ended_at
+                    from lshookd.delivery
+                    where delivery.webhook_id = known.webhook_id
+                      and delivery.state = 'dead'
+                    order by delivery.id desc
+                    limit 1
+                ),
+                '-infinity'
+            ) <= known.since
         )
     returning known.webhook_id
 ),
