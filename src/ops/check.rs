@@ -443,14 +443,14 @@ async fn failing_webhooks(client: &Client, findings: &mut Findings) -> Result<()
                 "paused-failing",
                 format!("webhook {id} is paused by lshookd: it had only failed since {since}"),
                 format!(
-                    "mend its endpoint, then `lshookd webhook resume {id}` delivers what waited, and with --discard \
+                    "fix its endpoint, then `lshookd webhook resume {id}` delivers what waited, and with --discard \
                      only what comes"
                 ),
             ),
             false => findings.warn(
                 "only-fails",
                 format!("webhook {id} has only failed since {since}, and will be paused"),
-                format!("mend its endpoint; `lshookd webhook test {id}` tries it"),
+                format!("fix its endpoint; `lshookd webhook test {id}` tries it"),
             ),
         }
     }

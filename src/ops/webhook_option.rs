@@ -175,24 +175,14 @@ pub async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, de
     if delivery.is_empty() {
         return Ok(());
     }
-    let DeliveryChoice {
-        connect_timeout,
-        answer_timeout,
-        await_answer,
-        retry_schedule,
-        maximum_age,
-        rate_limit,
-        concurrency,
-        proxy,
-    } = delivery;
     // Not by the command line, which repeats what it is given: there may be a password in it.
-    if let Some(proxy) = proxy.as_deref().filter(|proxy| *proxy != "default")
+    if let Some(proxy) = delivery.proxy.as_deref().filter(|proxy| *proxy != "default")
         && let Err(error) = Proxy::of_webhook(proxy)
     {
         fail!(Choice, "--through: {error}, or default");
     }
     let pauses: Option<Vec<f64>> =
-        retry_schedule.as_ref().map(|pauses| pauses.iter().map(Duration::as_secs_f64).collect());
+        delivery.retry_schedule.as_ref().map(|pauses| pauses.iter().map(Duration::as_secs_f64).collect());
     let seconds = |timeout: &Option<Duration>| timeout.map(|timeout| timeout.as_secs_f64());
     let query = include_str!("../../sql/ops/set_delivery_options.sql");
     client
@@ -200,14 +190,14 @@ pub async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, de
             query,
             &[
                 &id,
-                &seconds(connect_timeout),
-                &seconds(answer_timeout),
-                await_answer,
+                &seconds(&delivery.connect_timeout),
+                &seconds(&delivery.answer_timeout),
+                &delivery.await_answer,
                 &pauses,
-                &seconds(maximum_age),
-                rate_limit,
-                concurrency,
-                proxy,
+                &seconds(&delivery.maximum_age),
+                &delivery.rate_limit,
+                &delivery.concurrency,
+                &delivery.proxy,
             ],
         )
         .await
