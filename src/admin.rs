@@ -83,20 +83,11 @@ impl Admin {
         self.ask(async |client| status::read(client).await).await
     }
 
-    /// Lets `check` know that nobody can look here; it is said again as long as it is so.
-    async fn note_fault(&self, daemon: Uuid, message: &str) {
+    /// Lets `check` know that nobody can look here, and why, or that it is over.
+    async fn note_fault(&self, daemon: Uuid, message: Option<&str>) {
         let noting = self.ask(async |client| fault::note(client, daemon, Fault::AdminListener, message).await);
         if let Err(error) = noting.await {
-            tracing::debug!(error = format!("{error:#}"), "the fault is not noted");
-        }
-    }
-
-    async fn end_fault(&self, daemon: Uuid, had_failed: bool) {
-        if !had_failed {
-            return;
-        }
-        if let Err(error) = self.ask(async |client| fault::end(client, daemon, Fault::AdminListener).await).await {
-            tracing::debug!(error = format!("{error:#}"), "the fault is not ended");
+            tracing::debug!(error = format!("{error:#}"), "the fault, or its end, is not noted");
         }
     }
 
@@ -147,18 +138,12 @@ pub async fn serve(
         session: tokio::sync::Mutex::default(),
         backlog: Mutex::default(),
     });
-    let listening = async {
-        let mut failure: Option<String> = None;
-        while let Err(error) = listen_on(&admin, daemon, failure.is_some(), stop).await {
-            let message = format!("{error:#}");
-            if failure.as_ref() != Some(&message) {
-                tracing::error!(error = message, "no metrics and no page (setting admin_listen); deliveries go on");
-            }
-            admin.note_fault(daemon, &message).await;
-            failure = Some(message);
-            sleep(LISTEN_INTERVAL).await;
-        }
-    };
+    let listening = listener::keep_listening(
+        LISTEN_INTERVAL,
+        async |had_failed| listen_on(&admin, daemon, had_failed, stop).await,
+        |error| tracing::error!(error, "no metrics and no page (setting admin_listen); deliveries go on"),
+        async |error| admin.note_fault(daemon, Some(error)).await,
+    );
     tokio::select! {
         () = listening => {}
         () = note(&admin) => {}
@@ -182,7 +167,9 @@ async fn listen_on(admin: &Arc<Admin>, daemon: Uuid, had_failed: bool, stop: &Ca
             let listener =
                 tokio::net::TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
             tracing::info!(address = %listener.local_addr()?, "admin listener started");
-            admin.end_fault(daemon, had_failed).await;
+            if had_failed {
+                admin.note_fault(daemon, None).await;
+            }
             listener::serve(listener, |_| None, None, routes, &LIMITS, stopped).await;
         }
         Listen::Unix(path) => {
@@ -191,7 +178,9 @@ async fn listen_on(admin: &Arc<Admin>, daemon: Uuid, had_failed: bool, stop: &Ca
             let listener =
                 tokio::net::UnixListener::bind(path).with_context(|| format!("listening on {}", path.display()))?;
             tracing::info!(socket = %path.display(), "admin listener started");
-            admin.end_fault(daemon, had_failed).await;
+            if had_failed {
+                admin.note_fault(daemon, None).await;
+            }
             listener::serve(listener, |_| None, None, routes, &LIMITS, stopped).await;
         }
     }

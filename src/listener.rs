@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
@@ -32,6 +32,26 @@ pub struct Limits {
     pub connections: usize,
     /// No connection lasts longer, whatever it does.
     pub longest: Duration,
+}
+
+/// Listens until that ends by itself, and after each failure anew in a while. What fails is told once, and noted as long
+/// as it lasts; `listen` is told whether it had failed before.
+pub async fn keep_listening(
+    every: Duration,
+    listen: impl AsyncFn(bool) -> anyhow::Result<()>,
+    tell: impl Fn(&str),
+    note: impl AsyncFn(&str),
+) {
+    let mut failure: Option<String> = None;
+    while let Err(error) = listen(failure.is_some()).await {
+        let message = format!("{error:#}");
+        if failure.as_ref() != Some(&message) {
+            tell(&message);
+        }
+        note(&message).await;
+        failure = Some(message);
+        sleep(every).await;
+    }
 }
 
 /// Serves what connects, until `stop`. Requests are told from where they come, if `peer` knows it.

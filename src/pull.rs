@@ -148,16 +148,13 @@ impl Consumers {
     /// Listens, and serves until the daemon stops. Where it cannot listen it says so, in the log and to `check`, and
     /// tries again.
     async fn listen(self: &Arc<Self>, address: SocketAddr) {
-        let mut failure: Option<String> = None;
-        while let Err(error) = self.listen_on(address, failure.is_some()).await {
-            let message = format!("{error:#}");
-            if failure.as_ref() != Some(&message) {
-                tracing::error!(error = message, "consumers cannot pull (setting pull_listen); deliveries go on");
-            }
-            self.note_fault(Some(&message)).await;
-            failure = Some(message);
-            sleep(AGAIN).await;
-        }
+        listener::keep_listening(
+            AGAIN,
+            async |had_failed| self.listen_on(address, had_failed).await,
+            |error| tracing::error!(error, "consumers cannot pull (setting pull_listen); deliveries go on"),
+            async |error| self.note_fault(Some(error)).await,
+        )
+        .await;
     }
 
     /// Notes that nobody can pull, and why, or that it is over.
@@ -165,12 +162,7 @@ impl Consumers {
         let Some(leases) = self.leases() else {
             return;
         };
-        let noting = async {
-            match message {
-                Some(message) => fault::note(leases.client(), self.name, Fault::PullListener, message).await,
-                None => fault::end(leases.client(), self.name, Fault::PullListener).await,
-            }
-        };
+        let noting = fault::note(leases.client(), self.name, Fault::PullListener, message);
         if let Err(error) = ask(noting).await {
             tracing::debug!(error = format!("{error:#}"), "the fault, or its end, is not noted");
         }

@@ -15,22 +15,15 @@ pub enum Fault {
     PullListener,
 }
 
-/// Notes that something of a daemon does not work, and why.
+/// Notes that something of a daemon does not work, and why; with `None`, that it works again.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn note(client: &Client, daemon: Uuid, fault: Fault, message: &str) -> Result<()> {
+pub async fn note(client: &Client, daemon: Uuid, fault: Fault, message: Option<&str>) -> Result<()> {
     let name: &str = fault.into();
-    let noted = client.execute(include_str!("../../sql/daemon/note_fault.sql"), &[&daemon, &name, &message]).await;
-    noted.map(drop).context("noting a fault")
-}
-
-/// Notes that it works again.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn end(client: &Client, daemon: Uuid, fault: Fault) -> Result<()> {
-    let name: &str = fault.into();
-    let ended = client.execute(include_str!("../../sql/daemon/end_fault.sql"), &[&daemon, &name]).await;
-    ended.map(drop).context("noting the end of a fault")
+    let noted = match message {
+        Some(_) => client.execute(include_str!("../../sql/daemon/note_fault.sql"), &[&daemon, &name, &message]).await,
+        None => client.execute(include_str!("../../sql/daemon/end_fault.sql"), &[&daemon, &name]).await,
+    };
+    noted.map(drop).context("noting a fault, or its end")
 }
