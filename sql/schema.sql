@@ -1671,6 +1671,29 @@ CREATE TABLE lshookd.attempt (
 
 COMMENT ON TABLE lshookd.attempt IS 'Every attempt of every delivery: when, how long, what the endpoint answered.';
 
+CREATE TABLE lshookd.audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    who text NOT NULL,
+    way text NOT NULL,
+    what text NOT NULL,
+    subject text NOT NULL,
+    detail text,
+    failure text,
+    CONSTRAINT audit_way_check CHECK ((way = ANY (ARRAY['console'::text, 'command'::text])))
+);
+
+COMMENT ON TABLE lshookd.audit IS 'What people changed by the console and by commands: who, when, and whether it was done.';
+
+ALTER TABLE lshookd.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME lshookd.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE lshookd.backfill (
     id bigint NOT NULL,
     webhook_id bigint NOT NULL,
@@ -1896,15 +1919,17 @@ CREATE TABLE lshookd.delivery_option (
     rate_limit double precision,
     concurrency integer,
     proxy text,
+    pause_after interval,
     CONSTRAINT delivery_option_answer_timeout_check CHECK ((answer_timeout > '00:00:00'::interval)),
     CONSTRAINT delivery_option_concurrency_check CHECK ((concurrency > 0)),
     CONSTRAINT delivery_option_connect_timeout_check CHECK ((connect_timeout > '00:00:00'::interval)),
     CONSTRAINT delivery_option_maximum_age_check CHECK ((maximum_age > '00:00:00'::interval)),
+    CONSTRAINT delivery_option_pause_after_check CHECK ((pause_after >= '00:00:00'::interval)),
     CONSTRAINT delivery_option_proxy_check CHECK (((proxy = 'direct'::text) OR (proxy ~~ 'http://_%'::text))),
     CONSTRAINT delivery_option_rate_limit_check CHECK ((rate_limit > (0)::double precision))
 );
 
-COMMENT ON TABLE lshookd.delivery_option IS 'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, how many in a second and at once, and the proxy.';
+COMMENT ON TABLE lshookd.delivery_option IS 'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, how many in a second and at once, the proxy, and when it is paused.';
 
 CREATE VIEW lshookd.delivery_status AS
  SELECT delivery.webhook_id,
@@ -2181,6 +2206,23 @@ CREATE VIEW lshookd.watcher AS
 
 COMMENT ON VIEW lshookd.watcher IS 'The watching triggers that there are.';
 
+CREATE VIEW lshookd.webhook_manner AS
+ SELECT delivery_option.webhook_id,
+    (EXTRACT(epoch FROM delivery_option.connect_timeout))::double precision AS connect_timeout_seconds,
+    (EXTRACT(epoch FROM delivery_option.answer_timeout))::double precision AS answer_timeout_seconds,
+    delivery_option.await_answer,
+    ( SELECT array_agg((EXTRACT(epoch FROM listed.pause))::double precision ORDER BY listed.place) AS array_agg
+           FROM unnest(delivery_option.retry_schedule) WITH ORDINALITY listed(pause, place)) AS retry_schedule_seconds,
+    (EXTRACT(epoch FROM delivery_option.maximum_age))::double precision AS maximum_age_seconds,
+    delivery_option.rate_limit,
+    delivery_option.concurrency,
+    regexp_replace(delivery_option.proxy, '^http://.*@'::text, 'http://'::text) AS proxy,
+    (EXTRACT(epoch FROM delivery_option.pause_after))::double precision AS pause_after_seconds,
+    ((delivery_option.connect_timeout IS NOT NULL) OR (delivery_option.answer_timeout IS NOT NULL) OR (NOT delivery_option.await_answer) OR (delivery_option.retry_schedule IS NOT NULL) OR (delivery_option.maximum_age IS NOT NULL) OR (delivery_option.rate_limit IS NOT NULL) OR (delivery_option.concurrency IS NOT NULL) OR (delivery_option.proxy IS NOT NULL) OR (delivery_option.pause_after IS NOT NULL)) AS is_own
+   FROM lshookd.delivery_option;
+
+COMMENT ON VIEW lshookd.webhook_manner IS 'How requests to webhooks are made, in seconds and requests per second, where it is not as the settings say.';
+
 CREATE VIEW lshookd.written_rule AS
  SELECT rule.name,
     rule.webhook_id,
@@ -2200,6 +2242,9 @@ ALTER TABLE ONLY lshookd.adoption
 
 ALTER TABLE ONLY lshookd.attempt
     ADD CONSTRAINT attempt_pkey PRIMARY KEY (delivery_id, number);
+
+ALTER TABLE ONLY lshookd.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY lshookd.backfill
     ADD CONSTRAINT backfill_pkey PRIMARY KEY (id);
@@ -2269,6 +2314,8 @@ ALTER TABLE ONLY lshookd.watch_need
 
 ALTER TABLE ONLY lshookd.watched_row
     ADD CONSTRAINT watched_row_pkey PRIMARY KEY (seq);
+
+CREATE INDEX attempt_failed ON lshookd.attempt USING btree (started_at) WHERE (error IS NOT NULL);
 
 CREATE INDEX attempt_long ON lshookd.attempt USING btree (started_at) WHERE (duration_ms > 100000);
 

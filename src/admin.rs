@@ -1,4 +1,4 @@
-//! The admin listener: metrics, health, and a page, for those who look after the daemon.
+//! The admin listener: metrics, health, and the console, for those who look after the daemon.
 //!
 //! Promises: it listens on the loopback interface unless the operator says otherwise, and to
 //! others it answers only who knows the password or comes through the operator's own proxy; it
@@ -7,21 +7,24 @@
 //! somebody looks.
 
 mod access;
+mod board;
+mod console;
+mod live;
 mod metrics;
-mod page;
+mod password;
+mod session;
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use jiff::Timestamp;
-use tokio::time::sleep;
+use axum::routing::get;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -31,10 +34,14 @@ use crate::health::Service;
 use crate::health::fault::{self, Fault};
 use crate::listener::{self, Limits};
 use crate::metrics::Metrics;
-use crate::ops::connect;
+use crate::model::WebhookId;
 use crate::ops::status::{self, Status};
+use crate::ops::{connect, webhook};
 use crate::pg;
 use access::{Guesses, Token};
+use board::{BOUND, Board, Sampler};
+pub use password::hash;
+use session::Sessions;
 
 /// A few people and a scraper.
 const LIMITS: Limits = Limits { name: "admin listener", connections: 64, longest: Duration::from_secs(120) };
@@ -45,9 +52,18 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is tried to listen where that fails.
 const LISTEN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often the backlog is noted, and how many notes are kept.
-const NOTE_INTERVAL: Duration = Duration::from_secs(60);
-const MAXIMUM_NOTES: usize = 24 * 60;
+/// How often there is a new board: while somebody looks, unless taking it takes long, and while nobody does.
+const WATCHED: Duration = Duration::from_secs(2);
+const UNWATCHED: Duration = Duration::from_secs(60);
+/// Taking boards may take so much of the time.
+const SHARE: u32 = 10;
+
+/// Somebody who loaded a page looks at it for so long.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// A board that is older is taken anew before it is shown, as far as somebody waits for it.
+const FRESH: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(80);
 
 /// What every request can look at.
 struct Admin {
@@ -56,8 +72,14 @@ struct Admin {
     service: Arc<Service>,
     token: Token,
     guesses: Guesses,
+    sessions: Sessions,
     session: tokio::sync::Mutex<Option<Arc<Client>>>,
-    backlog: Mutex<VecDeque<(Timestamp, i64)>>,
+    sampler: tokio::sync::Mutex<Sampler>,
+    boards: watch::Sender<Option<Arc<Board>>>,
+    /// When somebody looked last, and that somebody does.
+    looked_at: Mutex<Option<Instant>>,
+    looks: Notify,
+    stop: CancellationToken,
 }
 
 impl Admin {
@@ -83,37 +105,99 @@ impl Admin {
         self.ask(async |client| status::read(client).await).await
     }
 
+    /// Whether people log in by a password.
+    fn has_login(&self) -> bool {
+        let settings = &self.settings.admin;
+        settings.password.is_some() || settings.viewer_password.is_some()
+    }
+
+    /// Somebody looks, so that boards are taken more often.
+    fn somebody_looks(&self) {
+        *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.looks.notify_one();
+    }
+
+    fn is_watched(&self) -> bool {
+        let looked_at = *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        self.boards.receiver_count() > 0 || looked_at.is_some_and(|at| at.elapsed() < LOOK)
+    }
+
+    /// The board for somebody who looks: of this moment, or where taking one takes long the latest.
+    async fn board(self: &Arc<Self>) -> Result<Arc<Board>> {
+        self.somebody_looks();
+        let latest = self.boards.borrow().clone();
+        if let Some(board) = latest.as_ref().filter(|board| board.age() < FRESH.max(board.took * SHARE)) {
+            return Ok(Arc::clone(board));
+        }
+        // It is taken to its end, whether this waits for it or not.
+        let own = Arc::clone(self);
+        let taking = tokio::spawn(async move { own.take_board(FRESH).await });
+        match latest {
+            None => taking.await?,
+            Some(latest) => match timeout(PATIENCE, taking).await {
+                Ok(taken) => taken?,
+                Err(_) => Ok(latest),
+            },
+        }
+    }
+
+    /// Takes a board, unless somebody has while this waited for its turn.
+    async fn take_board(&self, fresh: Duration) -> Result<Arc<Board>> {
+        let mut sampler = self.sampler.lock().await;
+        if let Some(board) = self.boards.borrow().clone().filter(|board| board.age() < fresh) {
+            return Ok(board);
+        }
+        let board = Arc::new(self.ask(async |client| sampler.take(client).await).await?);
+        self.boards.send_replace(Some(Arc::clone(&board)));
+        Ok(board)
+    }
+
+    /// Shows at once what was done to a webhook.
+    async fn renew(&self, id: WebhookId) {
+        let _turn = self.sampler.lock().await;
+        let renewed = self.ask(async |client| webhook::list(client, Some(&[id]), Some(BOUND + 1)).await).await;
+        let Some(latest) = self.boards.borrow().clone() else { return };
+        match renewed {
+            Ok(mut renewed) => {
+                if let Some(summary) = renewed.pop() {
+                    self.boards.send_replace(Some(Arc::new(latest.with(summary))));
+                }
+            }
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "the board is not renewed"),
+        }
+    }
+
+    /// Keeps the board up.
+    async fn keep_board(&self) {
+        loop {
+            let took = match self.take_board(Duration::ZERO).await {
+                Ok(board) => board.took,
+                Err(error) => {
+                    tracing::debug!(error = format!("{error:#}"), "no board could be taken");
+                    Duration::ZERO
+                }
+            };
+            let taken = Instant::now();
+            loop {
+                let pause = if self.is_watched() { WATCHED.max(took * SHARE) } else { UNWATCHED };
+                let rest = pause.saturating_sub(taken.elapsed());
+                if rest.is_zero() {
+                    break;
+                }
+                tokio::select! {
+                    () = sleep(rest) => {}
+                    () = self.looks.notified() => {}
+                }
+            }
+        }
+    }
+
     /// Lets `check` know that nobody can look here, and why, or that it is over.
     async fn note_fault(&self, daemon: Uuid, message: Option<&str>) {
         let noting = self.ask(async |client| fault::note(client, daemon, Fault::AdminListener, message).await);
         if let Err(error) = noting.await {
             tracing::debug!(error = format!("{error:#}"), "the fault, or its end, is not noted");
         }
-    }
-
-    fn note_backlog(&self, status: &Status) {
-        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        backlog.push_back((Timestamp::now(), status.deliveries_pending));
-        if backlog.len() > MAXIMUM_NOTES {
-            backlog.pop_front();
-        }
-    }
-}
-
-/// An error that becomes an answer.
-struct Failure(anyhow::Error);
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure(error.into())
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        tracing::warn!(error = format!("{:#}", self.0), "a request to the admin listener failed");
-        // What PostgreSQL says of it is for the log.
-        (StatusCode::SERVICE_UNAVAILABLE, "the database could not be asked; see the log\n").into_response()
     }
 }
 
@@ -135,18 +219,23 @@ pub async fn serve(
         service: Arc::clone(service),
         token: Token::new(),
         guesses: Guesses::default(),
+        sessions: Sessions::default(),
         session: tokio::sync::Mutex::default(),
-        backlog: Mutex::default(),
+        sampler: tokio::sync::Mutex::default(),
+        boards: watch::Sender::default(),
+        looked_at: Mutex::default(),
+        looks: Notify::new(),
+        stop: stop.clone(),
     });
     let listening = listener::keep_listening(
         LISTEN_INTERVAL,
         async |had_failed| listen_on(&admin, daemon, had_failed, stop).await,
-        |error| tracing::error!(error, "no metrics and no page (setting admin_listen); deliveries go on"),
+        |error| tracing::error!(error, "no metrics and no console (setting admin_listen); deliveries go on"),
         async |error| admin.note_fault(daemon, Some(error)).await,
     );
     tokio::select! {
         () = listening => {}
-        () = note(&admin) => {}
+        () = admin.keep_board() => {}
         () = stop.cancelled() => {}
     }
     if let Listen::Unix(path) = &listen {
@@ -187,32 +276,18 @@ async fn listen_on(admin: &Arc<Admin>, daemon: Uuid, had_failed: bool, stop: &Ca
     Ok(())
 }
 
-/// Notes the backlog every minute.
-async fn note(admin: &Admin) {
-    loop {
-        match admin.status().await {
-            Ok(status) => admin.note_backlog(&status),
-            Err(error) => tracing::debug!(error = format!("{error:#}"), "the backlog could not be noted"),
-        }
-        sleep(NOTE_INTERVAL).await;
-    }
-}
-
 fn routes(admin: Arc<Admin>) -> Router {
     let guarded = Router::new()
         .route("/metrics", get(metrics::show))
-        .route("/", get(page::overview))
-        .route("/deliveries", get(page::deliveries))
-        .route("/deliveries/{id}", get(page::delivery))
-        .route("/style.css", get(page::style))
-        .route("/page.js", get(page::script))
-        .route("/deliveries/{id}/{transition}", post(page::transition))
-        .route("/webhooks/{id}/{action}", post(page::act))
+        .merge(console::guarded())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&admin), access::guard));
+    let pages = guarded
+        .merge(console::open())
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&admin), access::protect));
     Router::new()
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(readiness))
-        .merge(guarded)
+        .merge(pages)
         .with_state(admin)
 }
 

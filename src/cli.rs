@@ -12,6 +12,7 @@ mod rule;
 mod status;
 mod webhook;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,10 +24,12 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio_postgres::Client;
 
+use crate::admin;
 use crate::config::{Flags, Logging, SettingError, Settings, Sources};
 use crate::daemon;
 use crate::error::{Code, Failure};
 use crate::model::Action;
+use crate::ops::audit::{self, Change, Way};
 use crate::ops::uninstall::uninstall;
 use crate::ops::{self, connect};
 use crate::schema::install;
@@ -117,6 +120,9 @@ enum Command {
     /// List events, listen to them, and announce what existed before
     #[command(subcommand, after_help = "Example: lshookd event listen --project 7")]
     Event(EventCommand),
+    /// Hash a password, read from the terminal or the first line of standard input, for the setting `admin_password`
+    #[command(after_help = "Example: lshookd hash-password")]
+    HashPassword,
     /// Print the completions for a shell
     #[command(after_help = "Example: lshookd completions bash >/etc/bash_completion.d/lshookd")]
     Completions {
@@ -167,6 +173,10 @@ fn execute(cli: Cli) -> Result<bool> {
                 .with_context(|| format!("writing to {}", folder.display()))?;
             return Ok(true);
         }
+        Command::HashPassword => {
+            say!("{}", admin::hash(&password()?)?);
+            return Ok(true);
+        }
         _ => {}
     }
     let read = || Sources::read(&cli.flags, cli.config.as_deref(), cli.environment_file.as_deref());
@@ -186,7 +196,7 @@ fn execute(cli: Cli) -> Result<bool> {
                 let reread = || -> Result<Settings, SettingError> { Settings::from(&read()?) };
                 daemon::run(settings, reread).await?;
             }
-            command => operate(command, &settings, output).await?,
+            command => noted(command, &settings, output).await?,
         }
         Ok(true)
     })
@@ -217,8 +227,42 @@ async fn operate(command: Command, settings: &Settings, output: Output) -> Resul
         Command::Rule(command) => rule::run(&mut connect(settings).await?, &command, output).await,
         Command::Event(command) => event::run(connect(settings).await?, settings, command, output).await,
         // The others were run before.
-        Command::Run | Command::Check { .. } | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Run
+        | Command::Check { .. }
+        | Command::HashPassword
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(()),
     }
+}
+
+/// Notes in the audit log what a command changes, and how that ended.
+async fn noted(command: Command, settings: &Settings, output: Output) -> Result<()> {
+    let change = match &command {
+        Command::Webhook(command) => command.change(),
+        Command::Delivery(command) => command.change(),
+        Command::Rule(command) => command.change(),
+        Command::Event(command) => command.change(),
+        _ => None,
+    };
+    let Some((what, subject)) = change else {
+        return operate(command, settings, output).await;
+    };
+    let notes = connect(settings).await?;
+    let who = audit::account(&notes).await?;
+    let change = Change { who: &who, way: Way::Command, what, subject: &subject, detail: None };
+    audit::audited(&notes, &change, operate(command, settings, output)).await
+}
+
+/// A password that is typed, or the first line of standard input.
+fn password() -> Result<String> {
+    let password = match std::io::stdin().is_terminal() {
+        true => rpassword::prompt_password("Password: ").context("reading the password from the terminal")?,
+        false => std::io::stdin().lines().next().transpose().context("reading standard input")?.unwrap_or_default(),
+    };
+    if password.is_empty() {
+        fail!(Choice, "there is no password on standard input");
+    }
+    Ok(password)
 }
 
 /// Connects again where PostgreSQL went away, and waits until it is back.

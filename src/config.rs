@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 
 use admin::admin;
-pub use admin::{Admin, Listen};
+pub use admin::{Admin, Listen, Password};
 use certificate::identity;
 pub use certificate::{Identity, certificates};
 pub use connection::{Server, SslMode, Tls};
@@ -92,7 +92,15 @@ pub struct Setting {
 impl Setting {
     /// Whether its value may not be shown.
     fn is_secret(&self) -> bool {
-        matches!(self.key, "postgre_password" | "database_url" | "admin_password" | "proxy")
+        matches!(
+            self.key,
+            "postgre_password"
+                | "database_url"
+                | "admin_password"
+                | "admin_viewer_password"
+                | "admin_header_secret"
+                | "proxy"
+        )
     }
 
     /// The variable by which it is known.
@@ -177,11 +185,16 @@ pub const SETTINGS: &[Setting] = &[
     setting("retention", Variable::Own, Some("30d"), "How long delivered and cancelled deliveries are kept; 0 keeps them without limit, as dead ones are"),
     setting("concurrency", Variable::Own, Some("128"), "Maximum requests in flight, beside those that take more than a second"),
     setting("concurrency_per_webhook", Variable::Own, Some("32"), "Maximum requests in flight of one webhook"),
-    setting("admin_listen", Variable::Own, Some("127.0.0.1:9187"), "Where metrics, health and the page are served: an address, unix: and the path of a socket, or off"),
-    setting("admin_write", Variable::Own, Some("false"), "Whether the page may replay, pause and send tests"),
-    setting("admin_password", Variable::Own, None, "Password of the page and the metrics, for any user name; required if admin_listen is no loopback address and admin_header is not set"),
-    setting("admin_password_file", Variable::Own, None, "File that holds the password of the page, in place of admin_password"),
-    setting("admin_header", Variable::Own, None, "Header in which a reverse proxy names the user, in place of a password; nobody but the proxy may reach the listener then"),
+    setting("admin_listen", Variable::Own, Some("127.0.0.1:9187"), "Where metrics, health and the console are served: an address, unix: and the path of a socket, or off"),
+    setting("admin_write", Variable::Own, Some("false"), "Whether the console may change something: webhooks, deliveries and rules"),
+    setting("admin_password", Variable::Own, None, "Password of the console and the metrics, for any user name, or its hash as `lshookd hash-password` makes it; required if admin_listen is no loopback address and admin_header is not set"),
+    setting("admin_password_file", Variable::Own, None, "File that holds the password of the console, in place of admin_password"),
+    setting("admin_viewer_password", Variable::Own, None, "Password, or its hash, of those who may look at the console and change nothing"),
+    setting("admin_viewer_password_file", Variable::Own, None, "File that holds that password, in place of admin_viewer_password"),
+    setting("admin_header", Variable::Own, None, "Header in which a reverse proxy names the user, in place of a password"),
+    setting("admin_header_secret", Variable::Own, None, "What the reverse proxy sends in the header X-Lshookd-Secret, so that nobody else can name a user; required with admin_header unless admin_listen is a Unix socket"),
+    setting("admin_header_secret_file", Variable::Own, None, "File that holds it, in place of admin_header_secret"),
+    setting("admin_writers", Variable::Own, Some(""), "Users named by the reverse proxy who may change something, separated by commas; without, all may"),
     setting("admin_hosts", Variable::Own, Some(""), "Host names that the listener answers to, beside addresses and localhost, separated by commas"),
     setting("pull_listen", Variable::Own, Some("off"), "Where consumers pull events of webhooks whose URL is pull:, as an address; or off"),
     setting("pull_certificate", Variable::Own, None, "PEM file of the certificate of that listener, with the chain up to its authority; without, it speaks plain HTTP"),
@@ -256,7 +269,7 @@ pub struct Settings {
     pub concurrency: usize,
     /// Requests in flight at once of one webhook.
     pub concurrency_per_webhook: usize,
-    /// Metrics, health and the page.
+    /// Metrics, health and the console.
     pub admin: Admin,
     /// Where consumers pull.
     pub pull: Pull,

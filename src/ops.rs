@@ -5,13 +5,17 @@
 
 pub mod adoption;
 pub mod attempt;
+pub mod audit;
 pub mod backfill;
 pub mod check;
+pub mod dead_letter;
 pub mod delivery;
 pub mod event;
+pub mod lane;
 pub mod pause;
 pub mod rule;
 pub mod sample;
+pub mod search;
 pub mod secret;
 pub mod status;
 pub mod tap;

@@ -33,6 +33,11 @@ pub async fn run(
             .execute(include_str!("../sql/retention/expire_secrets.sql"), &[])
             .await
             .context("deleting old secrets")?;
+        session
+            .client
+            .execute(include_str!("../sql/retention/expire_audits.sql"), &[])
+            .await
+            .context("deleting old entries of the audit log")?;
         forget_webhooks(&session.client).await?;
         session
             .client

@@ -2,7 +2,7 @@
 # The Debian package as an operator meets it: in a really booted systemd, beside a PostgreSQL and a
 # real Label Studio on a loopback interface of its own, and by the commands of the documentation.
 # Installed, adopted, labeled, the endpoint broken and fixed, replayed, the settings reloaded,
-# upgraded, removed, purged; and the page in a real browser. Takes root; installs systemd-container,
+# upgraded, removed, purged; and the console in a real browser. Takes root; installs systemd-container,
 # debootstrap and chromium where missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ cache=$(realpath "${LSHOOKD_TEST_CACHE:-.cache}")
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 [ "$(id -u)" = 0 ] || exec sudo --preserve-env "$0" "$@"
 
-tests/testbed/setup.sh "$version"
+tests/testbed/setup.sh --parts "$version"
 for program in systemd-nspawn:systemd-container debootstrap:debootstrap; do
     command -v "${program%%:*}" >/dev/null ||
         { say "installing ${program##*:}"; apt-get update -qq; apt-get install -y -qq --no-install-recommends "${program##*:}" >/dev/null; }
@@ -64,6 +64,6 @@ inside() { nsenter --target "$leader" --all env -i PATH=/usr/sbin:/usr/bin:/sbin
 inside bash /opt/test/operator.sh "$cache/label-studio-$version"
 command -v chromium >/dev/null ||
     { say "installing chromium"; apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
-say "the page in a browser"
-cargo test --quiet --test real -- admin::the_page_works_in_a_browser
+say "the console in a browser"
+cargo test --quiet --test real -- console::every_page_is_for_everybody
 say "the package does what the documentation says"

@@ -1,5 +1,6 @@
--- Keeps up which webhooks only fail, and since when. Those that have for $1 seconds, and failed again at the end of that
--- time, are paused; with null none is. Gives those, and each one once after half of that time.
+-- Keeps up which webhooks only fail, and since when. Those that have for $1 seconds or the time of their own option, and
+-- failed again at the end of that time, are paused; with null, or a time of 0 of their own, they are not. Gives those, and
+-- each one once after half of that time.
 with failing as (
     select webhook_id, max(last_attempt_at) as last_attempt_at
     from lshookd.failing_lane
@@ -47,12 +48,19 @@ noted as (
 judged as (
     select known.webhook_id,
            known.since,
-           known.since <= statement_timestamp() - $1::float8 * interval '1 second'
-               and failing.last_attempt_at >= known.since + $1 * interval '1 second' as is_enough
+           known.since <= statement_timestamp() - patience.lasts
+               and failing.last_attempt_at >= known.since + patience.lasts as is_enough
     from lshookd.failing_webhook as known
     join failing on failing.webhook_id = known.webhook_id
+    left join lshookd.delivery_option as own on own.webhook_id = known.webhook_id
+    cross join lateral (
+        select case
+                   when own.pause_after is null then $1::float8 * interval '1 second'
+                   else nullif(own.pause_after, interval '0')
+               end as lasts
+    ) as patience
     where known.webhook_id not in (select webhook_id from ended)
-      and known.since <= statement_timestamp() - $1 / 2 * interval '1 second'
+      and known.since <= statement_timestamp() - patience.lasts / 2
 ),
 paused as (
     insert into lshookd.pause (webhook_id, failing_since)

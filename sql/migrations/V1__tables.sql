@@ -232,6 +232,7 @@ comment on table lshookd.attempt is
 
 -- Attempts are written nearly in the order of their time, which is all that a BRIN index takes.
 -- The few that took minutes, as those of ML backends that train; sql/ops/attempts_since.sql looks for them.
+create index attempt_failed on lshookd.attempt (started_at) where error is not null;
 create index attempt_long on lshookd.attempt (started_at) where duration_ms > 100000;
 create index attempt_started on lshookd.attempt using brin (started_at) with (pages_per_range = 16, autosummarize = on);
 
@@ -332,11 +333,12 @@ create table lshookd.delivery_option (
     maximum_age      interval  check (maximum_age > interval '0'),  -- what is older is dead without an attempt
     rate_limit       float8    check (rate_limit > 0),              -- requests in a second
     concurrency      integer   check (concurrency > 0),             -- requests in flight
-    proxy            text      check (proxy = 'direct' or proxy like 'http://_%')  -- may hold a password
+    proxy            text      check (proxy = 'direct' or proxy like 'http://_%'),  -- may hold a password
+    pause_after      interval  check (pause_after >= interval '0')  -- when it has only failed; 0: it is never paused
 );
 
 comment on table lshookd.delivery_option is
-    'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, how many in a second and at once, and the proxy.';
+    'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, how many in a second and at once, the proxy, and when it is paused.';
 
 -- Webhooks whose events consumers pull, in place of requests that are made to them.
 create table lshookd.puller (
@@ -503,6 +505,21 @@ create table lshookd.daemon_fault (
 
 comment on table lshookd.daemon_fault is
     'What of running daemons does not work, and why.';
+
+-- What people changed by the console or by commands.
+create table lshookd.audit (
+    id       bigint      not null generated always as identity primary key,
+    at       timestamptz not null default clock_timestamp(),
+    who      text        not null,
+    way      text        not null check (way in ('console', 'command')),
+    what     text        not null,  -- such as "webhook pause"
+    subject  text        not null,  -- of what: "webhook 12"
+    detail   text,                  -- no secrets
+    failure  text                   -- why it was refused or failed; null: it was done
+);
+
+comment on table lshookd.audit is
+    'What people changed by the console and by commands: who, when, and whether it was done.';
 
 -- Until when somebody taps all events, also those that no webhook wants.
 create table lshookd.tap (

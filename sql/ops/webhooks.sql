@@ -1,5 +1,6 @@
--- Label Studio's webhooks, and who delivers them. What was delivered is counted for the last hour,
--- for there may be millions; each is asked of an index.
+-- Label Studio's webhooks, those given ($1) or with null all of them, and who delivers each. What was delivered is
+-- counted for the last hour, for there may be millions; each is asked of an index, and nothing is counted beyond a
+-- bound ($2), if there is one.
 with webhook as materialized (
     select * from lshookd.webhook_rows($1::bigint[])
 ),
@@ -22,18 +23,15 @@ from (
                order by chosen_action.action
            ) as additional_actions,
            webhook.send_payload,
-           extract(epoch from delivery_option.connect_timeout)::float8 as connect_timeout_seconds,
-           extract(epoch from delivery_option.answer_timeout)::float8 as answer_timeout_seconds,
-           coalesce(delivery_option.await_answer, true) as await_answer,
-           (
-               select array_agg(extract(epoch from pause)::float8 order by place)
-               from unnest(delivery_option.retry_schedule) with ordinality as listed (pause, place)
-           ) as retry_schedule_seconds,
-           extract(epoch from delivery_option.maximum_age)::float8 as maximum_age_seconds,
-           delivery_option.rate_limit,
-           delivery_option.concurrency,
-           -- Without its credentials.
-           regexp_replace(delivery_option.proxy, '^http://.*@', 'http://') as proxy,
+           manner.connect_timeout_seconds,
+           manner.answer_timeout_seconds,
+           coalesce(manner.await_answer, true) as await_answer,
+           manner.retry_schedule_seconds,
+           manner.maximum_age_seconds,
+           manner.rate_limit,
+           manner.concurrency,
+           manner.proxy,
+           manner.pause_after_seconds,
            webhook.id in (select * from lshookd.ml_backend_webhooks(null)) as is_ml_backend,
            case
                when adoption.webhook_id is null and webhook.is_active then 'both'
@@ -53,33 +51,66 @@ from (
            ) as failing_since,
            (
                select count(*)
-               from lshookd.delivery
-               where delivery.webhook_id = webhook.id and delivery.state = 'pending'
+               from (
+                   select
+                   from lshookd.delivery
+                   where delivery.webhook_id = webhook.id and delivery.state = 'pending'
+                   limit $2::bigint
+               ) as counted
            ) as pending,
            (
                select count(*)
-               from lshookd.delivery
-               where delivery.webhook_id = webhook.id and delivery.state = 'dead'
+               from (
+                   select
+                   from lshookd.delivery
+                   where delivery.webhook_id = webhook.id and delivery.state = 'dead'
+                   limit $2::bigint
+               ) as counted
            ) as dead,
            (
                select count(*)
-               from lshookd.delivery
-               where delivery.webhook_id = webhook.id
-                 and delivery.state = 'delivered'
-                 and delivery.ended_at > statement_timestamp() - interval '1 hour'
+               from (
+                   select
+                   from lshookd.delivery
+                   where delivery.webhook_id = webhook.id
+                     and delivery.state = 'delivered'
+                     and delivery.ended_at > statement_timestamp() - interval '1 hour'
+                   limit $2::bigint
+               ) as counted
            ) as delivered_last_hour,
            (
                select max(delivery.ended_at)
                from lshookd.delivery
                where delivery.webhook_id = webhook.id and delivery.state = 'delivered'
            ) as last_delivered_at,
-           failing.last_error
+           (
+               select min(event.occurred_at)
+               from (
+                   select lane.webhook_id, lane.project_id
+                   from lshookd.lane
+                   where lane.webhook_id = webhook.id
+                     and lane.due_at < 'infinity'
+                   limit $2
+               ) as lane
+               cross join lateral (
+                   select delivery.event_id
+                   from lshookd.delivery
+                   where delivery.webhook_id = lane.webhook_id
+                     and delivery.project_id = lane.project_id
+                     and delivery.state = 'pending'
+                   order by delivery.id
+                   limit 1
+               ) as first
+               join lshookd.event on event.id = first.event_id
+           ) as oldest_pending_at,
+           failing.last_error,
+           failing.due_at as next_attempt_at
     from webhook
     left join project on project.id = webhook.project_id
     left join lshookd.adoption on adoption.webhook_id = webhook.id
-    left join lshookd.delivery_option on delivery_option.webhook_id = webhook.id
+    left join lshookd.webhook_manner as manner on manner.webhook_id = webhook.id
     left join lateral (
-        select failing_lane.last_error
+        select failing_lane.last_error, failing_lane.due_at
         from lshookd.failing_lane
         where failing_lane.webhook_id = webhook.id
         order by failing_lane.last_attempt_at desc

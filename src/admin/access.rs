@@ -1,22 +1,35 @@
 //! Who may look, and who may change something.
 //!
-//! On the loopback interface whoever is on the machine may look. A page of another site's that
-//! had its name resolve to the loopback interface could make a browser look for it, so the `Host`
-//! must be an address, `localhost` or a name of the setting `admin_hosts`, whatever else opens. What changes something
-//! takes the setting `admin_write`, this process's token from a page of ours, and no sign of another
-//! site. Passwords cannot be guessed quickly.
+//! On the loopback interface whoever is on the machine may look, unless there is a password or a proxy that names who
+//! it is. A page of another site's that had its name resolve to the loopback interface could make a browser look for it,
+//! so the `Host` must be an address, `localhost` or a name of the setting `admin_hosts`, whatever else opens. What changes
+//! something takes the setting `admin_write`, somebody who may write, this process's token from a page of ours, and no
+//! sign of another site. Passwords cannot be guessed quickly.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use rand::RngExt;
 
 use super::Admin;
+use super::password::{is_right, is_same};
+
+/// What a reverse proxy proves itself by.
+const PROXY_SECRET: &str = "x-lshookd-secret";
+
+/// Who looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewer {
+    /// As the audit log names them.
+    pub name: String,
+    /// Whether they may change something, and see URLs in full.
+    pub may_write: bool,
+}
 
 /// Proves that a form was on a page of ours.
 pub struct Token(String);
@@ -34,7 +47,7 @@ impl Token {
 
     /// Whether it is this one; takes as long whatever differs.
     pub fn is(&self, other: &str) -> bool {
-        same(&self.0, other)
+        is_same(&self.0, other)
     }
 }
 
@@ -47,7 +60,7 @@ impl Guesses {
     const WINDOW: Duration = Duration::from_secs(60);
 
     /// Whether another password may be tried.
-    fn may_be_made(&self, now: Instant) -> bool {
+    pub fn may_be_made(&self, now: Instant) -> bool {
         let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while failed.front().is_some_and(|at| now.saturating_duration_since(*at) >= Guesses::WINDOW) {
             failed.pop_front();
@@ -55,75 +68,153 @@ impl Guesses {
         failed.len() < Guesses::MOST
     }
 
-    fn failed(&self, now: Instant) {
+    /// One was wrong.
+    pub fn failed(&self, now: Instant) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(now);
     }
 }
 
-/// Lets requests through that may look, and those that change something only if they may.
-pub async fn guard(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    let headers = request.headers();
+/// Why somebody may not look.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not said who it is.
+    Unknown,
+    /// The password is wrong.
+    Wrong,
+    /// Too many passwords were wrong of late.
+    TooMany,
+}
+
+/// Who the password, given by somebody of a name, opens to.
+///
+/// # Errors
+/// When it opens to nobody.
+pub async fn by_password(admin: &Admin, name: &str, password: &str) -> Result<Viewer, Refusal> {
+    if !admin.guesses.may_be_made(Instant::now()) {
+        return Err(Refusal::TooMany);
+    }
     let settings = &admin.settings.admin;
-    if !is_known_host(headers, &settings.hosts) {
+    let name = if name.trim().is_empty() { "somebody" } else { name.trim() };
+    let viewer = |may_write| Viewer { name: name.chars().take(100).collect(), may_write };
+    // Both are tried, whichever opens.
+    let opens = match &settings.password {
+        Some(right) => is_right(right, password).await,
+        None => false,
+    };
+    let shows = match &settings.viewer_password {
+        Some(right) => is_right(right, password).await,
+        None => false,
+    };
+    match (opens, shows) {
+        (true, _) => Ok(viewer(settings.write)),
+        (false, true) => Ok(viewer(false)),
+        (false, false) => {
+            admin.guesses.failed(Instant::now());
+            Err(Refusal::Wrong)
+        }
+    }
+}
+
+/// Who makes a request.
+async fn viewer(admin: &Admin, headers: &HeaderMap) -> Result<Viewer, Refusal> {
+    let settings = &admin.settings.admin;
+    if let Some(viewer) = admin.sessions.of(headers, Instant::now()) {
+        return Ok(viewer);
+    }
+    if let Some(name) = named_by_proxy(headers, settings.header.as_deref(), settings.header_secret.as_deref()) {
+        let may_write = settings.write && (settings.writers.is_empty() || settings.writers.contains(&name));
+        return Ok(Viewer { name, may_write });
+    }
+    if let Some((name, password)) = basic(headers) {
+        return by_password(admin, &name, &password).await;
+    }
+    match settings.header.is_some() || settings.password.is_some() || settings.viewer_password.is_some() {
+        true => Err(Refusal::Unknown),
+        false => Ok(Viewer { name: "somebody on this machine".to_owned(), may_write: settings.write }),
+    }
+}
+
+/// Lets requests through that may look, and those that change something only if they may.
+pub async fn guard(State(admin): State<Arc<Admin>>, mut request: Request, next: Next) -> Response {
+    let settings = &admin.settings.admin;
+    let viewer = match viewer(&admin, request.headers()).await {
+        Ok(viewer) => viewer,
+        Err(refusal) => return refused(&admin, refusal, &request),
+    };
+    if request.method() == Method::POST && !viewer.may_write {
+        let why = match settings.write {
+            true => "you may look, and change nothing\n",
+            false => "nothing can be changed here; see the setting admin_write\n",
+        };
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
+    request.extensions_mut().insert(viewer);
+    next.run(request).await
+}
+
+fn refused(admin: &Admin, refusal: Refusal, request: &Request) -> Response {
+    let settings = &admin.settings.admin;
+    let has_password = settings.password.is_some() || settings.viewer_password.is_some();
+    let is_page = request.method() == Method::GET
+        && request.headers().get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
+    match refusal {
+        Refusal::Unknown if is_page && has_password => Redirect::to("/login").into_response(),
+        Refusal::TooMany => {
+            let later = [(header::RETRY_AFTER, "60")];
+            (StatusCode::TOO_MANY_REQUESTS, later, "too many wrong passwords\n").into_response()
+        }
+        Refusal::Unknown | Refusal::Wrong => {
+            let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"lshookd\"")];
+            (StatusCode::UNAUTHORIZED, ask, "authentication required\n").into_response()
+        }
+    }
+}
+
+/// Answers only by names that are ours, refuses what comes from another site's page, and lets browsers do with what is
+/// answered no more than they must.
+pub async fn protect(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if !is_known_host(headers, &admin.settings.admin.hosts) {
         return (StatusCode::FORBIDDEN, "unknown host name; see the setting admin_hosts\n").into_response();
     }
-    let is_named = |name: &str| headers.get(name).is_some_and(|value| !value.as_bytes().trim_ascii().is_empty());
-    let by_proxy = settings.header.as_deref().is_some_and(is_named);
-    let guarded = settings.header.is_some() || settings.password.is_some();
-    if guarded && !by_proxy {
-        if headers.contains_key(header::AUTHORIZATION) && !admin.guesses.may_be_made(Instant::now()) {
-            let later = [(header::RETRY_AFTER, "60")];
-            return (StatusCode::TOO_MANY_REQUESTS, later, "too many wrong passwords\n").into_response();
-        }
-        if !settings.password.as_deref().is_some_and(|password| knows(headers, password)) {
-            if headers.contains_key(header::AUTHORIZATION) {
-                admin.guesses.failed(Instant::now());
-            }
-            let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"lshookd\"")];
-            return (StatusCode::UNAUTHORIZED, ask, "authentication required\n").into_response();
-        }
-    }
-    if request.method() == axum::http::Method::POST {
-        if !settings.write {
-            return (StatusCode::FORBIDDEN, "nothing can be changed here; see the setting admin_write\n")
-                .into_response();
-        }
-        if is_cross_site(headers) {
-            return (StatusCode::FORBIDDEN, "this comes from another site\n").into_response();
-        }
+    if request.method() == Method::POST && is_cross_site(headers) {
+        return (StatusCode::FORBIDDEN, "this comes from another site\n").into_response();
     }
     let mut response = next.run(request).await;
     let answer = response.headers_mut();
     for (name, value) in [
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+             form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ] {
-        answer.insert(name, axum::http::HeaderValue::from_static(value));
+        answer.insert(name, HeaderValue::from_static(value));
     }
     response
 }
 
-/// Basic authentication (RFC 7617), by any user name.
-fn knows(headers: &HeaderMap, password: &str) -> bool {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some((scheme, encoded)) = given.and_then(|given| given.split_once(' ')) else {
-        return false;
-    };
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return false;
-    }
-    let decoded = data_encoding::BASE64.decode(encoded.trim().as_bytes()).unwrap_or_default();
-    let decoded = String::from_utf8(decoded).unwrap_or_default();
-    decoded.split_once(':').is_some_and(|(_, given)| same(password, given))
+/// Whom the reverse proxy names, where it is the proxy that does.
+fn named_by_proxy(headers: &HeaderMap, header: Option<&str>, secret: Option<&str>) -> Option<String> {
+    let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
+    let name = text(header?).filter(|name| !name.is_empty())?;
+    let is_proxy = secret.is_none_or(|secret| text(PROXY_SECRET).is_some_and(|given| is_same(secret, &given)));
+    is_proxy.then_some(name)
 }
 
-fn same(one: &str, other: &str) -> bool {
-    one.len() == other.len() && one.bytes().zip(other.bytes()).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+/// Name and password of Basic authentication (RFC 7617).
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let given = headers.get(header::AUTHORIZATION)?;
+    let (scheme, encoded) = given.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = data_encoding::BASE64.decode(encoded.trim().as_bytes()).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    decoded.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
 }
 
 /// Whether the host is an address, `localhost` or one of these names: what no foreign name can be.
@@ -166,14 +257,32 @@ mod tests {
     }
 
     #[test]
-    fn only_the_password_opens() {
-        let given = |value| headers(&[("authorization", value)]);
-        assert!(knows(&given("Basic YW55Ym9keTpzZXNhbWU="), "sesame"));
-        assert!(knows(&given("basic YW55Ym9keTpzZXNhbWU="), "sesame"));
-        for wrong in ["Basic YW55Ym9keTpzZXNhbQ==", "Basic !", "Bearer sesame", "Basic c2VzYW1l", ""] {
-            assert!(!knows(&given(wrong), "sesame"), "{wrong}");
+    fn basic_authentication_is_read() {
+        let given = |value| basic(&headers(&[("authorization", value)]));
+        let sesame = Some(("anybody".to_owned(), "sesame".to_owned()));
+        assert_eq!(given("Basic YW55Ym9keTpzZXNhbWU="), sesame);
+        assert_eq!(given("basic YW55Ym9keTpzZXNhbWU="), sesame);
+        for wrong in ["Basic !", "Bearer sesame", "Basic c2VzYW1l", ""] {
+            assert_eq!(given(wrong), None, "{wrong}");
         }
-        assert!(!knows(&headers(&[]), ""));
+        assert_eq!(basic(&headers(&[])), None);
+    }
+
+    #[test]
+    fn only_the_proxy_names_somebody() {
+        let named = |pairs| named_by_proxy(&headers(pairs), Some("x-user"), Some("sesame"));
+        assert_eq!(named(&[("x-user", "owl"), ("x-lshookd-secret", "sesame")]), Some("owl".to_owned()));
+        for wrong in [
+            &[("x-user", "owl")][..],
+            &[("x-user", "owl"), ("x-lshookd-secret", "sesam")],
+            &[("x-user", " "), ("x-lshookd-secret", "sesame")],
+            &[("x-lshookd-secret", "sesame")],
+        ] {
+            assert_eq!(named(wrong), None, "{wrong:?}");
+        }
+        // On a Unix socket there is nobody else.
+        assert_eq!(named_by_proxy(&headers(&[("x-user", "owl")]), Some("x-user"), None), Some("owl".to_owned()));
+        assert_eq!(named_by_proxy(&headers(&[("x-user", "owl")]), None, None), None);
     }
 
     #[test]

@@ -16,7 +16,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::{Admin, Failure};
+use super::Admin;
+use super::console::Failure;
 use crate::ops::status::Status;
 use crate::pg::role::Role;
 

@@ -61,6 +61,19 @@ pub enum DeliveryCommand {
     },
 }
 
+impl DeliveryCommand {
+    /// What it changes, and of what, if it changes something.
+    pub fn change(&self) -> Option<(&'static str, String)> {
+        let (what, selection) = match self {
+            DeliveryCommand::Retry(selection) => ("delivery retry", selection),
+            DeliveryCommand::Skip(selection) => ("delivery skip", selection),
+            DeliveryCommand::Replay(selection) => ("delivery replay", selection),
+            DeliveryCommand::List { .. } | DeliveryCommand::Show { .. } | DeliveryCommand::Tail { .. } => return None,
+        };
+        (!selection.dry_run).then(|| (what, selection.named()))
+    }
+}
+
 /// Which deliveries.
 #[derive(Debug, Clone, Args)]
 pub struct FilterArgs {
@@ -95,6 +108,17 @@ pub struct Selection {
     /// Count only, change nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+impl Selection {
+    /// Which, for people.
+    fn named(&self) -> String {
+        let ids: Vec<String> = self.ids.iter().map(DeliveryId::to_string).collect();
+        match ids.is_empty() {
+            true => Filter::from(self.filter.clone()).to_string(),
+            false => format!("delivery {}", ids.join(", ")),
+        }
+    }
 }
 
 impl From<FilterArgs> for Filter {

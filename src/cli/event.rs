@@ -50,6 +50,17 @@ pub enum EventCommand {
     Backfill(BackfillArgs),
 }
 
+impl EventCommand {
+    /// What it changes, and of what, if it changes something.
+    pub fn change(&self) -> Option<(&'static str, String)> {
+        match self {
+            EventCommand::List { .. } | EventCommand::Listen(_) => None,
+            EventCommand::Backfill(BackfillArgs { dry_run: true, .. }) => None,
+            EventCommand::Backfill(wanted) => Some(("event backfill", format!("webhook {}", wanted.webhook))),
+        }
+    }
+}
+
 /// What to listen to.
 #[derive(Debug, Args)]
 pub struct Listen {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
-use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
@@ -48,6 +47,18 @@ pub enum RuleCommand {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
+}
+
+impl RuleCommand {
+    /// What it changes, and of what, if it changes something.
+    pub fn change(&self) -> Option<(&'static str, String)> {
+        match self {
+            RuleCommand::List | RuleCommand::Test { .. } => None,
+            RuleCommand::Apply { file, prune: false, .. } => Some(("rule apply", file.display().to_string())),
+            RuleCommand::Apply { file, prune: true, .. } => Some(("rule apply --prune", file.display().to_string())),
+            RuleCommand::Delete { names } => Some(("rule delete", format!("rule {}", names.join(", ")))),
+        }
+    }
 }
 
 const COLUMNS: &[(&str, &str)] = &[
@@ -106,18 +117,7 @@ fn read(path: &Path) -> Result<String> {
 
 /// A rule for a table, its pace in one cell.
 fn row(RuleInForce { mut rule, throttled }: RuleInForce) -> Value {
-    let mut pace = Vec::new();
-    if rule["on_transition"] == true {
-        pace.push("on transition".to_owned());
-    }
-    if let Some(threshold) = rule["threshold"].as_i64() {
-        pace.push(format!("threshold {threshold}"));
-    }
-    if let Some(throttle) = rule["throttle"].as_str() {
-        let duration = throttle.parse::<SignedDuration>();
-        pace.push(format!("throttle {}", duration.map_or_else(|_| throttle.to_owned(), |each| format!("{each:#}"))));
-    }
-    rule["pace"] = json!(pace.join(", "));
+    rule["pace"] = json!(rule::pace(&rule));
     rule["throttled"] = json!(throttled);
     rule["has_template"] = json!(!rule["template"].is_null());
     rule

@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::deliver;
 use crate::model::{Action, WebhookId};
 use crate::ops::webhook::{LabelStudiosActions, NewWebhook, Update, WebhookSummary};
-use crate::ops::webhook_option::{DeliveryChoice, PayloadChoice, parse_rate};
+use crate::ops::webhook_option::{DeliveryChoice, PauseAfter, PayloadChoice, parse_rate};
 use crate::ops::{adoption, listed, pause, sample, secret, token, webhook};
 
 /// What to do with webhooks.
@@ -99,6 +99,29 @@ pub enum WebhookCommand {
     },
 }
 
+impl WebhookCommand {
+    /// What it changes, and of what, if it changes something.
+    pub fn change(&self) -> Option<(&'static str, String)> {
+        let one = |id: &WebhookId| format!("webhook {id}");
+        Some(match self {
+            WebhookCommand::List | WebhookCommand::Secret { rotate: false, .. } => return None,
+            // A path, and whoever is named before it, may be secrets.
+            WebhookCommand::Create(new) => ("webhook create", new.url.host_str().unwrap_or("pull:").to_owned()),
+            WebhookCommand::Update(changes) => ("webhook update", one(&changes.id)),
+            WebhookCommand::Delete { ids, .. } => ("webhook delete", format!("webhook {}", listed(ids))),
+            WebhookCommand::Adopt { chosen, .. } => ("webhook adopt", named(chosen.ids())),
+            WebhookCommand::Release(chosen) => ("webhook release", named(chosen.ids())),
+            WebhookCommand::Pause(chosen) => ("webhook pause", named(chosen.ids())),
+            WebhookCommand::Resume { chosen, discard: false } => ("webhook resume", named(chosen.ids())),
+            WebhookCommand::Resume { chosen, discard: true } => ("webhook resume --discard", named(chosen.ids())),
+            WebhookCommand::Test { id, .. } => ("webhook test", one(id)),
+            WebhookCommand::Secret { id, rotate: true } => ("webhook secret --rotate", one(id)),
+            WebhookCommand::Token { id, revoke: true, .. } => ("webhook token --revoke", one(id)),
+            WebhookCommand::Token { id, .. } => ("webhook token --rotate", one(id)),
+        })
+    }
+}
+
 /// Which webhooks a command is about.
 #[derive(Debug, Args)]
 pub struct Chosen {
@@ -170,6 +193,10 @@ pub struct DeliveryArgs {
     /// settings
     #[arg(id = "through", long = "through", value_name = "URL")]
     proxy: Option<String>,
+    /// Time such as 5d after which it is paused when it has only failed; off is never, default as the setting
+    /// `pause_after` says
+    #[arg(id = "pause_failing", long = "pause-failing", value_name = "DURATION")]
+    pause_after: Option<PauseAfter>,
 }
 
 /// A pause; `None` for the word default.
@@ -191,6 +218,7 @@ impl DeliveryArgs {
             rate_limit,
             concurrency,
             proxy,
+            pause_after,
         } = self.clone();
         DeliveryChoice {
             connect_timeout,
@@ -201,6 +229,7 @@ impl DeliveryArgs {
             rate_limit,
             concurrency,
             proxy,
+            pause_after,
         }
     }
 }
@@ -315,7 +344,7 @@ async fn list(client: &Client, output: Output) -> Result<()> {
         row["all_actions"] = json!(webhook.all_actions());
         row
     };
-    let rows: Vec<Value> = webhook::list(client).await?.iter().map(with_scope).collect();
+    let rows: Vec<Value> = webhook::list(client, None, None).await?.iter().map(with_scope).collect();
     output.table(&rows, COLUMNS, "Label Studio has no webhooks; `lshookd webhook create` creates one.");
     Ok(())
 }

@@ -82,8 +82,16 @@ impl CloudEvent {
         ]
     }
 
+    /// A body as it is sent: inside an envelope where that is wanted.
+    pub fn body(wanted: Option<&(Mode, CloudEvent)>, body: Bytes) -> Bytes {
+        match wanted {
+            Some((Mode::Structured, event)) => event.enclose(&body),
+            _ => body,
+        }
+    }
+
     /// A body inside an envelope; one that is no JSON stays as it is.
-    pub fn enclose(&self, body: &Bytes) -> Bytes {
+    fn enclose(&self, body: &Bytes) -> Bytes {
         let Ok(data) = serde_json::from_slice::<&RawValue>(body) else {
             return body.clone();
         };

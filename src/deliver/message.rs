@@ -57,10 +57,7 @@ impl Message {
 
     /// Takes a body, inside an envelope where the webhook wants one.
     pub fn set_body(&mut self, body: Bytes) {
-        self.body = match &self.cloudevent {
-            Some((Mode::Structured, event)) => event.enclose(&body),
-            _ => body,
-        };
+        self.body = CloudEvent::body(self.cloudevent.as_ref(), body);
     }
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Fault {
-    /// Metrics and the page.
+    /// Metrics and the console.
     AdminListener,
     /// What consumers pull from.
     PullListener,

@@ -164,7 +164,7 @@ async fn look(settings: &Settings, findings: &mut Findings, in_force: &mut Optio
         // Else it is of a daemon of another version.
         let Ok(fault) = fault.parse::<Fault>() else { continue };
         let (lacks, setting) = match fault {
-            Fault::AdminListener => ("has no metrics and no page", "admin_listen"),
+            Fault::AdminListener => ("has no metrics and no console", "admin_listen"),
             Fault::PullListener => ("lets nobody pull", "pull_listen"),
         };
         let remedy = format!("free the address, or change the setting {setting}; deliveries go on");

@@ -1,5 +1,7 @@
 //! Deliveries: what each webhook was and is owed.
 
+use std::fmt;
+
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::{check_known, check_project, rows};
+use crate::deliver::CloudEvent;
 use crate::model::{Action, DeliveryId, Scope, WebhookId, masked_url};
 
 /// What a delivery may be.
@@ -90,6 +93,24 @@ impl Filter {
             check_project(client, project).await?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Filter { webhook, action, project, state, since, until } = self;
+        let parts = [
+            webhook.map(|webhook| format!("webhook {webhook}")),
+            action.map(|action| action.to_string()),
+            project.map(|project| match project {
+                Scope::Organization => "of the organization".to_owned(),
+                Scope::Project(id) => format!("project {id}"),
+            }),
+            state.map(|state| state.name().to_owned()),
+            since.map(|since| format!("since {since}")),
+            until.map(|until| format!("before {until}")),
+        ];
+        formatter.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -198,7 +219,13 @@ pub struct DeliveryDetail {
     pub header_names: Vec<String>,
     /// All attempts, in order.
     pub attempts: Vec<Attempt>,
-    /// The JSON that the endpoint receives.
+    /// When its lane is due, if something is pending there.
+    pub due_at: Option<Timestamp>,
+    /// Whether nobody delivers its webhook now, or it is paused.
+    pub is_held: bool,
+    /// How many are pending before it in its lane, at most a thousand.
+    pub waits_behind: i64,
+    /// The JSON that the endpoint receives, as it is signed and sent.
     pub body: String,
 }
 
@@ -235,5 +262,16 @@ pub async fn find_one(client: &Client, id: &str) -> Result<Option<DeliveryDetail
     if let Some(url) = delivery["url"].as_str() {
         delivery["url"] = json!(masked_url(url));
     }
-    serde_json::from_value(delivery).context("reading lshookd.delivery")
+    let cloudevents = delivery["cloudevents"].take();
+    let mut detail: DeliveryDetail = serde_json::from_value(delivery).context("reading lshookd.delivery")?;
+    let event = CloudEvent::wanted(
+        cloudevents.as_str(),
+        detail.message_id,
+        &detail.action,
+        detail.project_id,
+        detail.occurred_at,
+    );
+    let sent = CloudEvent::body(event.as_ref(), detail.body.into());
+    detail.body = String::from_utf8(sent.into()).context("the body is no UTF-8")?;
+    Ok(Some(detail))
 }

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::{check_known, explain_write};
@@ -58,13 +59,59 @@ struct File {
 pub fn read(path: &Path) -> Result<Vec<Rule>> {
     let name = || format!("{}", path.display());
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    parse(&text, path.parent().unwrap_or(Path::new("."))).with_context(name)
+    parse(&text, Some(path.parent().unwrap_or(Path::new(".")))).with_context(name)
 }
 
-fn parse(text: &str, folder: &Path) -> Result<Vec<Rule>> {
+/// Rules from a text as a file has it, whose templates are in it: no file is read.
+///
+/// # Errors
+/// When it is none, or a rule cannot be used.
+pub fn parse_text(text: &str) -> Result<Vec<Rule>> {
+    let rules = parse(text, None)?;
+    if rules.is_empty() {
+        fail!(Choice, "there is no [[rule]] in it");
+    }
+    Ok(rules)
+}
+
+/// A rule in force as a text that [`parse_text`] takes.
+///
+/// # Errors
+/// When the row, which may have been written by SQL, is none.
+pub fn to_toml(rule: &Value) -> Result<String> {
+    let mut rule = rule.clone();
+    if let Some(fields) = rule.as_object_mut() {
+        fields.retain(|_, value| {
+            !value.is_null() && *value != Value::Bool(false) && *value != json!([]) && *value != json!({})
+        });
+    }
+    Ok(toml::to_string_pretty(&json!({ "rule": [rule] }))?)
+}
+
+/// How often a rule in force lets something through, for people.
+pub fn pace(rule: &Value) -> String {
+    let mut pace = Vec::new();
+    if rule["on_transition"] == true {
+        pace.push("on transition".to_owned());
+    }
+    if let Some(threshold) = rule["threshold"].as_i64() {
+        pace.push(format!("threshold {threshold}"));
+    }
+    if let Some(throttle) = rule["throttle"].as_str() {
+        let duration = throttle.parse::<SignedDuration>();
+        pace.push(format!("throttle {}", duration.map_or_else(|_| throttle.to_owned(), |each| format!("{each:#}"))));
+    }
+    pace.join(", ")
+}
+
+/// Rules from a text; files of templates are read from a folder, if there may be some.
+fn parse(text: &str, folder: Option<&Path>) -> Result<Vec<Rule>> {
     let File { mut rules } = toml::from_str(text)?;
     for rule in &mut rules {
         if let Some(file) = rule.template_file.take() {
+            let Some(folder) = folder else {
+                fail!(Choice, "rule {:?}: no template_file here; write the template itself", rule.name);
+            };
             let template = std::fs::read_to_string(folder.join(&file));
             let template =
                 template.with_context(|| format!("rule {:?}: template_file {}", rule.name, file.display()))?;
@@ -212,9 +259,9 @@ mod tests {
             ("[[rule]]\nname = \"a\"\nwebhook = 1\nthrottle = \"soon\"", "throttle"),
             ("[[rule]]\nname = \"a\"\nwebhook = 1\n[[rule]]\nname = \"a\"\nwebhook = 2", "two rules"),
         ] {
-            let error = format!("{:#}", parse(text, Path::new(".")).unwrap_err());
+            let error = format!("{:#}", parse(text, Some(Path::new("."))).unwrap_err());
             assert!(error.contains(words), "{text}: {error}");
         }
-        assert_eq!(parse("", Path::new(".")).unwrap(), []);
+        assert_eq!(parse("", Some(Path::new("."))).unwrap(), []);
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use super::rows;
 use crate::model::{DeliveryId, Scope, WebhookId};
@@ -112,36 +112,23 @@ impl Status {
 pub async fn read(client: &Client) -> Result<Status> {
     let mut read: Vec<Status> = rows(client, include_str!("../../sql/ops/status.sql"), &[]).await?;
     let mut status = read.pop().context("reading the status")?;
-    let daemons = client.query(include_str!("../../sql/ops/active_roles.sql"), &[]).await?;
-    status.active_roles = daemons
-        .iter()
-        .map(|row| ActiveRole {
-            role: row.get("role"),
-            pid: row.get("pid"),
-            address: row.get("address"),
-            since: row.get("since"),
-        })
-        .collect();
+    status.active_roles = active_roles(client).await?;
     Ok(status)
 }
 
-/// Attempts of the last hour of a webhook, in twelve parts of five minutes, the oldest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AttemptsByPart {
-    /// `webhook.id`
-    pub webhook_id: WebhookId,
-    /// Attempts that succeeded.
-    pub good: Vec<i64>,
-    /// Attempts that failed.
-    pub failed: Vec<i64>,
-}
-
-/// The attempts of the last hour of all webhooks.
+/// Which daemon is active in which role.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn attempts_of_last_hour(client: &Client) -> Result<Vec<AttemptsByPart>> {
-    rows(client, include_str!("../../sql/ops/attempts_by_hour.sql"), &[]).await
+pub async fn active_roles(client: &Client) -> Result<Vec<ActiveRole>> {
+    let rows = client.query(include_str!("../../sql/ops/active_roles.sql"), &[]).await?;
+    let role = |row: &Row| ActiveRole {
+        role: row.get("role"),
+        pid: row.get("pid"),
+        address: row.get("address"),
+        since: row.get("since"),
+    };
+    Ok(rows.iter().map(role).collect())
 }
 
 impl From<&Status> for Value {

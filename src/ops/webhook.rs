@@ -68,8 +68,12 @@ pub struct WebhookSummary {
     pub delivered_last_hour: i64,
     /// When something was delivered last.
     pub last_delivered_at: Option<Timestamp>,
+    /// When the oldest of what is pending occurred.
+    pub oldest_pending_at: Option<Timestamp>,
     /// Why its latest attempt failed, if one of its lanes fails.
     pub last_error: Option<String>,
+    /// When that lane is tried again.
+    pub next_attempt_at: Option<Timestamp>,
 }
 
 impl WebhookSummary {
@@ -89,17 +93,76 @@ impl WebhookSummary {
     }
 }
 
-/// Label Studio's webhooks.
+/// Label Studio's webhooks, or those of these ids that are there. With a bound nothing is counted beyond it.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn list(client: &Client) -> Result<Vec<WebhookSummary>> {
-    let all: Option<&[WebhookId]> = None;
-    let mut listed: Vec<WebhookSummary> = rows(client, include_str!("../../sql/ops/webhooks.sql"), &[&all]).await?;
+pub async fn list(client: &Client, ids: Option<&[WebhookId]>, bound: Option<i64>) -> Result<Vec<WebhookSummary>> {
+    let query = include_str!("../../sql/ops/webhooks.sql");
+    let mut listed: Vec<WebhookSummary> = rows(client, query, &[&ids, &bound]).await?;
     for webhook in &mut listed {
         webhook.url = masked_url(&webhook.url);
     }
     Ok(listed)
+}
+
+/// Of a webhook what a list does not show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WebhookDetail {
+    /// Whether Label Studio has it as active.
+    pub is_active: bool,
+    /// Names of its headers.
+    pub header_names: Vec<String>,
+    /// Whether deletions show what was deleted.
+    pub enrich_deletions: bool,
+    /// Whether updates show what was before.
+    pub previous: bool,
+    /// `binary` or `structured`, if it wants CloudEvents.
+    pub cloudevents: Option<String>,
+}
+
+/// Of a webhook what a list does not show; `None` where there is no such webhook.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn detail(client: &Client, id: WebhookId) -> Result<Option<WebhookDetail>> {
+    Ok(rows(client, include_str!("../../sql/ops/webhook_detail.sql"), &[&id]).await?.pop())
+}
+
+/// The numbers of all webhooks, in order.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn ids(client: &Client) -> Result<Vec<WebhookId>> {
+    let rows = client.query("select * from lshookd.webhook_ids(null) as id order by id", &[]).await?;
+    Ok(rows.iter().map(|row| row.get("id")).collect())
+}
+
+/// How long a webhook took to answer lately, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AnswerTimes {
+    /// Of so many deliveries, the latest.
+    pub deliveries: i64,
+    /// Half of them took at most so long.
+    pub median: f64,
+    /// 95 of a hundred.
+    pub p95: f64,
+    /// 99 of a hundred.
+    pub p99: f64,
+}
+
+/// How long a webhook took to answer lately; `None` where nothing was delivered to it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn answer_times(client: &Client, id: WebhookId) -> Result<Option<AnswerTimes>> {
+    const LATEST: i64 = 500;
+    let row = client.query_one(include_str!("../../sql/ops/answer_times.sql"), &[&id, &LATEST]).await?;
+    let percentiles: Option<Vec<f64>> = row.get("percentiles");
+    Ok(match percentiles.as_deref() {
+        Some(&[median, p95, p99]) => Some(AnswerTimes { deliveries: row.get("attempts"), median, p95, p99 }),
+        _ => None,
+    })
 }
 
 /// A webhook to create.
@@ -214,16 +277,24 @@ pub enum LabelStudiosActions {
 }
 
 impl Update {
-    fn is_empty(&self) -> bool {
+    /// Whether it leaves all as it is.
+    pub fn is_empty(&self) -> bool {
+        self.named().is_empty()
+    }
+
+    /// What it changes, without how: there may be secrets in it.
+    pub fn named(&self) -> Vec<&'static str> {
         let Update { url, headers, actions, additional_actions, send_payload, payload, delivery, is_active } = self;
-        url.is_none()
-            && headers.is_none()
-            && actions.is_none()
-            && additional_actions.is_none()
-            && send_payload.is_none()
-            && payload.is_empty()
-            && delivery.is_empty()
-            && is_active.is_none()
+        let parts = [
+            (url.is_some(), "URL"),
+            (headers.is_some(), "headers"),
+            (actions.is_some(), "actions"),
+            (additional_actions.is_some(), "additional actions"),
+            (send_payload.is_some() || !payload.is_empty(), "payload"),
+            (!delivery.is_empty(), "how requests are made"),
+            (is_active.is_some(), "state"),
+        ];
+        parts.into_iter().filter_map(|(is_changed, name)| is_changed.then_some(name)).collect()
     }
 }
 
@@ -295,6 +366,15 @@ pub async fn update(client: &mut Client, id: WebhookId, update: &Update) -> Resu
     wake_lanes(&transaction, Some(&[id])).await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// Attempts at once what is pending of a webhook, in each of its lanes.
+///
+/// # Errors
+/// When there is no such webhook, or the database refuses.
+pub async fn retry_now(client: &Client, id: WebhookId) -> Result<()> {
+    check_known(client, &[id]).await?;
+    wake_lanes(client, Some(&[id])).await
 }
 
 /// Delivers a webhook that nobody delivers: lshookd alone does from now on.

@@ -1,6 +1,7 @@
 //! Options of webhooks that Label Studio does not have: how their events are shown, and how their requests are made.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -31,8 +32,28 @@ pub struct Manner {
     pub concurrency: Option<i32>,
     /// Its own proxy without its credentials, or `direct` for none.
     pub proxy: Option<String>,
+    /// When it has only failed for so long it is paused, where that is its own; 0: never.
+    pub pause_after_seconds: Option<f64>,
     /// Whether it is that of an ML backend, to which one request at a time is made.
     pub is_ml_backend: bool,
+}
+
+impl Default for Manner {
+    /// As the settings say.
+    fn default() -> Manner {
+        Manner {
+            connect_timeout_seconds: None,
+            answer_timeout_seconds: None,
+            await_answer: true,
+            retry_schedule_seconds: None,
+            maximum_age_seconds: None,
+            rate_limit: None,
+            concurrency: None,
+            proxy: None,
+            pause_after_seconds: None,
+            is_ml_backend: false,
+        }
+    }
 }
 
 impl fmt::Display for Manner {
@@ -55,13 +76,17 @@ impl fmt::Display for Manner {
                 DIRECT => "through no proxy".to_owned(),
                 proxy => format!("through {proxy}"),
             }),
+            self.pause_after_seconds.map(|after| match after {
+                0.0 => "never paused by itself".to_owned(),
+                after => format!("paused when it has only failed for {}", shown(after)),
+            }),
         ];
         formatter.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }
 
 /// Requests in a time, as people write it.
-fn rate_text(rate: f64) -> String {
+pub fn rate_text(rate: f64) -> String {
     match rate {
         rate if rate >= 1.0 => format!("{rate}/s"),
         rate if rate * 60.0 >= 1.0 => format!("{}/m", rate * 60.0),
@@ -144,6 +169,53 @@ pub struct DeliveryChoice {
     pub concurrency: Option<i32>,
     /// `http://HOST:PORT` of a proxy, `direct` for none, or `default` for that of the settings.
     pub proxy: Option<String>,
+    /// In place of the setting `pause_after`.
+    pub pause_after: Option<PauseAfter>,
+}
+
+/// When a webhook that only fails is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseAfter {
+    /// As the setting `pause_after` says.
+    AsSet,
+    /// Never.
+    Never,
+    /// When it has only failed for so long.
+    Time(Duration),
+}
+
+impl PauseAfter {
+    /// As `lshookd.delivery_option.pause_after` has it in seconds, and -1 for the setting.
+    fn seconds(self) -> f64 {
+        match self {
+            PauseAfter::AsSet => -1.0,
+            PauseAfter::Never => 0.0,
+            PauseAfter::Time(time) => time.as_secs_f64(),
+        }
+    }
+}
+
+impl FromStr for PauseAfter {
+    type Err = String;
+
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lshookd::ops::webhook_option::PauseAfter;
+    ///
+    /// assert_eq!("off".parse(), Ok(PauseAfter::Never));
+    /// assert_eq!("2h".parse(), Ok(PauseAfter::Time(Duration::from_secs(7200))));
+    /// ```
+    fn from_str(text: &str) -> Result<PauseAfter, String> {
+        match text.trim() {
+            "default" => Ok(PauseAfter::AsSet),
+            "off" => Ok(PauseAfter::Never),
+            text => match humantime::parse_duration(text) {
+                Ok(time) if !time.is_zero() => Ok(PauseAfter::Time(time)),
+                _ => Err("expected a time such as 5d, off or default".to_owned()),
+            },
+        }
+    }
 }
 
 impl DeliveryChoice {
@@ -198,6 +270,7 @@ pub async fn set_delivery_options(client: &impl GenericClient, id: WebhookId, de
                 &delivery.rate_limit,
                 &delivery.concurrency,
                 &delivery.proxy,
+                &delivery.pause_after.map(PauseAfter::seconds),
             ],
         )
         .await

@@ -5,6 +5,7 @@ mod admin;
 mod breadth;
 mod capture;
 mod commands;
+mod console;
 mod consumers;
 mod crowd;
 mod delivery;

@@ -2,7 +2,7 @@
 # Installs what the tests and the demo need and this machine lacks: a C compiler, PostgreSQL and
 # Python's venv from Debian's packages, and the given versions of Label Studio from PyPI into
 # virtual environments in the cache; with --parts also what only tests put beside it, PgBouncer,
-# Redis, NATS, Prometheus's promtool, libfaketime, Go, and programs in Python and for Node. Says what it does; a second run does nothing.
+# Redis, NATS, Prometheus's promtool, libfaketime, Go, Chromium, and programs in Python and for Node. Says what it does; a second run does nothing.
 # usage: setup.sh [--parts] VERSION ...
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -68,10 +68,13 @@ install_parts() {
     ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || apt_install libfaketime
     command -v go >/dev/null || apt_install golang-go
     command -v npm >/dev/null || apt_install npm
-    if [ ! -e "$cache/node-parts/complete" ]; then
-        say "installing standardwebhooks from npm into $cache/node-parts"
-        npm install --silent --no-audit --no-fund --prefix "$cache/node-parts" standardwebhooks@1.1.1
-        touch "$cache/node-parts/complete"
+    command -v chromium >/dev/null || apt_install chromium
+    local node='standardwebhooks@1.1.1 playwright-core@1.65.1 axe-core@4.14.1'
+    if [ "$(cat "$cache/node-parts/complete" 2>/dev/null)" != "$node" ]; then
+        say "installing standardwebhooks, playwright-core and axe-core from npm into $cache/node-parts"
+        # shellcheck disable=SC2086
+        npm install --silent --no-audit --no-fund --prefix "$cache/node-parts" $node
+        echo "$node" >"$cache/node-parts/complete"
     fi
     local parts=$cache/python-parts
     local wanted='moto[server]==5.2.5 label-studio-ml==1.0.9 rq==1.10.1 standardwebhooks==1.1.0'

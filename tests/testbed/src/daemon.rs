@@ -1,10 +1,11 @@
 //! The daemon under test, and its commands.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::child_guard::ChildGuard;
@@ -73,6 +74,12 @@ impl Lshookd {
         Ok(lshookd)
     }
 
+    /// The same, whose daemon is the owner, too.
+    pub fn run_as_owner(mut self) -> Lshookd {
+        self.daemon_role = None;
+        self
+    }
+
     /// The role that the daemon runs as, if it has one of its own.
     pub fn daemon_role(&self) -> Option<&str> {
         self.daemon_role.as_deref()
@@ -93,6 +100,17 @@ impl Lshookd {
         if !output.status.success() {
             bail!("lshookd {arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
         }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Runs a command that must succeed and reads this; what it printed.
+    pub async fn fed(&self, arguments: &[&str], input: &str) -> Result<String> {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        child.stdin.take().context("no standard input")?.write_all(input.as_bytes()).await?;
+        let output = child.wait_with_output().await?;
+        ensure!(output.status.success(), "lshookd {arguments:?} failed");
         Ok(String::from_utf8(output.stdout)?)
     }
 

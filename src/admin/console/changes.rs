@@ -1,0 +1,376 @@
+//! What the console changes: each takes the token of a page of ours and somebody who may write, and is noted in the audit
+//! log. It is done on a session of its own, and goes on where somebody does not wait for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use maud::html;
+use tokio::time::timeout;
+use tokio_postgres::Client;
+
+use super::form::Sent;
+use super::shown::{milliseconds, moment, plural, size};
+use super::webhook::read;
+use super::{Failure, Here, page, token, webhook_form};
+use crate::admin::access::Viewer;
+use crate::admin::{Admin, QUERY_TIMEOUT};
+use crate::model::{Action, DeliveryId, WebhookId};
+use crate::ops::audit::{Change, Way, audited};
+use crate::ops::delivery::Filter;
+use crate::ops::transition::{self, Transition};
+use crate::ops::webhook::{self, Update};
+use crate::ops::{adoption, connect, pause, sample, secret};
+use crate::pg;
+
+/// Somebody waits for so long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is about to be changed.
+pub struct Doing {
+    /// As a command names it.
+    pub what: &'static str,
+    /// Of what.
+    pub subject: String,
+    /// How, without secrets.
+    pub detail: Option<String>,
+}
+
+impl Doing {
+    /// Something that is done to a webhook.
+    fn webhook(what: &'static str, id: WebhookId) -> Doing {
+        Doing { what, subject: format!("webhook {id}"), detail: None }
+    }
+}
+
+/// Changes something for somebody.
+///
+/// # Errors
+/// As the change has, or when it takes long; then it goes on.
+pub async fn change<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+    admin: &Arc<Admin>,
+    viewer: &Viewer,
+    Doing { what, subject, detail }: Doing,
+    doing: impl FnOnce(Client) -> F + Send + 'static,
+) -> Result<T, Failure> {
+    let (own, who) = (Arc::clone(admin), viewer.name.clone());
+    let task = tokio::spawn(async move {
+        let notes = own.client().await?;
+        let client = pg::within(QUERY_TIMEOUT, connect(&own.settings)).await?;
+        let change = Change { who: &who, way: Way::Console, what, subject: &subject, detail: detail.as_deref() };
+        audited(&notes, &change, doing(client)).await
+    });
+    match timeout(PATIENCE, task).await {
+        Err(_) => Err(Failure::GoesOn),
+        Ok(ended) => ended?.map_err(Failure::Undone),
+    }
+}
+
+/// What was done, in words; only of what a page may say.
+pub fn done(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "created" => "The webhook is created.",
+        "pause" => "The webhook is paused; what happens is kept for it.",
+        "resume" => "The webhook is resumed.",
+        "resume-discarding" => "The webhook is resumed; what waited is skipped.",
+        "retry" => "What is pending is attempted now.",
+        "enable" => "The webhook is enabled: lshookd delivers it.",
+        "disable" => "The webhook is disabled: nobody delivers it.",
+        "adopt" => "lshookd alone delivers the webhook now; Label Studio shows it as inactive.",
+        "release" => "Label Studio delivers the webhook again.",
+        "update" => "The settings are saved. Those of requests are in force within five seconds.",
+        "same" => "Nothing was different; nothing was changed.",
+        "replay" => "The deliveries are pending again.",
+        "skip" => "It is skipped.",
+        _ => return None,
+    })
+}
+
+/// Does something to a webhook.
+pub async fn act(
+    State(admin): State<Arc<Admin>>,
+    Extension(viewer): Extension<Viewer>,
+    Path((id, action)): Path<(WebhookId, String)>,
+    sent: Sent,
+) -> Result<Response, Failure> {
+    let (admin, viewer) = (&admin, &viewer);
+    let key = match action.as_str() {
+        "pause" => {
+            let doing = Doing::webhook("webhook pause", id);
+            change(admin, viewer, doing, move |client| pause(client, id)).await?;
+            "pause"
+        }
+        "resume" => {
+            let doing = Doing::webhook("webhook resume", id);
+            change(admin, viewer, doing, move |client| resume(client, id, false)).await?;
+            "resume"
+        }
+        "resume-discarding" => {
+            let doing = Doing::webhook("webhook resume --discard", id);
+            change(admin, viewer, doing, move |client| resume(client, id, true)).await?;
+            "resume-discarding"
+        }
+        "retry" => {
+            let doing = Doing::webhook("delivery retry --webhook", id);
+            change(admin, viewer, doing, move |client| retry(client, id)).await?;
+            "retry"
+        }
+        "enable" => {
+            let change = Update { is_active: Some(true), ..Update::default() };
+            update(admin, viewer, id, "webhook update --state active", change).await?;
+            "enable"
+        }
+        "disable" => {
+            let change = Update { is_active: Some(false), ..Update::default() };
+            update(admin, viewer, id, "webhook update --state disabled", change).await?;
+            "disable"
+        }
+        "adopt" => {
+            let doing = Doing::webhook("webhook adopt", id);
+            change(admin, viewer, doing, move |client| adopt(client, id)).await?;
+            "adopt"
+        }
+        "release" => {
+            let doing = Doing::webhook("webhook release", id);
+            change(admin, viewer, doing, move |client| release(client, id)).await?;
+            "release"
+        }
+        "update" => {
+            let seen = admin.ask(async |client| read(client, id).await).await?;
+            let wanted = webhook_form::update(&sent, &seen).map_err(Failure::Undone)?;
+            match wanted.is_empty() {
+                true => "same",
+                false => {
+                    update(admin, viewer, id, "webhook update", wanted).await?;
+                    "update"
+                }
+            }
+        }
+        "delete" => {
+            let is_confirmed = sent.has("confirmed");
+            let doing = Doing::webhook("webhook delete", id);
+            let deleting = move |client| delete(client, id, is_confirmed);
+            change(admin, viewer, doing, deleting).await?;
+            return Ok(Redirect::to("/").into_response());
+        }
+        "test" => return test(admin, viewer, id, &sent).await,
+        "rotate-secret" => return rotate(admin, viewer, id).await,
+        "replay" => return replay(admin, viewer, id, &sent).await,
+        _ => return Ok(StatusCode::NOT_FOUND.into_response()),
+    };
+    admin.renew(id).await;
+    Ok(Redirect::to(&format!("/webhooks/{id}?done={key}")).into_response())
+}
+
+async fn pause(client: Client, id: WebhookId) -> Result<()> {
+    pause::pause(&client, Some(&[id])).await
+}
+
+async fn resume(client: Client, id: WebhookId, discarding: bool) -> Result<()> {
+    if discarding {
+        pause::discard(&client, &[id]).await?;
+    }
+    pause::resume(&client, Some(&[id])).await
+}
+
+async fn retry(client: Client, id: WebhookId) -> Result<()> {
+    webhook::retry_now(&client, id).await
+}
+
+async fn adopt(mut client: Client, id: WebhookId) -> Result<()> {
+    adoption::adopt(&mut client, Some(&[id]), false).await.map(drop)
+}
+
+async fn release(mut client: Client, id: WebhookId) -> Result<()> {
+    adoption::release(&mut client, Some(&[id])).await.map(drop)
+}
+
+async fn delete(mut client: Client, id: WebhookId, is_confirmed: bool) -> Result<()> {
+    webhook::delete(&mut client, &[id], is_confirmed).await.map(drop)
+}
+
+async fn update(
+    admin: &Arc<Admin>,
+    viewer: &Viewer,
+    id: WebhookId,
+    what: &'static str,
+    wanted: Update,
+) -> Result<(), Failure> {
+    let doing = Doing { detail: Some(wanted.named().join(", ")), ..Doing::webhook(what, id) };
+    change(admin, viewer, doing, move |mut client| async move { webhook::update(&mut client, id, &wanted).await }).await
+}
+
+/// Sends a sample, and shows the answer.
+async fn test(admin: &Arc<Admin>, viewer: &Viewer, id: WebhookId, sent: &Sent) -> Result<Response, Failure> {
+    let action: Action = sent.parsed("action").map_err(Failure::Undone)?.unwrap_or(Action::AnnotationCreated);
+    let doing = Doing { detail: Some(action.to_string()), ..Doing::webhook("webhook test", id) };
+    let own = Arc::clone(admin);
+    let sending = move |client| async move { sample::send(&client, &own.settings, id, action).await };
+    let sample::SampleAnswer { answer, bytes, shows_object } = change(admin, viewer, doing, sending).await?;
+    let main = html! {
+        h1 { "A test of " (action) " to webhook #" (id) }
+        @match (&answer.error, answer.status) {
+            (None, Some(status)) => p class="notice good" role="status" { "answer " (status) },
+            (None, None) => p class="notice good" role="status" { "acknowledged" },
+            (Some(error), _) => p class="notice bad" role="alert" { (error) },
+        }
+        p {
+            (size(bytes)) " were sent" @if !shows_object { ", the action's name alone: there is no object to show" }
+            "; it took " (milliseconds(i64::try_from(answer.duration.as_millis()).unwrap_or(i64::MAX))) "."
+        }
+        @if let Some(head) = answer.head.as_ref().filter(|head| !head.is_empty()) { h2 { "Its answer" } pre { (head) } }
+        p { a href=(format!("/webhooks/{id}")) { "Back to the webhook" } }
+    };
+    Ok(page(admin, viewer, Here::Overview, "Test", &main))
+}
+
+/// Makes a new secret, and shows it once.
+async fn rotate(admin: &Arc<Admin>, viewer: &Viewer, id: WebhookId) -> Result<Response, Failure> {
+    let doing = Doing::webhook("webhook secret --rotate", id);
+    let rotating = move |client| rotated(client, id);
+    let secret = change(admin, viewer, doing, rotating).await?;
+    let main = html! {
+        h1 { "The new secret of webhook #" (id) }
+        p class="notice good" role="status" { "It is shown once here. For a day requests are signed with the old one, too." }
+        pre { (secret.secret) }
+        p { a href=(format!("/webhooks/{id}")) { "Back to the webhook" } }
+    };
+    Ok(page(admin, viewer, Here::Overview, "New secret", &main))
+}
+
+async fn rotated(client: Client, id: WebhookId) -> Result<secret::Secret> {
+    match secret::secrets(&client, id, true).await?.into_iter().next() {
+        Some(secret) => Ok(secret),
+        None => fail!(UnknownWebhook, "webhook {id} has no secret"),
+    }
+}
+
+/// Replays a span of time, after it was said how much that is.
+async fn replay(admin: &Arc<Admin>, viewer: &Viewer, id: WebhookId, sent: &Sent) -> Result<Response, Failure> {
+    let filter = Filter {
+        webhook: Some(id),
+        action: sent.parsed("action").map_err(Failure::Undone)?,
+        since: written(sent.text("since")).map_err(Failure::Undone)?,
+        until: written(sent.text("until")).map_err(Failure::Undone)?,
+        ..Filter::default()
+    };
+    if !sent.has("confirmed") {
+        let counting =
+            async |client: &Client| transition::apply(client, Transition::Replay, &[], &filter, true, |_| {}).await;
+        let quantity = admin.ask(counting).await?;
+        let span = match (filter.since, filter.until) {
+            (Some(since), Some(until)) => format!("from {} until {}", moment(since), moment(until)),
+            (Some(since), None) => format!("since {}", moment(since)),
+            (None, Some(until)) => format!("before {}", moment(until)),
+            (None, None) => "of all times".to_owned(),
+        };
+        let what = format!("Replay {} of webhook #{id} {span}", plural(quantity, "delivery", "deliveries"));
+        let fields = ["since", "until", "action"].map(|name| (name, sent.text(name).to_owned()));
+        return Ok(confirm(admin, viewer, &what, &format!("/webhooks/{id}/replay"), &fields));
+    }
+    let doing = Doing { detail: Some(filter.to_string()), ..Doing::webhook("delivery replay --webhook", id) };
+    let replaying =
+        move |client| async move { transition::apply(&client, Transition::Replay, &[], &filter, false, |_| {}).await };
+    change(admin, viewer, doing, replaying).await?;
+    admin.renew(id).await;
+    Ok(Redirect::to(&format!("/webhooks/{id}?done=replay")).into_response())
+}
+
+/// A moment as a browser sends it, in UTC.
+///
+/// # Errors
+/// When it is none.
+pub fn written(text: &str) -> Result<Option<Timestamp>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if let Ok(moment) = text.parse() {
+        return Ok(Some(moment));
+    }
+    match text.parse::<DateTime>().and_then(|time| time.to_zoned(TimeZone::UTC)) {
+        Ok(time) => Ok(Some(time.timestamp())),
+        Err(_) => fail!(Choice, "expected a time such as 2026-11-24T15:00"),
+    }
+}
+
+/// Asks whether something shall be done.
+pub fn confirm(admin: &Admin, viewer: &Viewer, what: &str, action: &str, fields: &[(&str, String)]) -> Response {
+    let main = html! {
+        h1 { (what) "?" }
+        form class="buttons" method="post" action=(action) {
+            (token(admin))
+            @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
+            input type="hidden" name="confirmed" value="yes";
+            button class="main" { "Yes, do it" }
+            a href="/deliveries" { "No" }
+        }
+    };
+    page(admin, viewer, Here::Deliveries, "Confirm", &main)
+}
+
+fn transition_of(name: &str) -> Option<(Transition, &'static str, &'static str)> {
+    match name {
+        "retry" => Some((Transition::Retry, "delivery retry", "Retry")),
+        "skip" => Some((Transition::Skip, "delivery skip", "Skip")),
+        "replay" => Some((Transition::Replay, "delivery replay", "Replay")),
+        _ => None,
+    }
+}
+
+/// Retries, skips or replays a delivery.
+pub async fn transition(
+    State(admin): State<Arc<Admin>>,
+    Extension(viewer): Extension<Viewer>,
+    Path((id, name)): Path<(DeliveryId, String)>,
+    _: Sent,
+) -> Result<Response, Failure> {
+    let Some((transition, what, _)) = transition_of(&name) else {
+        return Ok(StatusCode::NOT_FOUND.into_response());
+    };
+    let doing = Doing { what, subject: format!("delivery {id}"), detail: None };
+    let applying = move |client| async move { transition::apply_to(&client, transition, &[id]).await };
+    change(&admin, &viewer, doing, applying).await?;
+    Ok(Redirect::to(&format!("/deliveries/{id}?done={name}")).into_response())
+}
+
+/// Retries, skips or replays the deliveries that were ticked, after it was asked.
+pub async fn bulk(
+    State(admin): State<Arc<Admin>>,
+    Extension(viewer): Extension<Viewer>,
+    sent: Sent,
+) -> Result<Response, Failure> {
+    let Some((transition, what, name)) = transition_of(sent.text("transition")) else {
+        return Ok(StatusCode::NOT_FOUND.into_response());
+    };
+    let ids: Vec<DeliveryId> = sent.all("id").iter().filter_map(|id| id.parse().ok()).collect();
+    if ids.is_empty() {
+        return Err(Failure::Undone(nothing_chosen()));
+    }
+    let quantity = plural(i64::try_from(ids.len()).unwrap_or(i64::MAX), "delivery", "deliveries");
+    if !sent.has("confirmed") {
+        let mut fields = vec![("transition", sent.text("transition").to_owned())];
+        fields.extend(ids.iter().map(|id| ("id", id.to_string())));
+        return Ok(confirm(&admin, &viewer, &format!("{name} {quantity}"), "/deliveries", &fields));
+    }
+    let listed: Vec<String> = ids.iter().map(DeliveryId::to_string).collect();
+    let doing = Doing { what, subject: quantity, detail: Some(listed.join(", ")) };
+    let applying = move |client| async move { transition::apply_to(&client, transition, &ids).await };
+    let applied = change(&admin, &viewer, doing, applying).await?;
+    let main = html! {
+        h1 { (name) }
+        p class="notice good" role="status" { (plural(applied, "delivery", "deliveries")) " of those chosen allowed it, and it is done." }
+        p { a href="/deliveries" { "Back to the deliveries" } }
+    };
+    Ok(page(&admin, &viewer, Here::Deliveries, name, &main))
+}
+
+fn nothing_chosen() -> anyhow::Error {
+    crate::error::Failure::new(crate::error::Code::Choice, "tick the deliveries first").into()
+}

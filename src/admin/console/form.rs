@@ -1,0 +1,73 @@
+//! What a form sends: fields by name, some of them more than once, with the token that proves that it was a form of ours.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use axum::response::Response;
+use url::form_urlencoded;
+
+use super::failed;
+use crate::admin::Admin;
+
+/// A form may be so large: a rule has a template.
+const MAXIMUM_BYTES: usize = 1_000_000;
+
+/// A form of ours that somebody sent.
+#[derive(Debug, Default)]
+pub struct Sent(Vec<(String, String)>);
+
+impl Sent {
+    /// The first value of a field, without white space around it; empty where there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.trim())
+    }
+
+    /// The value of a field as it is written.
+    pub fn written(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
+    /// Whether there is a value.
+    pub fn has(&self, name: &str) -> bool {
+        !self.text(name).is_empty()
+    }
+
+    /// All values of a field.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The value of a field, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn parsed<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> anyhow::Result<Option<T>> {
+        match self.text(name) {
+            "" => Ok(None),
+            text => match text.parse() {
+                Ok(value) => Ok(Some(value)),
+                Err(error) => fail!(Choice, "{}: {error}", name.replace('_', " ")),
+            },
+        }
+    }
+}
+
+impl FromRequest<Arc<Admin>> for Sent {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, admin: &Arc<Admin>) -> Result<Sent, Response> {
+        let bytes = axum::body::to_bytes(request.into_body(), MAXIMUM_BYTES).await;
+        let bytes = bytes.map_err(|_| failed(StatusCode::PAYLOAD_TOO_LARGE, "Too large", "The form is too large."))?;
+        let sent = Sent(form_urlencoded::parse(&bytes).into_owned().collect());
+        match admin.token.is(sent.text("token")) {
+            true => Ok(sent),
+            false => Err(failed(
+                StatusCode::FORBIDDEN,
+                "An old page",
+                "This page is older than the daemon that answers; go back, load it again and repeat. Nothing was changed.",
+            )),
+        }
+    }
+}
