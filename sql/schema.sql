@@ -2079,6 +2079,16 @@ CREATE TABLE lshookd.migration (
     checksum character varying(255)
 );
 
+CREATE TABLE lshookd.operation (
+    kind text NOT NULL,
+    subject text NOT NULL,
+    told_at timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
+    until timestamp with time zone,
+    mark text
+);
+
+COMMENT ON TABLE lshookd.operation IS 'What operational events have told already. Empty while no webhook has chosen them.';
+
 CREATE TABLE lshookd.payload_option (
     webhook_id bigint NOT NULL,
     enrich_deletions boolean DEFAULT false NOT NULL,
@@ -2291,6 +2301,9 @@ ALTER TABLE ONLY lshookd.lease
 ALTER TABLE ONLY lshookd.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY lshookd.operation
+    ADD CONSTRAINT operation_pkey PRIMARY KEY (kind, subject);
+
 ALTER TABLE ONLY lshookd.payload_option
     ADD CONSTRAINT payload_option_pkey PRIMARY KEY (webhook_id);
 
@@ -2327,13 +2340,13 @@ CREATE INDEX delivery_dead ON lshookd.delivery USING btree (webhook_id, id) WHER
 
 CREATE INDEX delivery_delivered ON lshookd.delivery USING btree (webhook_id, ended_at) WHERE (state = 'delivered'::text);
 
-CREATE INDEX delivery_discarded ON lshookd.delivery USING btree (ended_at) WHERE (state = ANY (ARRAY['cancelled'::text, 'skipped'::text]));
-
 CREATE INDEX delivery_event ON lshookd.delivery USING btree (event_id);
 
 CREATE INDEX delivery_message ON lshookd.delivery USING btree (message_id);
 
 CREATE INDEX delivery_pending ON lshookd.delivery USING btree (webhook_id, project_id, id) WHERE (state = 'pending'::text);
+
+CREATE INDEX delivery_undelivered ON lshookd.delivery USING btree (ended_at) WHERE (state = ANY (ARRAY['cancelled'::text, 'skipped'::text, 'dead'::text]));
 
 CREATE INDEX event_tap_only ON lshookd.event USING btree (planned_at) WHERE tap_only;
 

@@ -185,6 +185,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("retention", Variable::Own, Some("30d"), "How long delivered and cancelled deliveries are kept; 0 keeps them without limit, as dead ones are"),
     setting("concurrency", Variable::Own, Some("128"), "Maximum requests in flight, beside those that take more than a second"),
     setting("concurrency_per_webhook", Variable::Own, Some("32"), "Maximum requests in flight of one webhook"),
+    setting("backlog", Variable::Own, Some("100000"), "So many pending deliveries are a backlog, of which operators are told by operational events"),
     setting("admin_listen", Variable::Own, Some("127.0.0.1:9187"), "Where metrics, health and the console are served: an address, unix: and the path of a socket, or off"),
     setting("admin_write", Variable::Own, Some("false"), "Whether the console may change something: webhooks, deliveries and rules"),
     setting("admin_password", Variable::Own, None, "Password of the console and the metrics, for any user name, or its hash as `lshookd hash-password` makes it; required if admin_listen is no loopback address and admin_header is not set"),
@@ -263,6 +264,8 @@ pub struct Settings {
     pub retry_schedule: Vec<Duration>,
     /// After so long webhooks that only fail are paused; `None`: never.
     pub pause_after: Option<Duration>,
+    /// So many pending deliveries are a backlog.
+    pub backlog: usize,
     /// How long ended deliveries are kept; zero: for ever.
     pub retention: Duration,
     /// Requests in flight at once.
@@ -423,6 +426,7 @@ impl Settings {
             })?,
             retry_schedule: sources.parse("retry_schedule", |text| list(text, duration))?,
             pause_after: sources.parse("pause_after", patience)?,
+            backlog: sources.parse("backlog", positive)?,
             retention: sources.parse("retention", duration)?,
             concurrency: sources.parse("concurrency", positive)?,
             concurrency_per_webhook: sources.parse("concurrency_per_webhook", positive)?,

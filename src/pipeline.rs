@@ -3,6 +3,7 @@
 pub mod completion;
 pub mod gather;
 pub mod listen;
+pub mod operation;
 pub mod plan;
 pub mod planner;
 pub mod render;

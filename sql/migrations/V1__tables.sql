@@ -191,7 +191,7 @@ create index delivery_message on lshookd.delivery (message_id);
 create index delivery_event on lshookd.delivery (event_id);
 create index delivery_delivered on lshookd.delivery (webhook_id, ended_at) where state = 'delivered';
 -- What is delivered is found by its webhook, so that it is in one index less.
-create index delivery_discarded on lshookd.delivery (ended_at) where state in ('cancelled', 'skipped');
+create index delivery_undelivered on lshookd.delivery (ended_at) where state in ('cancelled', 'skipped', 'dead');
 create index delivery_dead on lshookd.delivery (webhook_id, id) where state = 'dead';
 
 -- One row per webhook and project: deliveries of a lane go out one after the other.
@@ -410,6 +410,10 @@ values ('TASK_UPDATED', 'task', 'update'),
 insert into lshookd.additional_action (name)
 select distinct purpose from lshookd.watch_need;
 
+-- What lshookd itself has to say, for which nothing is watched.
+insert into lshookd.additional_action (name)
+values ('OPERATIONAL_EVENT');
+
 insert into lshookd.watch_need (purpose, relation, operation)
 select purpose.name, relation.name, purpose.operation
 from (values ('enrich_deletions', 'delete'), ('previous', 'update')) as purpose (name, operation)
@@ -505,6 +509,20 @@ create table lshookd.daemon_fault (
 
 comment on table lshookd.daemon_fault is
     'What of running daemons does not work, and why.';
+
+-- What operational events told: states that last ("webhook-failing" and others) until they end, and when and up to what
+-- others were told last.
+create table lshookd.operation (
+    kind     text        not null,
+    subject  text        not null,  -- a webhook, a role; empty: the whole
+    told_at  timestamptz not null default statement_timestamp(),
+    until    timestamptz,
+    mark     text,
+    primary key (kind, subject)
+);
+
+comment on table lshookd.operation is
+    'What operational events have told already. Empty while no webhook has chosen them.';
 
 -- What people changed by the console or by commands.
 create table lshookd.audit (

@@ -113,6 +113,7 @@ impl Catalog {
             Kind::User => self.shape("htx_user"),
             // All of them have in common what is shown of a storage.
             Kind::Storage => self.shape("io_storages_s3importstorage"),
+            Kind::Operation => None,
         }
     }
 

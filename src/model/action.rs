@@ -45,6 +45,7 @@ pub enum Action {
     LabelCreated,
     LabelUpdated,
     LabelDeleted,
+    OperationalEvent,
 }
 
 /// What an event is about, and what is watched for it.
@@ -61,6 +62,8 @@ pub enum Kind {
     Storage,
     User,
     Label,
+    /// lshookd's own operation, which is in no table of Label Studio's.
+    Operation,
 }
 
 /// How an event shows its objects.
@@ -171,6 +174,7 @@ static TABLE: &[Facts] = {
         facts(LabelCreated, (Label, Created), One("label"), None, Organization, Additional),
         facts(LabelUpdated, (Label, Updated), One("label"), None, Organization, Additional),
         facts(LabelDeleted, (Label, Deleted), One("label"), None, Organization, Additional),
+        facts(OperationalEvent, (Operation, Other), One("operation"), None, Organization, Additional),
     ]
 };
 

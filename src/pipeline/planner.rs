@@ -23,9 +23,9 @@ use crate::model::End;
 use crate::pg::role::{self, Heartbeat};
 use crate::pg::{Prepared, Session};
 use crate::pipeline::gather::{self, Activity, Clients, Unit};
-use crate::pipeline::listen;
 use crate::pipeline::render::Unrenderable;
 use crate::pipeline::rule;
+use crate::pipeline::{listen, operation};
 use crate::queue;
 use crate::queue::Addressed;
 use crate::queue::change::{self, Connection, Pending};
@@ -55,6 +55,9 @@ const MAXIMUM_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// And as much longer for each change that waits: the more there is to look through, the rarer.
 const POLL_INTERVAL_PER_CHANGE: Duration = Duration::from_micros(20);
 
+/// How often it is looked for what operators should hear.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How often the planner sees to what is not urgent.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -71,6 +74,8 @@ struct Planner<'a, A> {
     clients: Clients,
     triggers: Triggers,
     capture_errors: i64,
+    /// When it was looked last for what operators should hear.
+    reported: Option<Instant>,
     /// When upkeep was done last.
     kept_up: Option<Instant>,
     /// Whether anything was planned since.
@@ -131,6 +136,7 @@ pub async fn run(
         clients,
         triggers: Triggers::default(),
         capture_errors: 0,
+        reported: None,
         kept_up: None,
         has_planned: false,
         throttled_until: None,
@@ -206,7 +212,22 @@ impl<A: Fn()> Planner<'_, A> {
         }
         database.execute(include_str!("../../sql/plan/forget_rows.sql"), &[]).await?;
         self.capture_errors = report_capture_errors(&database, self.capture_errors).await?;
+        if self.reported.is_none_or(|reported| reported.elapsed() > REPORT_INTERVAL) {
+            self.reported = Some(Instant::now());
+            self.report().await?;
+        }
         Ok(())
+    }
+
+    /// Stores what operators should hear.
+    async fn report(&mut self) -> Result<()> {
+        let statements = self.session.statements.clone();
+        let transaction = self.session.client.transaction().await.context("beginning a transaction")?;
+        let database = statements.on(&transaction);
+        let backlog = i64::try_from(self.settings.backlog).unwrap_or(i64::MAX / 2);
+        let lanes = operation::report(&database, self.writer.rulebook(), backlog).await?;
+        queue::open(&database, &lanes).await?;
+        transaction.commit().await.context("committing operational events")
     }
 
     /// Stores events that rules have throttled for long enough; when the next is due, if there is one.

@@ -428,6 +428,8 @@ impl Objects {
             Kind::LabelLink => self.label_links.get(&id).map(|child| child.json.as_str()),
             Kind::Label => self.labels.get(&id).or_else(seen).map(String::as_str),
             Kind::Prediction | Kind::Draft | Kind::Storage | Kind::User => seen().map(String::as_str),
+            // It is written where it is made.
+            Kind::Operation => None,
         };
         let shown = own.ok_or_else(|| gone(kind.name(), id))?;
         let beside = match action.beside() {

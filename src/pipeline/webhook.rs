@@ -223,7 +223,7 @@ impl Webhooks {
 }
 
 /// The rules of a webhook, but for those that cannot be read.
-fn rules(rows: Vec<String>) -> Vec<Rule> {
+pub fn rules(rows: Vec<String>) -> Vec<Rule> {
     let read = |row: &String| match Rule::from_row(row) {
         Ok(rule) => Some(rule),
         Err(error) => {

@@ -18,6 +18,7 @@ mod hostile;
 mod label_studio;
 mod ledger;
 mod neighbors;
+mod operational;
 mod operator;
 mod payloads;
 mod proxied;

@@ -115,7 +115,7 @@ fn life(kind: Kind) -> [Option<Action>; 3] {
         Kind::Draft => [Action::DraftCreated, Action::DraftUpdated, Action::DraftDeleted].map(Some),
         Kind::User => [Action::UserCreated, Action::UserUpdated, Action::UserDeleted].map(Some),
         Kind::Label => [Action::LabelCreated, Action::LabelUpdated, Action::LabelDeleted].map(Some),
-        Kind::Project | Kind::Task | Kind::Annotation | Kind::LabelLink | Kind::Storage => [None; 3],
+        Kind::Project | Kind::Task | Kind::Annotation | Kind::LabelLink | Kind::Storage | Kind::Operation => [None; 3],
     }
 }
 

@@ -58,6 +58,11 @@ impl Writer {
         self.rulebook.has_throttled()
     }
 
+    /// What applies rules.
+    pub fn rulebook(&mut self) -> &mut Rulebook {
+        &mut self.rulebook
+    }
+
     /// Takes the changes of a batch and stores its events; then opens their lanes.
     ///
     /// # Errors

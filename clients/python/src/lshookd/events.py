@@ -30,6 +30,7 @@ from lshookd._models import (
     LabelLinkDeleted,
     LabelLinkUpdated,
     LabelUpdated,
+    OperationalEvent,
     PredictionsCreated,
     PredictionsDeleted,
     Project,
@@ -72,6 +73,7 @@ __all__ = [
     "LabelLinkDeleted",
     "LabelLinkUpdated",
     "LabelUpdated",
+    "OperationalEvent",
     "OtherEvent",
     "PredictionsCreated",
     "PredictionsDeleted",
@@ -132,6 +134,7 @@ KnownEvent = Annotated[
         UserCreated,
         UserUpdated,
         UserDeleted,
+        OperationalEvent,
     ],
     Field(discriminator="action"),
 ]
