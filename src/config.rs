@@ -13,6 +13,7 @@ mod passfile;
 mod proxy;
 mod pull;
 mod sources;
+mod tracing;
 mod value;
 
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub use proxy::{DIRECT, Proxy};
 pub use pull::Pull;
 use pull::pull;
 pub use sources::{Flags, Sources};
+pub use tracing::Tracing;
+use tracing::tracing;
 use value::{above_zero, allow_list, boolean, duration, list, network, patience, positive, seconds};
 
 /// A setting whose value cannot be used, or a key nobody knows. Ends the program with 2.
@@ -202,6 +205,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("pull_key", Variable::Own, None, "PEM file of the private key of pull_certificate"),
     setting("pull_lease", Variable::Own, Some("60s"), "How long a consumer may take to acknowledge events, before they are given again"),
     setting("pull_attempts", Variable::Own, Some("10"), "So many leases of an event may end without acknowledgement; then it is dead"),
+    setting("otlp_endpoint", Variable::Own, None, "Where traces go by OTLP over HTTP, such as http://127.0.0.1:4318; without, nothing is traced"),
+    setting("otlp_share", Variable::Own, Some("1.0"), "Share of the deliveries that is traced, from 0 to 1"),
     setting("log_format", Variable::Own, Some("text"), "Format of the log: text or json"),
     setting("log_level", Variable::Own, Some("info"), "Filter of the log, in the syntax of RUST_LOG, which is read if log_level is not set"),
 ];
@@ -264,6 +269,8 @@ pub struct Settings {
     pub retry_schedule: Vec<Duration>,
     /// After so long webhooks that only fail are paused; `None`: never.
     pub pause_after: Option<Duration>,
+    /// Where traces go, if they go anywhere.
+    pub tracing: Option<Tracing>,
     /// So many pending deliveries are a backlog.
     pub backlog: usize,
     /// How long ended deliveries are kept; zero: for ever.
@@ -426,6 +433,7 @@ impl Settings {
             })?,
             retry_schedule: sources.parse("retry_schedule", |text| list(text, duration))?,
             pause_after: sources.parse("pause_after", patience)?,
+            tracing: tracing(sources)?,
             backlog: sources.parse("backlog", positive)?,
             retention: sources.parse("retention", duration)?,
             concurrency: sources.parse("concurrency", positive)?,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::config::{Listed, SettingError, Settings};
+use crate::deliver::Traces;
 use crate::error::Code;
 use crate::health::Service;
 use crate::metrics::Metrics;
@@ -104,10 +105,12 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             fresh
         };
         let name = Uuid::now_v7();
+        let traces = Traces::start(settings.tracing.as_ref())?;
         let parts = Parts {
             settings: Arc::new(settings.clone()),
             service: Arc::clone(&service),
             metrics: metrics.clone(),
+            traces: traces.clone(),
             stop: stop.clone(),
             name,
         };
@@ -124,6 +127,7 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             admin::serve(&settings, &metrics, (&service, name), &stop),
             pull::serve(&settings, &metrics, name, &stop),
         );
+        traces.end().await;
         planner.and(deliverer).and(retention).context("a part of the daemon ended by itself")?;
         match fresh {
             Some(fresh) => settings = fresh,
@@ -154,6 +158,7 @@ struct Parts {
     settings: Arc<Settings>,
     service: Arc<Service>,
     metrics: Metrics,
+    traces: Traces,
     stop: CancellationToken,
     /// What this daemon calls itself in heartbeats.
     name: Uuid,
@@ -174,8 +179,8 @@ async fn plan(session: Session, heartbeat: Heartbeat, parts: Parts) -> Result<()
 }
 
 async fn deliver(session: Session, heartbeat: Heartbeat, parts: Parts) -> Result<()> {
-    let Parts { settings, metrics, stop, .. } = &parts;
-    deliver::run(session, settings, metrics, heartbeat, stop).await
+    let Parts { settings, metrics, traces, stop, .. } = &parts;
+    deliver::run(session, settings, (metrics, traces), heartbeat, stop).await
 }
 
 async fn retain(session: Session, heartbeat: Heartbeat, Parts { settings, stop, .. }: Parts) -> Result<()> {

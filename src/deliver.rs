@@ -29,6 +29,7 @@ mod sender;
 mod share;
 mod signature;
 mod stream;
+mod trace;
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -58,6 +59,7 @@ pub use option::{DeliveryOptions, OptionCache, TRAINING};
 use record::Recorder;
 use sender::Sender;
 use share::Shares;
+pub use trace::Traces;
 
 /// Maximum lanes that are worked on at once; the others stay due.
 const MAXIMUM_LANES: usize = 2048;
@@ -100,6 +102,7 @@ struct Shared {
     options: OptionCache,
     large_bodies: Semaphore,
     metrics: Metrics,
+    traces: Traces,
     stop: CancellationToken,
 }
 
@@ -116,7 +119,7 @@ impl Shared {
 pub async fn run(
     session: Session,
     settings: &Settings,
-    metrics: &Metrics,
+    (metrics, traces): (&Metrics, &Traces),
     heartbeat: Heartbeat,
     stop: &CancellationToken,
 ) -> Result<()> {
@@ -138,6 +141,7 @@ pub async fn run(
         options: OptionCache::default(),
         large_bodies: Semaphore::new(LARGE_BODIES as usize),
         metrics: metrics.clone(),
+        traces: traces.clone(),
         stop: stop.child_token(),
     });
     let writing = records.write(shared.database());

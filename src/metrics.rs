@@ -9,9 +9,9 @@ use crate::model::End;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 /// Upper bounds of seconds, from a quick answer to an endpoint that was away for a day.
@@ -49,6 +49,12 @@ struct ByEnd {
     end: &'static str,
 }
 
+/// A trace as an example of what is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Exemplar {
+    trace_id: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByRole {
     role: &'static str,
@@ -58,8 +64,8 @@ struct ByRole {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     attempts: Family<ByOutcome, Counter>,
-    answer_time: Histogram,
-    lag: Histogram,
+    answer_time: HistogramWithExemplars<Exemplar>,
+    lag: HistogramWithExemplars<Exemplar>,
     changes: Counter,
     events: Counter,
     ends: Family<ByEnd, Counter>,
@@ -72,8 +78,8 @@ impl Default for Metrics {
     fn default() -> Metrics {
         Metrics {
             attempts: Family::default(),
-            answer_time: Histogram::new(SECONDS),
-            lag: Histogram::new(SECONDS),
+            answer_time: HistogramWithExemplars::new(SECONDS.into_iter()),
+            lag: HistogramWithExemplars::new(SECONDS.into_iter()),
             changes: Counter::default(),
             events: Counter::default(),
             ends: Family::default(),
@@ -85,12 +91,14 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// An attempt ended, after so long; `lag` is the time since its event occurred, unless it is replayed.
-    pub fn attempted(&self, outcome: Outcome, answer_time: Duration, lag: Option<Duration>) {
+    /// An attempt ended, after so long; `lag` is the time since its event occurred, unless it is replayed. What is traced
+    /// is shown as an example.
+    pub fn attempted(&self, outcome: Outcome, answer_time: Duration, lag: Option<Duration>, trace_id: Option<String>) {
+        let exemplar = trace_id.map(|trace_id| Exemplar { trace_id });
         if let Some(lag) = lag.filter(|_| outcome == Outcome::Delivered) {
-            self.lag.observe(lag.as_secs_f64());
+            self.lag.observe(lag.as_secs_f64(), exemplar.clone(), None);
         }
-        self.answer_time.observe(answer_time.as_secs_f64());
+        self.answer_time.observe(answer_time.as_secs_f64(), exemplar, None);
         self.attempts.get_or_create(&ByOutcome { outcome }).inc();
     }
 
@@ -170,8 +178,8 @@ mod tests {
     #[test]
     fn what_is_counted_is_shown_in_prometheus_conventions() {
         let metrics = Metrics::default();
-        metrics.attempted(Outcome::Delivered, Duration::from_millis(30), Some(Duration::from_secs(3)));
-        metrics.attempted(Outcome::Dead, Duration::from_millis(30), Some(Duration::from_secs(3)));
+        metrics.attempted(Outcome::Delivered, Duration::from_millis(30), Some(Duration::from_secs(3)), None);
+        metrics.attempted(Outcome::Dead, Duration::from_millis(30), Some(Duration::from_secs(3)), None);
         metrics.interrupted("planner");
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();

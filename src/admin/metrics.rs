@@ -146,7 +146,8 @@ fn as_text_format(open_metrics: &str) -> String {
                 let rest = if word == "TYPE" { kind } else { rest };
                 text.push_str(&format!("# {word} {name}{suffix} {rest}"));
             }
-            None => text.push_str(line),
+            // Without examples, which that format does not know.
+            None => text.push_str(line.split_once(" # {").map_or(line, |(value, _)| value)),
         }
         text.push('\n');
     }
@@ -184,9 +185,10 @@ mod tests {
         let open_metrics = "# HELP a Things.\n# TYPE a counter\na_total 1\n# HELP b_seconds Time.\n\
             # TYPE b_seconds gauge\n# UNIT b_seconds seconds\nb_seconds 2\n# HELP c C.\n# TYPE c info\n\
             c_info{version=\"1\"} 1\n# EOF\n";
-        let text = "# HELP a_total Things.\n# TYPE a_total counter\na_total 1\n# HELP b_seconds Time.\n\
+        let open_metrics = format!("b_bucket{{le=\"1\"}} 2 # {{trace_id=\"a\"}} 0.5\n{open_metrics}");
+        let text = "b_bucket{le=\"1\"} 2\n# HELP a_total Things.\n# TYPE a_total counter\na_total 1\n# HELP b_seconds Time.\n\
             # TYPE b_seconds gauge\nb_seconds 2\n# HELP c_info C.\n# TYPE c_info gauge\nc_info{version=\"1\"} 1\n";
-        assert_eq!(as_text_format(open_metrics), text);
+        assert_eq!(as_text_format(&open_metrics), text);
     }
 
     #[test]

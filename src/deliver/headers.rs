@@ -137,6 +137,9 @@ pub fn identification(message: &Message, now: SystemTime) -> Result<HeaderMap, S
     let mut headers = HeaderMap::new();
     headers.insert("webhook-id", value(id)?);
     headers.insert("webhook-timestamp", value(now.to_string())?);
+    if let Some(parent) = &message.traceparent {
+        headers.insert("traceparent", value(parent.clone())?);
+    }
     if !signatures.is_empty() {
         headers.insert("webhook-signature", value(signatures.join(" "))?);
     }

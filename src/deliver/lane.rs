@@ -14,6 +14,7 @@ use super::backoff;
 use super::message::Message;
 use super::record::{Attempt, Verdict};
 use super::share::Place;
+use super::trace::Traced;
 use super::{LARGE_BODIES, Shared};
 use crate::model::{DeliveryId, Lane};
 
@@ -34,6 +35,7 @@ struct Delivery {
     event: i64,
     /// By PostgreSQL's clock.
     occurred_at: SystemTime,
+    planned_at: SystemTime,
     /// Kilobytes of the body, where that is too large to be in the message yet.
     large_body_kilobytes: Option<u32>,
     message: Message,
@@ -117,6 +119,8 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
 /// Sends one delivery; `false` if the lane must wait before the next attempt.
 async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: Delivery) -> Result<bool> {
     delivery.message.options = shared.options.of(&shared.database(), lane.webhook, &delivery.message.url).await?;
+    let trace = shared.traces.attempt(delivery.message.id);
+    delivery.message.traceparent = trace.map(|trace| trace.parent());
     let too_old = too_old(&delivery);
     let is_too_old = too_old.is_some();
     let turns = delivery.message.options.turns.clone();
@@ -158,7 +162,10 @@ async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: D
     log(lane, &delivery, number, &answer, verdict);
     // What is replayed occurred long ago, and nobody has waited for it.
     let lag = SystemTime::now().duration_since(delivery.occurred_at).ok().filter(|_| delivery.schedule_from == 0);
-    shared.metrics.attempted(verdict.outcome(), answer.duration, lag);
+    shared.metrics.attempted(verdict.outcome(), answer.duration, lag, trace.map(|trace| trace.id()));
+    if let Some(trace) = trace {
+        shared.traces.ended(trace, &traced(lane, &delivery, number), &answer, verdict);
+    }
     shared.recorder.record(Attempt { delivery: delivery.id, number, answer, verdict }).await?;
     // The lane ends here, and the next look must find when it is due: this is written before.
     if matches!(verdict, Verdict::Retry(_)) {
@@ -166,6 +173,19 @@ async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: D
         return Ok(false);
     }
     Ok(true)
+}
+
+fn traced(lane: Lane, delivery: &Delivery, number: i32) -> Traced<'_> {
+    let host = url::Url::parse(&delivery.message.url).ok();
+    Traced {
+        lane,
+        action: &delivery.action,
+        occurred_at: delivery.occurred_at,
+        planned_at: delivery.planned_at,
+        delivery: delivery.id.0,
+        number,
+        host: host.and_then(|url| url.host_str().map(str::to_owned)),
+    }
 }
 
 fn log(lane: Lane, delivery: &Delivery, number: i32, answer: &Answer, verdict: Verdict) {
@@ -247,6 +267,7 @@ impl Delivery {
         Delivery {
             event: row.get("event_id"),
             occurred_at: row.get("occurred_at"),
+            planned_at: row.get("planned_at"),
             large_body_kilobytes: large_body_bytes.map(|bytes| bytes.unsigned_abs() / 1024),
             id: row.get("id"),
             attempts: row.get("attempts"),

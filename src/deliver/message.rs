@@ -24,6 +24,8 @@ pub struct Message {
     pub replay: Option<i32>,
     /// Its attributes as a CloudEvent, where the webhook wants one.
     pub cloudevent: Option<(Mode, CloudEvent)>,
+    /// What its request says of its trace, where it is traced (W3C Trace Context).
+    pub traceparent: Option<String>,
     /// How its request is made.
     pub options: DeliveryOptions,
     /// The JSON body, which is signed and sent.
@@ -45,6 +47,7 @@ impl Message {
             scope,
             replay: Some(schedule_from).filter(|attempts| *attempts > 0),
             cloudevent: CloudEvent::wanted(row.get("cloudevents"), id, action, scope, row.get("occurred_at")),
+            traceparent: None,
             options: DeliveryOptions::default(),
             body: Bytes::new(),
         };
@@ -78,6 +81,7 @@ impl Message {
             scope: Scope::Project(1),
             replay: None,
             cloudevent: None,
+            traceparent: None,
             options: DeliveryOptions::default(),
             body: Bytes::new(),
         }

@@ -61,6 +61,7 @@ pub async fn send(client: &Client, settings: &Settings, webhook: WebhookId, acti
             Scope::Organization,
             jiff::Timestamp::now(),
         ),
+        traceparent: None,
         secrets: secrets.into_iter().map(|secret| secret.secret).collect(),
         options,
         body: Bytes::new(),

@@ -104,6 +104,7 @@ pub async fn forward(settings: &Settings, url: &Url, secret: &str, event: &Tappe
         scope: event.scope,
         replay: None,
         cloudevent: None,
+        traceparent: None,
         options: DeliveryOptions::default(),
         body: Bytes::from(event.body.clone()),
     };

@@ -31,6 +31,7 @@ mod rules;
 mod signatures;
 mod test_env;
 mod tls;
+mod traced;
 mod upgrade;
 
 /// Documents and pictures name files as they are called now.

@@ -77,9 +77,9 @@ install_parts() {
         echo "$node" >"$cache/node-parts/complete"
     fi
     local parts=$cache/python-parts
-    local wanted='moto[server]==5.2.5 label-studio-ml==1.0.9 rq==1.10.1 standardwebhooks==1.1.0'
+    local wanted='moto[server]==5.2.5 label-studio-ml==1.0.9 rq==1.10.1 standardwebhooks==1.1.0 opentelemetry-proto==1.45.2'
     if [ "$(cat "$parts/complete" 2>/dev/null)" != "$wanted" ]; then
-        say "installing an S3-compatible store (moto), label-studio-ml and standardwebhooks from PyPI into $parts"
+        say "installing an S3-compatible store (moto), label-studio-ml, standardwebhooks and OpenTelemetry's classes from PyPI into $parts"
         rm -rf "$parts"
         python3 -m venv "$parts"
         # shellcheck disable=SC2086
