@@ -148,8 +148,9 @@ impl Traces {
 
 /// Whether a message is among the share that is traced; the same in every daemon.
 fn is_among(message: Uuid, share: f64) -> bool {
-    let random = message.as_u128() as u64 & 0x00ff_ffff_ffff_ffff;
-    (random as f64) < share * 2_f64.powi(56)
+    // The end of a UUID of version 7 is random, whoever made it.
+    let random = message.as_u128() as u32;
+    f64::from(random) < share * 2_f64.powi(32)
 }
 
 /// The same for all attempts of a message, whichever daemon makes them.
