@@ -1593,6 +1593,16 @@ begin
 end
 $$;
 
+CREATE FUNCTION lshookd.webhook_states() RETURNS TABLE(id bigint, is_active boolean)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS $$
+begin
+    return query select webhook.id::bigint, webhook.is_active from public.webhook as webhook;
+end
+$$;
+
 CREATE FUNCTION lshookd.webhooks_of(projects bigint[], organizations bigint[]) RETURNS TABLE(id bigint, organization_id bigint, project_id bigint, send_payload boolean, send_for_all_actions boolean, is_active boolean, actions text[])
     LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 10
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1986,22 +1996,21 @@ CREATE VIEW lshookd.failing_lane AS
  SELECT lane.webhook_id,
     lane.project_id,
     COALESCE(lease.leased_until, lane.due_at) AS due_at,
-    first.id AS delivery_id,
-    first.attempts,
+    failed.id AS delivery_id,
+    failed.attempts,
     attempt.started_at AS last_attempt_at,
     attempt.status AS last_status,
     attempt.error AS last_error
-   FROM (((lshookd.lane
-     CROSS JOIN LATERAL ( SELECT delivery.id,
-            delivery.attempts,
-            delivery.schedule_from
-           FROM lshookd.delivery
-          WHERE ((delivery.webhook_id = lane.webhook_id) AND (delivery.project_id = lane.project_id) AND (delivery.state = 'pending'::text))
-          ORDER BY delivery.id
-         LIMIT 1) first)
-     JOIN lshookd.attempt ON (((attempt.delivery_id = first.id) AND (attempt.number = first.attempts))))
+   FROM ((((lshookd.delivery failed
+     CROSS JOIN LATERAL ( SELECT first.id
+           FROM lshookd.delivery first
+          WHERE ((first.webhook_id = failed.webhook_id) AND (first.project_id = failed.project_id) AND (first.state = 'pending'::text))
+          ORDER BY first.id
+         LIMIT 1) next)
+     JOIN lshookd.lane ON (((lane.webhook_id = failed.webhook_id) AND (lane.project_id = failed.project_id))))
+     JOIN lshookd.attempt ON (((attempt.delivery_id = failed.id) AND (attempt.number = failed.attempts))))
      LEFT JOIN lshookd.lease ON (((lease.webhook_id = lane.webhook_id) AND (lease.project_id = lane.project_id))))
-  WHERE (((lane.due_at < 'infinity'::timestamp with time zone) OR (lease.last_id IS NOT NULL)) AND (first.attempts > first.schedule_from));
+  WHERE ((failed.state = 'pending'::text) AND (failed.attempts > failed.schedule_from) AND (failed.id = next.id) AND ((lane.due_at < 'infinity'::timestamp with time zone) OR (lease.last_id IS NOT NULL)));
 
 COMMENT ON VIEW lshookd.failing_lane IS 'One row per webhook and project whose next delivery has failed and is attempted again at due_at.';
 
@@ -2341,6 +2350,8 @@ CREATE INDEX delivery_dead ON lshookd.delivery USING btree (webhook_id, id) WHER
 CREATE INDEX delivery_delivered ON lshookd.delivery USING btree (webhook_id, ended_at) WHERE (state = 'delivered'::text);
 
 CREATE INDEX delivery_event ON lshookd.delivery USING btree (event_id);
+
+CREATE INDEX delivery_failing ON lshookd.delivery USING btree (webhook_id, project_id, id) WHERE ((state = 'pending'::text) AND (attempts > schedule_from));
 
 CREATE INDEX delivery_message ON lshookd.delivery USING btree (message_id);
 

@@ -38,7 +38,7 @@ use crate::model::WebhookId;
 use crate::ops::status::{self, Status};
 use crate::ops::{connect, webhook};
 use crate::pg;
-use access::{Guesses, Token};
+use access::{Guesses, Tokens};
 use board::{BOUND, Board, Sampler};
 pub use password::hash;
 use session::Sessions;
@@ -70,7 +70,7 @@ struct Admin {
     settings: Settings,
     metrics: Metrics,
     service: Arc<Service>,
-    token: Token,
+    tokens: Tokens,
     guesses: Guesses,
     sessions: Sessions,
     session: tokio::sync::Mutex<Option<Arc<Client>>>,
@@ -86,7 +86,10 @@ impl Admin {
     /// The session, opened anew where it is gone.
     async fn client(&self) -> Result<Arc<Client>> {
         let mut session = self.session.lock().await;
-        if let Some(client) = session.as_ref().filter(|client| !client.is_closed()) {
+        // That it is gone is known when it is used.
+        if let Some(client) = session.as_ref().filter(|client| !client.is_closed())
+            && pg::within(QUERY_TIMEOUT, async { Ok(client.simple_query("").await?) }).await.is_ok()
+        {
             return Ok(Arc::clone(client));
         }
         let client = Arc::new(pg::within(QUERY_TIMEOUT, connect(&self.settings)).await?);
@@ -217,7 +220,7 @@ pub async fn serve(
         settings: settings.clone(),
         metrics: metrics.clone(),
         service: Arc::clone(service),
-        token: Token::new(),
+        tokens: Tokens::new(),
         guesses: Guesses::default(),
         sessions: Sessions::default(),
         session: tokio::sync::Mutex::default(),

@@ -196,7 +196,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("admin_viewer_password", Variable::Own, None, "Password, or its hash, of those who may look at the console and change nothing"),
     setting("admin_viewer_password_file", Variable::Own, None, "File that holds that password, in place of admin_viewer_password"),
     setting("admin_header", Variable::Own, None, "Header in which a reverse proxy names the user, in place of a password"),
-    setting("admin_header_secret", Variable::Own, None, "What the reverse proxy sends in the header X-Lshookd-Secret, so that nobody else can name a user; required with admin_header unless admin_listen is a Unix socket"),
+    setting("admin_header_secret", Variable::Own, None, "What the reverse proxy sends in the header X-Lshookd-Secret, so that nobody else can name a user; without, whoever is named may look alone, unless admin_listen is a Unix socket, and no other machine may reach admin_listen"),
     setting("admin_header_secret_file", Variable::Own, None, "File that holds it, in place of admin_header_secret"),
     setting("admin_writers", Variable::Own, Some(""), "Users named by the reverse proxy who may change something, separated by commas; without, all may"),
     setting("admin_hosts", Variable::Own, Some(""), "Host names that the listener answers to, beside addresses and localhost, separated by commas"),

@@ -187,6 +187,8 @@ comment on table lshookd.delivery is
     'What each webhook is owed: pending, delivered, dead (no further attempts, kept for a person to see), cancelled (the webhook is deleted) or skipped (by an operator).';
 
 create index delivery_pending on lshookd.delivery (webhook_id, project_id, id) where state = 'pending';
+-- What has failed and is retried: few, however much is pending.
+create index delivery_failing on lshookd.delivery (webhook_id, project_id, id) where state = 'pending' and attempts > schedule_from;
 create index delivery_message on lshookd.delivery (message_id);
 create index delivery_event on lshookd.delivery (event_id);
 create index delivery_delivered on lshookd.delivery (webhook_id, ended_at) where state = 'delivered';

@@ -1,7 +1,7 @@
 -- Webhooks that nobody delivers, and how many deliveries are pending for each.
 select webhook.id as webhook_id,
        count(*) as pending
-from lshookd.webhook_rows(null) as webhook
+from lshookd.webhook_states() as webhook
 join lshookd.delivery on delivery.webhook_id = webhook.id and delivery.state = 'pending'
 where not webhook.is_active
   and not exists (

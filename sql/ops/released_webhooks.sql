@@ -2,7 +2,7 @@
 -- those that both deliver.
 with webhook as materialized (
     select id
-    from lshookd.webhook_rows(null)
+    from lshookd.webhook_states()
     where is_active
 )
 select array(

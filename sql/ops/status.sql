@@ -2,7 +2,7 @@
 -- only while somebody would attempt its next delivery: its webhook is there, delivered by lshookd and not paused.
 with served as materialized (
     select webhook.id
-    from lshookd.webhook_rows(null) as webhook
+    from lshookd.webhook_states() as webhook
     left join lshookd.adoption on adoption.webhook_id = webhook.id and adoption.released_at is null
     where (webhook.is_active or adoption.webhook_id is not null)
       and not exists (
@@ -37,7 +37,7 @@ from (
            (select count(*) from failing_lane) as lanes_failing,
            (
                select count(*)
-               from lshookd.webhook_rows(null) as webhook
+               from lshookd.webhook_states() as webhook
                where webhook.is_active and webhook.id not in (select webhook_id from lshookd.adoption)
            ) as webhooks_delivered_twice,
            array(

@@ -3,17 +3,19 @@
 //! On the loopback interface whoever is on the machine may look, unless there is a password or a proxy that names who
 //! it is. A page of another site's that had its name resolve to the loopback interface could make a browser look for it,
 //! so the `Host` must be an address, `localhost` or a name of the setting `admin_hosts`, whatever else opens. What changes
-//! something takes the setting `admin_write`, somebody who may write, this process's token from a page of ours, and no
+//! something takes the setting `admin_write`, somebody who may write, their token from a page of ours, and no
 //! sign of another site. Passwords cannot be guessed quickly.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::hmac;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use data_encoding::HEXLOWER;
 use rand::RngExt;
 
 use super::Admin;
@@ -29,25 +31,28 @@ pub struct Viewer {
     pub name: String,
     /// Whether they may change something, and see URLs in full.
     pub may_write: bool,
+    /// What their forms send along.
+    pub token: String,
 }
 
-/// Proves that a form was on a page of ours.
-pub struct Token(String);
+/// What proves that a form was on a page that somebody was shown: of each session another one, and of others by who
+/// they are.
+pub struct Tokens(hmac::Key);
 
-impl Token {
-    /// A new one.
-    pub fn new() -> Token {
-        Token(format!("{:032x}", rand::rng().random::<u128>()))
+impl Tokens {
+    /// Of this process.
+    pub fn new() -> Tokens {
+        Tokens(hmac::Key::new(hmac::HMAC_SHA256, &rand::rng().random::<[u8; 32]>()))
     }
 
-    /// Its text, for a form.
-    pub fn text(&self) -> &str {
-        &self.0
+    /// Of who came in this way, by this name.
+    fn of(&self, way: &str, name: &str) -> String {
+        HEXLOWER.encode(hmac::sign(&self.0, format!("{way}\n{name}").as_bytes()).as_ref())
     }
 
-    /// Whether it is this one; takes as long whatever differs.
-    pub fn is(&self, other: &str) -> bool {
-        is_same(&self.0, other)
+    /// Of nobody yet, who is about to log in.
+    pub fn of_nobody(&self) -> String {
+        self.of("nobody", "")
     }
 }
 
@@ -95,7 +100,9 @@ pub async fn by_password(admin: &Admin, name: &str, password: &str) -> Result<Vi
     }
     let settings = &admin.settings.admin;
     let name = if name.trim().is_empty() { "somebody" } else { name.trim() };
-    let viewer = |may_write| Viewer { name: name.chars().take(100).collect(), may_write };
+    let name: String = name.chars().take(100).collect();
+    let way = |may_write| if may_write { "writer" } else { "viewer" };
+    let viewer = |may_write| Viewer { token: admin.tokens.of(way(may_write), &name), name: name.clone(), may_write };
     // Both are tried, whichever opens.
     let opens = match &settings.password {
         Some(right) => is_right(right, password).await,
@@ -122,15 +129,20 @@ async fn viewer(admin: &Admin, headers: &HeaderMap) -> Result<Viewer, Refusal> {
         return Ok(viewer);
     }
     if let Some(name) = named_by_proxy(headers, settings.header.as_deref(), settings.header_secret.as_deref()) {
-        let may_write = settings.write && (settings.writers.is_empty() || settings.writers.contains(&name));
-        return Ok(Viewer { name, may_write });
+        let may_write = settings.write
+            && settings.trusts_header()
+            && (settings.writers.is_empty() || settings.writers.contains(&name));
+        return Ok(Viewer { token: admin.tokens.of("proxy", &name), name, may_write });
     }
     if let Some((name, password)) = basic(headers) {
         return by_password(admin, &name, &password).await;
     }
     match settings.header.is_some() || settings.password.is_some() || settings.viewer_password.is_some() {
         true => Err(Refusal::Unknown),
-        false => Ok(Viewer { name: "somebody on this machine".to_owned(), may_write: settings.write }),
+        false => {
+            let name = "somebody on this machine".to_owned();
+            Ok(Viewer { token: admin.tokens.of("machine", ""), name, may_write: settings.write })
+        }
     }
 }
 
@@ -141,7 +153,8 @@ pub async fn guard(State(admin): State<Arc<Admin>>, mut request: Request, next: 
         Ok(viewer) => viewer,
         Err(refusal) => return refused(&admin, refusal, &request),
     };
-    if request.method() == Method::POST && !viewer.may_write {
+    // Whoever may look may leave.
+    if request.method() == Method::POST && !viewer.may_write && request.uri().path() != "/logout" {
         let why = match settings.write {
             true => "you may look, and change nothing\n",
             false => "nothing can be changed here; see the setting admin_write\n",

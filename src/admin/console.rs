@@ -50,13 +50,13 @@ pub fn guarded() -> Router<Arc<Admin>> {
         .route("/rules/new", get(rules::new))
         .route("/rules/{name}", get(rules::show).post(rules::delete))
         .route("/audit", get(audit::show))
+        .route("/logout", post(login::logout))
 }
 
 /// Pages that anybody may have.
 pub fn open() -> Router<Arc<Admin>> {
     Router::new()
         .route("/login", get(login::show).post(login::login))
-        .route("/logout", post(login::logout))
         .route("/icon.svg", get(icon))
         .route("/style.css", get(style))
         .route("/console.js", get(script))
@@ -107,7 +107,7 @@ fn page(admin: &Admin, viewer: &Viewer, here: Here, title: &str, main: &Markup) 
         div class="viewer" {
             (viewer.name)
             @if !viewer.may_write { " (looks only)" }
-            @if admin.has_login() { " " (button(admin, "/logout", "Log out", "quiet")) }
+            @if admin.has_login() { " " (button(viewer, "/logout", "Log out", "quiet")) }
         }
     };
     document(title, &nav, main).into_response()
@@ -142,18 +142,18 @@ fn document(title: &str, nav: &Markup, main: &Markup) -> Html<String> {
 }
 
 /// A form that is one button.
-fn button(admin: &Admin, action: &str, name: &str, class: &str) -> Markup {
+fn button(viewer: &Viewer, action: &str, name: &str, class: &str) -> Markup {
     html! {
         form method="post" action=(action) {
-            (token(admin))
+            (token(&viewer.token))
             button class=(class) { (name) }
         }
     }
 }
 
 /// Proves that a form is ours.
-fn token(admin: &Admin) -> Markup {
-    html! { input type="hidden" name="token" value=(admin.token.text()); }
+fn token(token: &str) -> Markup {
+    html! { input type="hidden" name="token" value=(token); }
 }
 
 /// A URL as whoever looks may see it: paths are secrets, too, unless one may change something.

@@ -41,6 +41,8 @@ pub struct Sessions(Mutex<HashMap<Vec<u8>, Session>>);
 impl Sessions {
     /// Begins one; what its `Set-Cookie` header says.
     pub fn begin(&self, viewer: Viewer, is_secure: bool) -> String {
+        // Others may log in by the same name.
+        let viewer = Viewer { token: format!("{:032x}", rand::rng().random::<u128>()), ..viewer };
         let id = format!("{:032x}{:032x}", rand::rng().random::<u128>(), rand::rng().random::<u128>());
         let now = Instant::now();
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,11 +99,12 @@ mod tests {
     #[test]
     fn a_session_ends_by_itself_or_when_it_is_ended() {
         let sessions = Sessions::default();
-        let owl = Viewer { name: "owl".to_owned(), may_write: true };
-        let cookie = sessions.begin(owl.clone(), false);
+        let owl = Viewer { name: "owl".to_owned(), may_write: true, token: String::new() };
+        let cookie = sessions.begin(owl, false);
         let (headers, now) = (sent(&cookie), Instant::now());
         assert!(cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains("Secure"));
-        assert_eq!(sessions.of(&headers, now), Some(owl.clone()));
+        let owl = sessions.of(&headers, now).unwrap();
+        assert!(owl.name == "owl" && owl.may_write && owl.token.len() == 32);
         assert_eq!(sessions.of(&sent("lshookd_session=guessed"), now), None);
         assert_eq!(sessions.of(&headers, now + IDLE + Duration::from_secs(1)), None);
         let mut at = now;
@@ -110,7 +113,8 @@ mod tests {
             at += IDLE / 2;
         }
         assert_eq!(sessions.of(&headers, at + Duration::from_secs(1)), None);
-        let again = sent(&sessions.begin(owl, true));
+        let again = sent(&sessions.begin(owl.clone(), true));
+        assert_ne!(sessions.of(&again, Instant::now()).unwrap().token, owl.token);
         sessions.end(&again);
         assert_eq!(sessions.of(&again, Instant::now()), None);
     }

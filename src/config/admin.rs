@@ -63,12 +63,20 @@ pub struct Admin {
     pub viewer_password: Option<Password>,
     /// The header that a reverse proxy sets, in lower case.
     pub header: Option<String>,
-    /// What the proxy sends as `X-Lshookd-Secret`, so that nobody else can name somebody. Never printed.
+    /// What the proxy sends as `X-Lshookd-Secret`, so that nobody else can name somebody. Without, on an address that
+    /// any account of this machine can connect to, whoever is named may look alone. Never printed.
     pub header_secret: Option<String>,
     /// Who of those that the proxy names may change something; none: everybody.
     pub writers: Vec<String>,
     /// Names by which it may be asked for, beside addresses and `localhost`.
     pub hosts: Vec<String>,
+}
+
+impl Admin {
+    /// Whether nobody but the proxy can name somebody in its header.
+    pub fn trusts_header(&self) -> bool {
+        self.header_secret.is_some() || !matches!(self.listen, Listen::Tcp(_))
+    }
 }
 
 /// The admin listener, which is not left open to everybody.
@@ -83,12 +91,11 @@ pub fn admin(sources: &Sources) -> Result<Admin, SettingError> {
         listen if listen.is_public() && password.is_none() && viewer_password.is_none() && header.is_none() => {
             Err("others can reach this address; set admin_password or admin_header as well".to_owned())
         }
-        // Any account of this machine can connect to a port, and say what it likes in a header.
-        Listen::Tcp(_) if header.is_some() && header_secret.is_none() => {
-            Err("others than the proxy can connect to this address, and name anybody in admin_header; set \
-             admin_header_secret, or listen on a Unix socket"
-                .to_owned())
-        }
+        listen if listen.is_public() && header.is_some() && header_secret.is_none() => Err(
+            "others than the proxy can reach this address, and name anybody in admin_header; set admin_header_secret \
+             as well"
+                .to_owned(),
+        ),
         listen => Ok(listen),
     })?;
     let hosts = sources.parse("admin_hosts", |text| list(text, |host| Ok(host.to_lowercase())))?;
@@ -150,12 +157,14 @@ mod tests {
 
     #[test]
     fn whoever_a_proxy_names_was_named_by_the_proxy() {
-        let header = ("LSHOOKD_ADMIN_HEADER", "X-Forwarded-User");
-        let error = from(&[header]).err().expect("an error").to_string();
+        let (header, public) = (("LSHOOKD_ADMIN_HEADER", "X-Forwarded-User"), ("LSHOOKD_ADMIN_LISTEN", "0.0.0.0:9187"));
+        let error = from(&[public, header]).err().expect("an error").to_string();
         assert!(error.contains("admin_header_secret"), "{error}");
-        assert!(from(&[header, ("LSHOOKD_ADMIN_HEADER_SECRET", "")]).is_err());
-        assert!(from(&[header, ("LSHOOKD_ADMIN_HEADER_SECRET", "sesame")]).is_ok());
-        assert!(from(&[header, ("LSHOOKD_ADMIN_LISTEN", "unix:/run/lshookd/admin")]).is_ok());
+        assert!(from(&[public, header, ("LSHOOKD_ADMIN_HEADER_SECRET", "")]).is_err());
+        assert!(from(&[public, header, ("LSHOOKD_ADMIN_HEADER_SECRET", "sesame")]).is_ok());
+        assert!(!from(&[header]).unwrap().trusts_header());
+        assert!(from(&[header, ("LSHOOKD_ADMIN_HEADER_SECRET", "sesame")]).unwrap().trusts_header());
+        assert!(from(&[header, ("LSHOOKD_ADMIN_LISTEN", "unix:/run/lshookd/admin")]).unwrap().trusts_header());
     }
 
     #[test]

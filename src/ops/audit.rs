@@ -41,16 +41,41 @@ pub struct Change<'a> {
 pub async fn audited<T>(client: &Client, change: &Change<'_>, doing: impl Future<Output = Result<T>>) -> Result<T> {
     let id = begin(client, change).await?;
     let done = doing.await;
-    let failure = done.as_ref().err().map(|error| format!("{error:#}"));
-    let ended = client.execute(include_str!("../../sql/ops/end_audit.sql"), &[&id, &failure]).await;
-    match (done, ended) {
-        (Ok(done), Ok(_)) => Ok(done),
-        (Ok(_), Err(error)) => Err(error).context("it was done; that could not be noted in lshookd.audit"),
+    let ended = end(client, id, failure(&done)).await;
+    outcome(done, ended)
+}
+
+/// What became of a change, and of noting that.
+///
+/// # Errors
+/// Those of the change, or of noting it.
+pub fn outcome<T>(done: Result<T>, noted: Result<()>) -> Result<T> {
+    match (done, noted) {
+        (Ok(done), Ok(())) => Ok(done),
+        (Ok(_), Err(error)) => Err(error.context("it was done, which could not be noted")),
         (Err(error), _) => Err(error),
     }
 }
 
-async fn begin(client: &Client, change: &Change<'_>) -> Result<i64> {
+/// Why a change failed, as the log has it; `None` where it was done.
+pub fn failure<T>(done: &Result<T>) -> Option<String> {
+    done.as_ref().err().map(|error| format!("{error:#}"))
+}
+
+/// Notes how a change ended.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn end(client: &Client, id: i64, failure: Option<String>) -> Result<()> {
+    let ended = client.execute(include_str!("../../sql/ops/end_audit.sql"), &[&id, &failure]).await;
+    ended.map(drop).context("noting the change in lshookd.audit")
+}
+
+/// Notes a change that is about to be made; its number.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn begin(client: &Client, change: &Change<'_>) -> Result<i64> {
     let Change { who, way, what, subject, detail } = change;
     let way: &str = way.into();
     let query = include_str!("../../sql/ops/begin_audit.sql");

@@ -14,8 +14,9 @@ use tokio::process::Command;
 use crate::test_env::TestEnv;
 
 /// A database with a daemon whose console may change something.
-struct Console {
-    env: TestEnv,
+pub struct Console {
+    /// The database.
+    pub env: TestEnv,
     daemon: Daemon,
     base: String,
     client: Client,
@@ -30,7 +31,7 @@ impl Console {
     }
 
     /// Of what is there.
-    async fn of(env: TestEnv, settings: &[(&str, &str)]) -> Result<Console> {
+    pub async fn of(env: TestEnv, settings: &[(&str, &str)]) -> Result<Console> {
         let address = format!("127.0.0.1:{}", free_port()?);
         let mut env = env.with("LSHOOKD_ADMIN_LISTEN", &address).with("LSHOOKD_ADMIN_WRITE", "true");
         for (name, value) in settings {
@@ -49,7 +50,8 @@ impl Console {
         Ok(console)
     }
 
-    async fn get(&self, path: &str) -> Result<String> {
+    /// A page that must be there.
+    pub async fn get(&self, path: &str) -> Result<String> {
         let (status, text) = said(self.client.get(format!("{}{path}", self.base))).await?;
         ensure!(status == StatusCode::OK, "{path}: {status}: {text}");
         Ok(text)
@@ -69,7 +71,7 @@ impl Console {
     }
 
     /// Sends a form that must be taken.
-    async fn succeed(&self, path: &str, fields: &[(&str, &str)]) -> Result<String> {
+    pub async fn succeed(&self, path: &str, fields: &[(&str, &str)]) -> Result<String> {
         let (status, text) = self.send(path, fields).await?;
         ensure!(status == StatusCode::OK || status == StatusCode::SEE_OTHER, "{path}: {status}: {text}");
         Ok(text)
@@ -221,6 +223,78 @@ async fn a_payload_is_shown_as_it_was_sent() -> Result<()> {
         Webhook::new(&secret)?
             .verify(shown.as_bytes(), &request.headers)
             .with_context(|| format!("{path}: {shown}"))?;
+    }
+    console.daemon.stop().await?;
+    Ok(())
+}
+
+/// Page by page to the end and back, every delivery is seen once each way.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_go_on_and_back() -> Result<()> {
+    let env = TestEnv::new("pages").await?;
+    let url = env.receiver.url("/each");
+    let rows = format!(
+        r#"select fixture.rows('webhook', '{{"url": "{url}", "organization_id": 1, "is_active": true, "send_payload": true,
+            "send_for_all_actions": true, "headers": {{}}}}', 2)"#
+    );
+    env.run(&rows).await?;
+    env.run("set lshookd_test.events = 900").await?;
+    env.run(include_str!("../sql/years.sql")).await?;
+    env.lshookd.succeed(&["webhook", "pause", "--all"]).await?;
+    // Many are pending: more than a page has.
+    env.run("update lshookd.delivery set state = 'pending', ended_at = null where id % 7 = 0").await?;
+    env.run("update lshookd.lane set due_at = now()").await?;
+    let console = Console::of(env, &[("LSHOOKD_RETENTION", "2000d")]).await?;
+    let id = console.env.number("select min(id)::bigint from webhook").await?;
+    let listed = |page: &str| -> Vec<String> {
+        page.split("<a href=\"/deliveries/")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .map(str::to_owned)
+            .collect()
+    };
+    let link = |page: &str, rel: &str| {
+        let at = page.find(&format!("\" rel=\"{rel}\""))?;
+        let begin = page[..at].rfind("href=\"")?;
+        Some(page[begin + 6..at].replace("&amp;", "&"))
+    };
+    for (begin, quantity) in [
+        ("/deliveries".to_owned(), "select count(*) from lshookd.delivery".to_owned()),
+        (format!("/deliveries?webhook={id}"), format!("select count(*) from lshookd.delivery where webhook_id = {id}")),
+        (
+            format!("/deliveries?webhook={id}&state=pending"),
+            format!("select count(*) from lshookd.delivery where webhook_id = {id} and state = 'pending'"),
+        ),
+        (
+            format!("/deliveries?webhook={id}&action=TASKS_CREATED"),
+            format!(
+                "select count(*) from lshookd.delivery join lshookd.event on event.id = event_id
+                 where webhook_id = {id} and action = 'TASKS_CREATED'"
+            ),
+        ),
+    ] {
+        let expected = console.env.number(&quantity).await?;
+        let (mut on, mut path) = (Vec::new(), Some(begin.clone()));
+        let mut last = begin.clone();
+        while let Some(next) = path {
+            let page = console.get(&next).await?;
+            on.extend(listed(&page));
+            path = link(&page, "next");
+            last = next;
+            ensure!(on.len() < 2000, "it never ends");
+        }
+        let unique: std::collections::BTreeSet<&String> = on.iter().collect();
+        assert_eq!((on.len() as i64, unique.len() as i64), (expected, expected), "{begin}");
+        let (mut back, mut path) = (std::collections::BTreeSet::new(), Some(last));
+        let mut pages = 0;
+        while let Some(next) = path {
+            let page = console.get(&next).await?;
+            back.extend(listed(&page));
+            path = link(&page, "prev");
+            pages += 1;
+            ensure!(pages < 100, "it never comes to the top");
+        }
+        assert_eq!(back.len() as i64, expected, "{begin}: back");
     }
     console.daemon.stop().await?;
     Ok(())
@@ -475,16 +549,27 @@ async fn who_may_look_and_who_may_change_something() -> Result<()> {
         );
         assert!(!page.contains("Pause") && page.contains("looks only"), "{path}");
     }
-    let pause =
-        |cookie: &str| with(client.post(format!("{base}/webhooks/1/pause")).form(&[("token", token.clone())]), cookie);
+    // What a form of one session sends along is of no use in another, nor is that of who has not logged in.
+    let token_in = |page: &str| {
+        page.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned)
+    };
+    let own = token_in(&full).context("no token")?;
+    let pause_by = |cookie: &str, token: &str| {
+        with(client.post(format!("{base}/webhooks/1/pause")).form(&[("token", token.to_owned())]), cookie)
+    };
+    let pause = |cookie: &str| pause_by(cookie, &own);
     assert_eq!(said(pause(&viewer)).await?.0, StatusCode::FORBIDDEN);
+    let (_, looked) = said(with(get("/"), &viewer)).await?;
+    for other in [token_in(&looked).context("no token")?, token.clone()] {
+        assert_eq!(said(pause_by(&writer, &other)).await?.0, StatusCode::FORBIDDEN);
+    }
     assert_eq!(said(pause(&writer).header("sec-fetch-site", "cross-site")).await?.0, StatusCode::FORBIDDEN);
     let guessed = with(client.post(format!("{base}/webhooks/1/pause")).form(&[("token", "guessed")]), &writer);
     assert_eq!(said(guessed).await?.0, StatusCode::FORBIDDEN);
     assert_eq!(env.number("select count(*) from lshookd.pause").await?, 0);
     assert_eq!(said(pause(&writer)).await?.0, StatusCode::SEE_OTHER);
     assert_eq!(env.number("select count(*) from lshookd.audit where who = 'Ada' and what = 'webhook pause'").await?, 1);
-    let out = with(client.post(format!("{base}/logout")).form(&[("token", token.clone())]), &writer);
+    let out = with(client.post(format!("{base}/logout")).form(&[("token", own.clone())]), &writer);
     assert_eq!(said(out).await?.0, StatusCode::SEE_OTHER);
     assert_eq!(said(with(get("/"), &writer)).await?.0, StatusCode::UNAUTHORIZED);
 
@@ -580,13 +665,12 @@ async fn pages_are_quick_however_long_the_history() -> Result<()> {
     env.run(&rows).await?;
     env.run(&format!("set lshookd_test.events = {each}")).await?;
     env.run(include_str!("../sql/years.sql")).await?;
-    // What takes long is told to the session that asked, and so is in the daemon's log.
+    // What takes long is told to the session that asked, and so is in the daemon's log; in this database alone, for other
+    // tests have the same roles.
     let role = env.lshookd.daemon_role().context("a role of the daemon")?.to_owned();
-    env.database
-        .psql(&format!(
-            "alter role {role} set log_min_duration_statement = 20; alter role {role} set client_min_messages = 'log';"
-        ))
-        .await?;
+    let of = format!("alter role {role} in database {}", env.database.name);
+    let settings = format!("{of} set log_min_duration_statement = 20; {of} set client_min_messages = 'log';");
+    env.database.psql(&settings).await?;
     // Only the console asks: nothing is planned and delivered meanwhile.
     env.lshookd.succeed(&["webhook", "pause", "--all"]).await?;
     let console = Console::of(env, &[("LSHOOKD_RETENTION", "2000d")]).await?;
@@ -647,9 +731,23 @@ async fn pages_are_quick_however_long_the_history() -> Result<()> {
         }
     }
     assert!(worst.is_empty(), "{worst}");
+    // So are the commands and the metrics, which count to the end: a second at most, by a binary for debugging.
+    for command in [&["status"][..], &["check"], &["delivery", "list"], &["event", "list"], &["webhook", "list"]] {
+        let began = Instant::now();
+        env.lshookd.command(&[command, &["--json"]].concat()).await?;
+        println!("{command:?}: {} ms", began.elapsed().as_millis());
+        let most = if command == ["webhook", "list"] { 5 } else { 1 };
+        assert!(began.elapsed() < Duration::from_secs(most), "{command:?} took {:?}", began.elapsed());
+    }
+    let began = Instant::now();
+    console.get("/metrics").await?;
+    println!("/metrics: {} ms", began.elapsed().as_millis());
+    assert!(began.elapsed() < Duration::from_secs(1), "/metrics took {:?}", began.elapsed());
     // The watch works: where everything is told, something is.
-    env.database.psql(&format!("alter role {role} set log_min_duration_statement = 0;")).await?;
-    env.run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'lshookd'").await?;
+    env.database.psql(&format!("{of} set log_min_duration_statement = 0;")).await?;
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity
+               where application_name = 'lshookd' and datname = current_database()";
+    env.run(end).await?;
     let told = async || {
         let _ = console.get("/audit").await;
         Ok(console.daemon.log().contains("duration: ").then_some(()))

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod machine;
+mod operated;
 mod published;
 mod pulled;
 

@@ -23,7 +23,7 @@ use super::{Failure, Here, page, token, webhook_form};
 use crate::admin::access::Viewer;
 use crate::admin::{Admin, QUERY_TIMEOUT};
 use crate::model::{Action, DeliveryId, WebhookId};
-use crate::ops::audit::{Change, Way, audited};
+use crate::ops::audit::{self, Change, Way};
 use crate::ops::delivery::Filter;
 use crate::ops::transition::{self, Transition};
 use crate::ops::webhook::{self, Update};
@@ -62,10 +62,13 @@ pub async fn change<T: Send + 'static, F: Future<Output = Result<T>> + Send + 's
 ) -> Result<T, Failure> {
     let (own, who) = (Arc::clone(admin), viewer.name.clone());
     let task = tokio::spawn(async move {
-        let notes = own.client().await?;
         let client = pg::within(QUERY_TIMEOUT, connect(&own.settings)).await?;
         let change = Change { who: &who, way: Way::Console, what, subject: &subject, detail: detail.as_deref() };
-        audited(&notes, &change, doing(client)).await
+        let id = own.ask(async |client| audit::begin(client, &change).await).await?;
+        let done = doing(client).await;
+        let failure = audit::failure(&done);
+        let noted = own.ask(async |client| audit::end(client, id, failure).await).await;
+        audit::outcome(done, noted)
     });
     match timeout(PATIENCE, task).await {
         Err(_) => Err(Failure::GoesOn),
@@ -305,7 +308,7 @@ pub fn confirm(admin: &Admin, viewer: &Viewer, what: &str, action: &str, fields:
     let main = html! {
         h1 { (what) "?" }
         form class="buttons" method="post" action=(action) {
-            (token(admin))
+            (token(&viewer.token))
             @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
             input type="hidden" name="confirmed" value="yes";
             button class="main" { "Yes, do it" }

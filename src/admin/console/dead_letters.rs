@@ -35,7 +35,7 @@ pub async fn show(State(admin): State<Arc<Admin>>, Extension(viewer): Extension<
                     th scope="col" { "the first died" } th scope="col" { "the last died" } th scope="col" { "newest" }
                     @if viewer.may_write { th scope="col" { span class="hidden" { "actions" } } }
                 } }
-                tbody { @for letters in &found.kinds { (row(&admin, &viewer, letters)) } }
+                tbody { @for letters in &found.kinds { (row(&viewer, letters)) } }
             }
         }
     };
@@ -51,7 +51,7 @@ async fn read(admin: &Arc<Admin>) -> anyhow::Result<(ByReason, (i64, bool))> {
     Ok((found, board.sum(|summary| summary.dead)))
 }
 
-fn row(admin: &Admin, viewer: &Viewer, letters: &DeadLetters) -> Markup {
+fn row(viewer: &Viewer, letters: &DeadLetters) -> Markup {
     html! {
         tr {
             td data-label="why" class="bad" { (letters.reason) }
@@ -62,7 +62,7 @@ fn row(admin: &Admin, viewer: &Viewer, letters: &DeadLetters) -> Markup {
             td data-label="newest" { @if let Some(id) = letters.ids.first() { a href=(format!("/deliveries/{id}")) { "#" (id) } } }
             @if viewer.may_write {
                 td { form class="buttons" method="post" action="/dead-letters" {
-                    (token(admin))
+                    (token(&viewer.token))
                     input type="hidden" name="webhook" value=(letters.webhook_id);
                     input type="hidden" name="reason" value=(letters.reason);
                     button class="quiet" name="transition" value="replay" { "Replay" }
@@ -85,10 +85,9 @@ pub async fn change_all(
         _ => return Ok(StatusCode::NOT_FOUND.into_response()),
     };
     let (webhook, reason) = (sent.parsed::<WebhookId>("webhook").map_err(Failure::Undone)?, sent.written("reason"));
-    let (found, _) = read(&admin).await?;
-    let Some(letters) =
-        found.kinds.into_iter().find(|letters| Some(letters.webhook_id) == webhook && letters.reason == reason)
-    else {
+    let of_webhook: Vec<WebhookId> = webhook.into_iter().collect();
+    let found = admin.ask(async |client| dead_letter::by_reason(client, &of_webhook).await).await?;
+    let Some(letters) = found.kinds.into_iter().find(|letters| letters.reason == reason) else {
         return Ok(Redirect::to("/dead-letters").into_response());
     };
     let quantity = plural(i64::try_from(letters.ids.len()).unwrap_or(i64::MAX), "dead delivery", "dead deliveries");

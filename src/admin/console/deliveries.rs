@@ -42,6 +42,10 @@ pub struct Wanted {
     before: Option<DeliveryId>,
     after: Option<DeliveryId>,
     ended: String,
+    since_ended: String,
+    /// A project and a number.
+    pending: String,
+    pending_before: String,
 }
 
 impl Wanted {
@@ -65,12 +69,15 @@ impl Wanted {
     }
 
     fn place(&self) -> anyhow::Result<Place> {
-        Ok(match (self.before, self.after, written(&self.ended)?) {
-            (Some(id), _, _) => Place::Before(id),
-            (None, Some(id), _) => Place::After(id),
-            (None, None, Some(at)) => Place::EndedBefore(at),
-            (None, None, None) => Place::Top,
-        })
+        let places = [
+            self.before.map(Place::Before),
+            self.after.map(Place::After),
+            pending(&self.pending, Place::PendingAfter)?,
+            pending(&self.pending_before, Place::PendingBefore)?,
+            parsed("ended", &self.ended)?.map(Place::EndedBefore),
+            parsed("since_ended", &self.since_ended)?.map(Place::EndedAfter),
+        ];
+        Ok(places.into_iter().flatten().next().unwrap_or(Place::Top))
     }
 
     fn at(&self, place: Place) -> String {
@@ -92,9 +99,21 @@ impl Wanted {
             Place::Top => &mut query,
             Place::Before(id) => query.append_pair("before", &id.to_string()),
             Place::After(id) => query.append_pair("after", &id.to_string()),
+            Place::PendingAfter(scope, id) => query.append_pair("pending", &format!("{scope}~{id}")),
+            Place::PendingBefore(scope, id) => query.append_pair("pending_before", &format!("{scope}~{id}")),
             Place::EndedBefore(at) => query.append_pair("ended", &at.to_string()),
+            Place::EndedAfter(at) => query.append_pair("since_ended", &at.to_string()),
         };
         format!("/deliveries?{}", query.finish())
+    }
+}
+
+fn pending(text: &str, place: impl Fn(Scope, DeliveryId) -> Place) -> anyhow::Result<Option<Place>> {
+    match text.split_once('~') {
+        None => Ok(None),
+        Some((scope, id)) => {
+            Ok(parsed("pending", scope)?.zip(parsed("pending", id)?).map(|(scope, id)| place(scope, id)))
+        }
     }
 }
 
@@ -142,7 +161,7 @@ pub async fn show(
     let main = html! {
         h1 { "Deliveries" }
         (filter(&wanted))
-        (list(&admin, &viewer, &wanted, &found))
+        (list(&viewer, &wanted, &found))
     };
     Ok(page(&admin, &viewer, Here::Deliveries, "Deliveries", &main))
 }
@@ -164,14 +183,14 @@ fn filter(wanted: &Wanted) -> Markup {
     }
 }
 
-fn list(admin: &Admin, viewer: &Viewer, wanted: &Wanted, found: &Page) -> Markup {
+fn list(viewer: &Viewer, wanted: &Wanted, found: &Page) -> Markup {
     let may_write = viewer.may_write && !found.deliveries.is_empty();
     html! {
         @if found.deliveries.is_empty() {
             p { @if found.is_partial { "Nothing that matches was found yet." } @else { "No matching deliveries." } }
         } @else if may_write {
             form method="post" action="/deliveries" {
-                (token(admin))
+                (token(&viewer.token))
                 (table(&found.deliveries, true))
                 div class="buttons" role="group" aria-label="What to do with those ticked" {
                     span class="soft" { "Those ticked:" }
@@ -185,7 +204,7 @@ fn list(admin: &Admin, viewer: &Viewer, wanted: &Wanted, found: &Page) -> Markup
             (table(&found.deliveries, false))
         }
         nav class="pages" aria-label="Pages of deliveries" {
-            @if let Some(newer) = found.newer { a href=(wanted.at(newer)) rel="prev" { @if newer == Place::Top { "latest" } @else { "newer" } } }
+            @if let Some(newer) = found.newer { a href=(wanted.at(newer)) rel="prev" { "newer" } }
             @if let Some(older) = found.older {
                 a href=(wanted.at(older)) rel="next" { @if found.is_partial && found.deliveries.len() < PAGE { "search on" } @else { "older" } }
             }

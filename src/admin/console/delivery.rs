@@ -43,7 +43,7 @@ pub async fn show(
         h1 { "Delivery #" (found.id) " " (badge(found.state)) }
         @if let Some(done) = changes::done(&said.done) { p class="notice good" role="status" { (done) } }
         (facts(&viewer, &found))
-        @if viewer.may_write { (buttons(&admin, &found)) }
+        @if viewer.may_write { (buttons(&viewer, &found)) }
         (timeline(&found))
         (payload(&found))
         (request(&viewer, &found))
@@ -61,13 +61,13 @@ fn facts(viewer: &Viewer, found: &DeliveryDetail) -> Markup {
     }
 }
 
-fn buttons(admin: &Admin, DeliveryDetail { id, state, .. }: &DeliveryDetail) -> Markup {
+fn buttons(viewer: &Viewer, DeliveryDetail { id, state, .. }: &DeliveryDetail) -> Markup {
     let to = |transition: &str| format!("/deliveries/{id}/{transition}");
     html! {
         div class="buttons" role="group" aria-label="Actions" {
-            @if *state == DeliveryState::Pending { (button(admin, &to("retry"), "Retry now", "main")) }
-            @else { (button(admin, &to("replay"), "Replay", "main")) }
-            @if matches!(state, DeliveryState::Pending | DeliveryState::Dead) { (button(admin, &to("skip"), "Skip", "")) }
+            @if *state == DeliveryState::Pending { (button(viewer, &to("retry"), "Retry now", "main")) }
+            @else { (button(viewer, &to("replay"), "Replay", "main")) }
+            @if matches!(state, DeliveryState::Pending | DeliveryState::Dead) { (button(viewer, &to("skip"), "Skip", "")) }
         }
     }
 }

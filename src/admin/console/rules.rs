@@ -70,7 +70,7 @@ fn actions(rule: &Value) -> String {
 
 /// A form for a new rule.
 pub async fn new(State(admin): State<Arc<Admin>>, Extension(viewer): Extension<Viewer>) -> Response {
-    let main = html! { h1 { "Create a rule" } (editor(&admin, &viewer, NEW, None)) };
+    let main = html! { h1 { "Create a rule" } (editor(&viewer, NEW, None)) };
     page(&admin, &viewer, Here::Rules, "Create a rule", &main)
 }
 
@@ -83,12 +83,12 @@ pub async fn show(
     let text = admin.ask(async |client| written(client, &name).await).await?;
     let main = html! {
         h1 { "Rule " (name) }
-        (editor(&admin, &viewer, &text, None))
+        (editor(&viewer, &text, None))
         @if viewer.may_write {
             details {
                 summary { "Delete the rule" }
                 form class="fields" method="post" action=(path(&name)) {
-                    (token(&admin))
+                    (token(&viewer.token))
                     p { "With what it has counted, and the events that it throttles." }
                     label class="check" { input type="checkbox" name="confirmed" value="yes" required; "Delete it" }
                     button class="danger" { "Delete" }
@@ -108,7 +108,7 @@ async fn written(client: &Client, name: &str) -> Result<String> {
     }
 }
 
-fn editor(admin: &Admin, viewer: &Viewer, text: &str, tried: Option<&Result<Vec<Trial>, String>>) -> Markup {
+fn editor(viewer: &Viewer, text: &str, tried: Option<&Result<Vec<Trial>, String>>) -> Markup {
     html! {
         @match tried {
             None => {},
@@ -117,7 +117,7 @@ fn editor(admin: &Admin, viewer: &Viewer, text: &str, tried: Option<&Result<Vec<
         }
         @if viewer.may_write {
             form class="fields wide" method="post" action="/rules" {
-                (token(admin))
+                (token(&viewer.token))
                 label { "The rule, as a file writes it" textarea class="code" name="text" rows="18" spellcheck="false" required { (text) } }
                 div class="buttons" {
                     button name="do" value="test" { "Try it on recorded events" }
@@ -166,7 +166,7 @@ pub async fn save(
 }
 
 fn again(admin: &Admin, viewer: &Viewer, text: &str, tried: &Result<Vec<Trial>, String>) -> Response {
-    let main = html! { h1 { "Rule" } (editor(admin, viewer, text, Some(tried))) };
+    let main = html! { h1 { "Rule" } (editor(viewer, text, Some(tried))) };
     page(admin, viewer, Here::Rules, "Rule", &main)
 }
 

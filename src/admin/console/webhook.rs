@@ -75,11 +75,11 @@ pub async fn show(
         h1 { "Webhook #" (id) " " span class="url" { (seen_url(&viewer, &summary.url)) } }
         @if let Some(done) = super::changes::done(&said.done) { p class="notice good" role="status" { (done) } }
         (status(&seen, times.as_ref(), &attempts))
-        @if viewer.may_write { (buttons(&admin, summary)) }
-        (next(&admin, &viewer, &lanes))
+        @if viewer.may_write { (buttons(&viewer, summary)) }
+        (next(&viewer, &lanes))
         (recent(id, &latest))
         (settings(&seen))
-        @if viewer.may_write { (webhook_form::edit(&admin, &seen)) (more(&admin, id)) }
+        @if viewer.may_write { (webhook_form::edit(&viewer, &seen)) (more(&viewer, id)) }
     };
     Ok(page(&admin, &viewer, Here::Overview, &format!("Webhook #{id}"), &main))
 }
@@ -110,23 +110,23 @@ fn status(Seen { summary, .. }: &Seen, times: Option<&AnswerTimes>, attempts: &A
     }
 }
 
-fn buttons(admin: &Admin, webhook: &WebhookSummary) -> Markup {
+fn buttons(viewer: &Viewer, webhook: &WebhookSummary) -> Markup {
     let to = |action: &str| format!("/webhooks/{}/{action}", webhook.id);
     html! {
         div class="buttons" role="group" aria-label="Actions" {
             @if webhook.paused {
-                (button(admin, &to("resume"), "Resume", "main"))
-                (button(admin, &to("resume-discarding"), "Resume, without what waits", ""))
+                (button(viewer, &to("resume"), "Resume", "main"))
+                (button(viewer, &to("resume-discarding"), "Resume, without what waits", ""))
             } @else {
-                (button(admin, &to("pause"), "Pause", "main"))
+                (button(viewer, &to("pause"), "Pause", "main"))
             }
-            @if webhook.pending > 0 && !webhook.paused { (button(admin, &to("retry"), "Retry now", "")) }
-            @if webhook.delivered_by == DeliveredBy::Nobody { (button(admin, &to("enable"), "Enable", "")) }
-            @else { (button(admin, &to("disable"), "Disable", "")) }
-            @if matches!(webhook.delivered_by, DeliveredBy::Both | DeliveredBy::LabelStudio) { (button(admin, &to("adopt"), "Adopt", "")) }
-            @if webhook.delivered_by == DeliveredBy::Lshookd { (button(admin, &to("release"), "Release to Label Studio", "")) }
+            @if webhook.pending > 0 && !webhook.paused { (button(viewer, &to("retry"), "Retry now", "")) }
+            @if webhook.delivered_by == DeliveredBy::Nobody { (button(viewer, &to("enable"), "Enable", "")) }
+            @else { (button(viewer, &to("disable"), "Disable", "")) }
+            @if matches!(webhook.delivered_by, DeliveredBy::Both | DeliveredBy::LabelStudio) { (button(viewer, &to("adopt"), "Adopt", "")) }
+            @if webhook.delivered_by == DeliveredBy::Lshookd { (button(viewer, &to("release"), "Release to Label Studio", "")) }
             form class="row" method="post" action=(to("test")) {
-                (token(admin))
+                (token(&viewer.token))
                 label { "Sample"
                     select name="action" {
                         @for action in Action::ALL.iter() { option selected[*action == Action::AnnotationCreated] { (action.name()) } }
@@ -138,7 +138,7 @@ fn buttons(admin: &Admin, webhook: &WebhookSummary) -> Markup {
     }
 }
 
-fn next(admin: &Admin, viewer: &Viewer, lanes: &[LaneSummary]) -> Markup {
+fn next(viewer: &Viewer, lanes: &[LaneSummary]) -> Markup {
     html! {
         section id="lanes" aria-labelledby="lanes-title" {
             h2 id="lanes-title" { "Next attempts" }
@@ -163,8 +163,8 @@ fn next(admin: &Admin, viewer: &Viewer, lanes: &[LaneSummary]) -> Markup {
                                 td data-label="last answer" class=(if lane.is_failing { "bad" } else { "" }) { (deliveries::answer(lane.last_status, lane.last_error.as_deref())) }
                                 @if viewer.may_write {
                                     td { div class="buttons" {
-                                        (button(admin, &format!("/deliveries/{}/retry", lane.delivery_id), "Retry now", "quiet"))
-                                        (button(admin, &format!("/deliveries/{}/skip", lane.delivery_id), "Skip", "quiet"))
+                                        (button(viewer, &format!("/deliveries/{}/retry", lane.delivery_id), "Retry now", "quiet"))
+                                        (button(viewer, &format!("/deliveries/{}/skip", lane.delivery_id), "Skip", "quiet"))
                                     } }
                                 }
                             }
@@ -209,12 +209,12 @@ fn settings(Seen { summary, detail }: &Seen) -> Markup {
 }
 
 /// What is done rarely.
-fn more(admin: &Admin, id: WebhookId) -> Markup {
+fn more(viewer: &Viewer, id: WebhookId) -> Markup {
     html! {
         details {
             summary { "Replay a span of time" }
             form class="fields" method="post" action=(format!("/webhooks/{id}/replay")) {
-                (token(admin))
+                (token(&viewer.token))
                 p { "What was delivered, dead or skipped is delivered again, under the webhook-id that its endpoint knows. How many that are is counted first." }
                 label { "Occurred since (UTC)" input name="since" type="datetime-local" step="1" required; }
                 label { "and before" input name="until" type="datetime-local" step="1"; }
@@ -225,7 +225,7 @@ fn more(admin: &Admin, id: WebhookId) -> Markup {
         details {
             summary { "Signing secret" }
             form class="fields" method="post" action=(format!("/webhooks/{id}/rotate-secret")) {
-                (token(admin))
+                (token(&viewer.token))
                 p { "A new secret is made and shown once. For a day requests are signed with the old one, too." }
                 button { "Rotate the secret" }
             }
@@ -233,7 +233,7 @@ fn more(admin: &Admin, id: WebhookId) -> Markup {
         details {
             summary { "Delete the webhook" }
             form class="fields" method="post" action=(format!("/webhooks/{id}/delete")) {
-                (token(admin))
+                (token(&viewer.token))
                 p { "Label Studio's row is deleted; what is pending is cancelled." }
                 label class="check" { input type="checkbox" name="confirmed" value="yes" required; "Delete it, and cancel what is pending" }
                 button class="danger" { "Delete" }

@@ -120,7 +120,7 @@ fn duration(seconds: f64) -> String {
 }
 
 /// The form of a webhook's settings.
-pub fn edit(admin: &Admin, Seen { summary, detail }: &Seen) -> Markup {
+pub fn edit(viewer: &Viewer, Seen { summary, detail }: &Seen) -> Markup {
     let now = Now {
         manner: Some(&summary.manner),
         actions: summary.actions.as_deref(),
@@ -134,7 +134,7 @@ pub fn edit(admin: &Admin, Seen { summary, detail }: &Seen) -> Markup {
         details {
             summary { "Change the settings" }
             form class="fields" method="post" action=(format!("/webhooks/{}/update", summary.id)) {
-                (token(admin))
+                (token(&viewer.token))
                 fieldset {
                     legend { "Where its events go" }
                     label { "A new URL; empty, it stays as it is" input name="url" type="text" inputmode="url" autocomplete="off" placeholder="https://trainer.example.com/hook"; }
@@ -164,7 +164,7 @@ pub async fn new(State(admin): State<Arc<Admin>>, Extension(viewer): Extension<V
     let main = html! {
         h1 { "Create a webhook" }
         form class="fields" method="post" action="/webhooks" {
-            (token(&admin))
+            (token(&viewer.token))
             fieldset {
                 legend { "Where its events go" }
                 label { "URL: http, https, nats, or pull:" input name="url" type="text" inputmode="url" required placeholder="https://trainer.example.com/hook"; }
