@@ -140,7 +140,7 @@ async fn viewer(admin: &Admin, headers: &HeaderMap) -> Result<Viewer, Refusal> {
     match settings.header.is_some() || settings.password.is_some() || settings.viewer_password.is_some() {
         true => Err(Refusal::Unknown),
         false => {
-            let name = "somebody on this machine".to_owned();
+            let name = "local user".to_owned();
             Ok(Viewer { token: admin.tokens.of("machine", ""), name, may_write: settings.write })
         }
     }
@@ -156,7 +156,7 @@ pub async fn guard(State(admin): State<Arc<Admin>>, mut request: Request, next: 
     // Whoever may look may leave.
     if request.method() == Method::POST && !viewer.may_write && request.uri().path() != "/logout" {
         let why = match settings.write {
-            true => "you may look, and change nothing\n",
+            true => "this user may only read\n",
             false => "nothing can be changed here; see the setting admin_write\n",
         };
         return (StatusCode::FORBIDDEN, why).into_response();

@@ -106,7 +106,7 @@ fn page(admin: &Admin, viewer: &Viewer, here: Here, title: &str, main: &Markup) 
         }
         div class="viewer" {
             (viewer.name)
-            @if !viewer.may_write { " (looks only)" }
+            @if !viewer.may_write { " (read only)" }
             @if admin.has_login() { " " (button(viewer, "/logout", "Log out", "quiet")) }
         }
     };
@@ -190,8 +190,8 @@ impl IntoResponse for Failure {
             Failure::Unseen(error) => (error, false),
             Failure::Undone(error) => (error, true),
             Failure::GoesOn => {
-                let told = "It takes a while, and goes on; the audit log says when it is done.";
-                return failed(StatusCode::ACCEPTED, "It goes on", told);
+                let told = "The change is still running; the audit log shows when the change is done.";
+                return failed(StatusCode::ACCEPTED, "In progress", told);
             }
         };
         let status = match Code::of(&error) {
@@ -205,12 +205,12 @@ impl IntoResponse for Failure {
         };
         let said = format!("{error:#}");
         if status != StatusCode::SERVICE_UNAVAILABLE {
-            return failed(status, if is_change { "That was not done" } else { "That cannot be shown" }, &said);
+            return failed(status, if is_change { "Not done" } else { "Error" }, &said);
         }
         tracing::warn!(error = said, "a request to the admin listener failed");
         // What PostgreSQL says of it is for the log.
-        let told = "The database could not be asked; the log says why. Deliveries do not depend on this page.";
-        failed(status, "No database", told)
+        let told = "The database did not answer; the daemon's log says why. Deliveries do not depend on the console.";
+        failed(status, "Database unavailable", told)
     }
 }
 

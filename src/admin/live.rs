@@ -22,7 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub async fn stream(State(admin): State<Arc<Admin>>) -> Response {
     let boards = admin.boards.subscribe();
     if admin.boards.receiver_count() > MAXIMUM {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many look already\n").into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many viewers\n").into_response();
     }
     let stop = admin.stop.clone();
     admin.somebody_looks();

@@ -193,8 +193,8 @@ pub struct DeliveryArgs {
     /// settings
     #[arg(id = "through", long = "through", value_name = "URL")]
     proxy: Option<String>,
-    /// Time such as 5d after which it is paused when it has only failed; off is never, default as the setting
-    /// `pause_after` says
+    /// Time of failed attempts only after which the webhook is paused, such as 5d; off disables pausing, default uses the
+    /// setting `pause_after`
     #[arg(id = "pause_failing", long = "pause-failing", value_name = "DURATION")]
     pause_after: Option<PauseAfter>,
 }

@@ -77,8 +77,8 @@ impl fmt::Display for Manner {
                 proxy => format!("through {proxy}"),
             }),
             self.pause_after_seconds.map(|after| match after {
-                0.0 => "never paused by itself".to_owned(),
-                after => format!("paused when it has only failed for {}", shown(after)),
+                0.0 => "never paused automatically".to_owned(),
+                after => format!("paused after failing for {}", shown(after)),
             }),
         ];
         formatter.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))

@@ -34,20 +34,20 @@ pub async fn show(
     let older = entries.last().filter(|_| entries.len() as i64 == PAGE).map(|last| last.id);
     let main = html! {
         h1 { "Audit log" }
-        p class="soft" { "What was changed by this console and by commands. Entries are kept for a year." }
-        @if entries.is_empty() { p { "Nothing was changed yet." } }
+        p class="soft" { "Changes by the console and by commands. Entries are kept for one year." }
+        @if entries.is_empty() { p { "No changes yet." } }
         @else {
             table class="cards" {
                 caption class="hidden" { "Changes, the newest first" }
-                thead { tr { th scope="col" { "when" } th scope="col" { "who" } th scope="col" { "what" } th scope="col" { "of what" } th scope="col" { "how" } th scope="col" { "outcome" } } }
+                thead { tr { th scope="col" { "when" } th scope="col" { "who" } th scope="col" { "change" } th scope="col" { "subject" } th scope="col" { "detail" } th scope="col" { "outcome" } } }
                 tbody {
                     @for entry in &entries {
                         tr {
                             td data-label="when" { (ago(entry.at)) }
                             td data-label="who" { (entry.who) @if entry.way == Way::Command { " (command)" } }
-                            td data-label="what" { (entry.what) }
-                            td data-label="of what" { (entry.subject) }
-                            td data-label="how" { (entry.detail.as_deref().unwrap_or_default()) }
+                            td data-label="change" { (entry.what) }
+                            td data-label="subject" { (entry.subject) }
+                            td data-label="detail" { (entry.detail.as_deref().unwrap_or_default()) }
                             td data-label="outcome" { @match &entry.failure { Some(why) => span class="bad" { (why) }, None => span class="good" { "done" } } }
                         }
                     }

@@ -26,8 +26,8 @@ pub async fn show(State(admin): State<Arc<Admin>>, Extension(viewer): Extension<
     let board = admin.board().await?;
     let main = html! {
         h1 { "Events" }
-        (list(&board, "Label Studio's own", true))
-        (list(&board, "Additional ones, which webhooks must name", false))
+        (list(&board, "Label Studio's actions", true))
+        (list(&board, "Additional actions", false))
     };
     Ok(page(&admin, &viewer, Here::Events, "Events", &main))
 }
@@ -37,14 +37,14 @@ fn list(board: &Board, title: &str, label_studios: bool) -> Markup {
         h2 { (title) }
         table class="cards" {
             caption class="hidden" { (title) }
-            thead { tr { th scope="col" { "action" } th scope="col" { "about" } th scope="col" { "goes to webhooks of" } th scope="col" class="number" { "webhooks that receive it" } } }
+            thead { tr { th scope="col" { "action" } th scope="col" { "about" } th scope="col" { "recipients" } th scope="col" class="number" { "webhooks" } } }
             tbody {
                 @for action in Action::ALL.iter().filter(|action| action.is_label_studios() == label_studios) {
                     tr {
                         td data-label="action" { a href=(format!("/events/{action}")) { (action) } }
                         td data-label="about" { (action.kind().name().replace('_', " ")) @if action.is_about_several() { ", several at once" } }
-                        td data-label="goes to webhooks of" { @if action.organization_only() { "the organization" } @else { "the project and the organization" } }
-                        td data-label="webhooks that receive it" class="number" { (receivers(board, *action).len()) }
+                        td data-label="recipients" { @if action.organization_only() { "webhooks of the organization" } @else { "webhooks of the project and of the organization" } }
+                        td data-label="webhooks" class="number" { (receivers(board, *action).len()) }
                     }
                 }
             }
@@ -82,8 +82,8 @@ pub async fn event(
     let file = |path: String| SCHEMAS.get_file(path).and_then(|file| file.contents_utf8());
     let main = html! {
         h1 { (action) }
-        p { a href=(format!("/deliveries?action={action}")) { "Deliveries of it" } }
-        h2 { "Webhooks that receive it" }
+        p { a href=(format!("/deliveries?action={action}")) { "Deliveries of this action" } }
+        h2 { "Webhooks" }
         @if receivers.is_empty() { p { "None." } }
         ul {
             @for shown in receivers.iter().take(LISTED) {
@@ -92,11 +92,11 @@ pub async fn event(
         }
         @if receivers.len() > LISTED { p { "and " (receivers.len() - LISTED) " more" } }
         @if let Some(example) = file(format!("examples/{action}.json")) {
-            h2 { "An example" }
+            h2 { "Example" }
             pre tabindex="0" { (example) }
         }
         @if let Some(schema) = file(format!("{action}.json")) {
-            h2 { "Its JSON Schema" }
+            h2 { "JSON Schema" }
             pre tabindex="0" { (schema) }
         }
     };

@@ -80,18 +80,18 @@ pub async fn change<T: Send + 'static, F: Future<Output = Result<T>> + Send + 's
 pub fn done(key: &str) -> Option<&'static str> {
     Some(match key {
         "created" => "The webhook is created.",
-        "pause" => "The webhook is paused; what happens is kept for it.",
+        "pause" => "The webhook is paused. Events are still recorded.",
         "resume" => "The webhook is resumed.",
-        "resume-discarding" => "The webhook is resumed; what waited is skipped.",
-        "retry" => "What is pending is attempted now.",
-        "enable" => "The webhook is enabled: lshookd delivers it.",
-        "disable" => "The webhook is disabled: nobody delivers it.",
-        "adopt" => "lshookd alone delivers the webhook now; Label Studio shows it as inactive.",
-        "release" => "Label Studio delivers the webhook again.",
-        "update" => "The settings are saved. Those of requests are in force within five seconds.",
-        "same" => "Nothing was different; nothing was changed.",
+        "resume-discarding" => "The webhook is resumed. Pending deliveries were skipped.",
+        "retry" => "Pending deliveries are attempted now.",
+        "enable" => "The webhook is enabled and delivered by lshookd.",
+        "disable" => "The webhook is disabled.",
+        "adopt" => "The webhook is adopted: lshookd alone delivers. Label Studio shows the webhook as inactive.",
+        "release" => "The webhook is released: Label Studio delivers.",
+        "update" => "Settings saved. Options of requests apply within five seconds.",
+        "same" => "Nothing to change.",
         "replay" => "The deliveries are pending again.",
-        "skip" => "It is skipped.",
+        "skip" => "The delivery is skipped.",
         _ => return None,
     })
 }
@@ -228,7 +228,7 @@ async fn test(admin: &Arc<Admin>, viewer: &Viewer, id: WebhookId, sent: &Sent) -
             (size(bytes)) " were sent" @if !shows_object { ", the action's name alone: there is no object to show" }
             "; it took " (milliseconds(i64::try_from(answer.duration.as_millis()).unwrap_or(i64::MAX))) "."
         }
-        @if let Some(head) = answer.head.as_ref().filter(|head| !head.is_empty()) { h2 { "Its answer" } pre { (head) } }
+        @if let Some(head) = answer.head.as_ref().filter(|head| !head.is_empty()) { h2 { "Response" } pre { (head) } }
         p { a href=(format!("/webhooks/{id}")) { "Back to the webhook" } }
     };
     Ok(page(admin, viewer, Here::Overview, "Test", &main))
@@ -241,7 +241,7 @@ async fn rotate(admin: &Arc<Admin>, viewer: &Viewer, id: WebhookId) -> Result<Re
     let secret = change(admin, viewer, doing, rotating).await?;
     let main = html! {
         h1 { "The new secret of webhook #" (id) }
-        p class="notice good" role="status" { "It is shown once here. For a day requests are signed with the old one, too." }
+        p class="notice good" role="status" { "The secret is shown once. For one day requests are signed with both secrets." }
         pre { (secret.secret) }
         p { a href=(format!("/webhooks/{id}")) { "Back to the webhook" } }
     };
@@ -311,8 +311,8 @@ pub fn confirm(admin: &Admin, viewer: &Viewer, what: &str, action: &str, fields:
             (token(&viewer.token))
             @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
             input type="hidden" name="confirmed" value="yes";
-            button class="main" { "Yes, do it" }
-            a href="/deliveries" { "No" }
+            button class="main" { "Confirm" }
+            a href="/deliveries" { "Cancel" }
         }
     };
     page(admin, viewer, Here::Deliveries, "Confirm", &main)
@@ -368,12 +368,12 @@ pub async fn bulk(
     let applied = change(&admin, &viewer, doing, applying).await?;
     let main = html! {
         h1 { (name) }
-        p class="notice good" role="status" { (plural(applied, "delivery", "deliveries")) " of those chosen allowed it, and it is done." }
+        p class="notice good" role="status" { (plural(applied, "delivery", "deliveries")) " changed." }
         p { a href="/deliveries" { "Back to the deliveries" } }
     };
     Ok(page(&admin, &viewer, Here::Deliveries, name, &main))
 }
 
 fn nothing_chosen() -> anyhow::Error {
-    crate::error::Failure::new(crate::error::Code::Choice, "tick the deliveries first").into()
+    crate::error::Failure::new(crate::error::Code::Choice, "select deliveries first").into()
 }

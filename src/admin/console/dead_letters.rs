@@ -23,16 +23,16 @@ pub async fn show(State(admin): State<Arc<Admin>>, Extension(viewer): Extension<
     let (found, dead) = read(&admin).await?;
     let main = html! {
         h1 { "Dead letters" }
-        p class="soft" { "Deliveries that are attempted no more, by why. They are kept until somebody replays or discards them." }
-        @if found.kinds.is_empty() { p { "There are none." } }
+        p class="soft" { "Deliveries without further attempts, by reason. Dead deliveries are kept until they are replayed or discarded." }
+        @if found.kinds.is_empty() { p { "No dead deliveries." } }
         @else {
             p { (sum(dead)) " are dead; of each webhook the newest " (number(found.of_each)) " are listed by reason." }
             @if found.left_out > 0 { p { "Those of " (number(found.left_out as i64)) " webhooks more are not listed." } }
             table class="cards" {
                 caption class="hidden" { "Dead deliveries by reason" }
                 thead { tr {
-                    th scope="col" { "why" } th scope="col" { "webhook" } th scope="col" class="number" { "deliveries" }
-                    th scope="col" { "the first died" } th scope="col" { "the last died" } th scope="col" { "newest" }
+                    th scope="col" { "reason" } th scope="col" { "webhook" } th scope="col" class="number" { "deliveries" }
+                    th scope="col" { "first" } th scope="col" { "last" } th scope="col" { "newest" }
                     @if viewer.may_write { th scope="col" { span class="hidden" { "actions" } } }
                 } }
                 tbody { @for letters in &found.kinds { (row(&viewer, letters)) } }
@@ -54,11 +54,11 @@ async fn read(admin: &Arc<Admin>) -> anyhow::Result<(ByReason, (i64, bool))> {
 fn row(viewer: &Viewer, letters: &DeadLetters) -> Markup {
     html! {
         tr {
-            td data-label="why" class="bad" { (letters.reason) }
+            td data-label="reason" class="bad" { (letters.reason) }
             td data-label="webhook" { a href=(format!("/webhooks/{}", letters.webhook_id)) { "#" (letters.webhook_id) } }
             td data-label="deliveries" class="number" { a href=(format!("/deliveries?state=dead&webhook={}", letters.webhook_id)) { (number(letters.deliveries)) } }
-            td data-label="the first died" { (ago(letters.first_at)) }
-            td data-label="the last died" { (ago(letters.last_at)) }
+            td data-label="first" { (ago(letters.first_at)) }
+            td data-label="last" { (ago(letters.last_at)) }
             td data-label="newest" { @if let Some(id) = letters.ids.first() { a href=(format!("/deliveries/{id}")) { "#" (id) } } }
             @if viewer.may_write {
                 td { form class="buttons" method="post" action="/dead-letters" {

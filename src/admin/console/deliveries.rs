@@ -146,11 +146,7 @@ pub async fn show(
         },
     };
     if named.is_empty() && !wanted.webhook.trim().is_empty() {
-        return Ok(failed(
-            StatusCode::NOT_FOUND,
-            "No webhook",
-            "No webhook has this in its host or its project's title.",
-        ));
+        return Ok(failed(StatusCode::NOT_FOUND, "No webhook", "No webhook matches by host or project title."));
     }
     if named.len() > 1 {
         return Ok(which(&admin, &viewer, &wanted, &named));
@@ -187,17 +183,17 @@ fn list(viewer: &Viewer, wanted: &Wanted, found: &Page) -> Markup {
     let may_write = viewer.may_write && !found.deliveries.is_empty();
     html! {
         @if found.deliveries.is_empty() {
-            p { @if found.is_partial { "Nothing that matches was found yet." } @else { "No matching deliveries." } }
+            p { @if found.is_partial { "No match so far." } @else { "No matching deliveries." } }
         } @else if may_write {
             form method="post" action="/deliveries" {
                 (token(&viewer.token))
                 (table(&found.deliveries, true))
-                div class="buttons" role="group" aria-label="What to do with those ticked" {
-                    span class="soft" { "Those ticked:" }
+                div class="buttons" role="group" aria-label="Actions on selected deliveries" {
+                    span class="soft" { "Selected:" }
                     button name="transition" value="retry" { "Retry now" }
                     button name="transition" value="replay" { "Replay" }
                     button name="transition" value="skip" { "Skip" }
-                    button type="button" class="quiet" data-tick hidden { "Tick all" }
+                    button type="button" class="quiet" data-tick hidden { "Select all" }
                 }
             }
         } @else {
@@ -206,7 +202,7 @@ fn list(viewer: &Viewer, wanted: &Wanted, found: &Page) -> Markup {
         nav class="pages" aria-label="Pages of deliveries" {
             @if let Some(newer) = found.newer { a href=(wanted.at(newer)) rel="prev" { "newer" } }
             @if let Some(older) = found.older {
-                a href=(wanted.at(older)) rel="next" { @if found.is_partial && found.deliveries.len() < PAGE { "search on" } @else { "older" } }
+                a href=(wanted.at(older)) rel="next" { @if found.is_partial && found.deliveries.len() < PAGE { "continue search" } @else { "older" } }
             }
         }
     }
@@ -224,7 +220,7 @@ fn which(admin: &Admin, viewer: &Viewer, wanted: &Wanted, named: &[WebhookId]) -
                 li { a href=(one.at(Place::Top)) { "webhook #" (id) } }
             }
         }
-        @if named.len() > MAXIMUM { p { "The first hundred are listed; name it more exactly." } }
+        @if named.len() > MAXIMUM { p { "The first hundred are listed." } }
     };
     page(admin, viewer, Here::Deliveries, "Which webhook?", &main)
 }

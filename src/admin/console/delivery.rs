@@ -31,12 +31,12 @@ pub async fn show(
         return Ok(failed(
             StatusCode::BAD_REQUEST,
             "No delivery",
-            "This is neither the number of a delivery nor a webhook-id.",
+            "Expected the number of a delivery or a webhook-id.",
         ));
     }
     let found = admin.ask(async |client| find_one(client, &id).await).await?;
     let Some(found) = found else {
-        let told = format!("There is no delivery {id}. It may have been deleted after its retention.");
+        let told = format!("There is no delivery {id}. It may have been deleted after the retention time.");
         return Ok(failed(StatusCode::NOT_FOUND, "No delivery", &told));
     };
     let main = html! {
@@ -76,17 +76,17 @@ fn buttons(viewer: &Viewer, DeliveryDetail { id, state, .. }: &DeliveryDetail) -
 fn timeline(found: &DeliveryDetail) -> Markup {
     html! {
         section id="timeline" data-live=[(found.state == DeliveryState::Pending).then_some("")] aria-labelledby="timeline-title" {
-            h2 id="timeline-title" { "What happened" }
+            h2 id="timeline-title" { "Timeline" }
             ol class="timeline" {
-                li { "It occurred " (ago(found.occurred_at)) "." }
-                li { "It was planned " (ago(found.planned_at)) @if let Some(end) = &found.ended_by { (how_it_ended(end)) } "." }
+                li { "Event occurred " (ago(found.occurred_at)) "." }
+                li { "Event planned " (ago(found.planned_at)) @if let Some(end) = &found.ended_by { (how_it_ended(end)) } "." }
                 @for attempt in &found.attempts { (made(attempt)) }
                 @match (found.state, found.ended_at) {
                     (DeliveryState::Pending, _) => (next(found)),
-                    (DeliveryState::Delivered, Some(at)) => li class="good" { "It was delivered " (ago(at)) "." },
-                    (DeliveryState::Dead, Some(at)) => li class="bad" { "It is dead since " (ago(at)) ": it is attempted no more unless somebody replays it." },
-                    (state, Some(at)) => li { "It was " (state.name()) " " (ago(at)) "." },
-                    (state, None) => li { "It is " (state.name()) "." },
+                    (DeliveryState::Delivered, Some(at)) => li class="good" { "Delivered " (ago(at)) "." },
+                    (DeliveryState::Dead, Some(at)) => li class="bad" { "Dead since " (ago(at)) "; no further attempts unless the delivery is replayed." },
+                    (state, Some(at)) => li { "Delivery " (state.name()) " " (ago(at)) "." },
+                    (state, None) => li { "Delivery " (state.name()) "." },
                 }
             }
         }
@@ -95,9 +95,9 @@ fn timeline(found: &DeliveryDetail) -> Markup {
 
 fn how_it_ended(end: &str) -> &'static str {
     match end {
-        "closed" => ", when the connection that did it was closed",
-        "idle" => ", when the connection that did it was idle",
-        "limit" => ", when it had been waited for long enough",
+        "closed" => " when the writing connection was closed",
+        "idle" => " when the writing connection was idle",
+        "limit" => " at the time limit of gathering",
         _ => "",
     }
 }
@@ -110,7 +110,7 @@ fn made(attempt: &Attempt) -> Markup {
             @let route = attempt.route();
             @if !route.is_empty() { div class="soft" { (route) } }
             @if let Some(head) = attempt.response_head.as_ref().filter(|head| !head.is_empty()) {
-                details { summary { "What it answered" } pre { (head) } }
+                details { summary { "Response" } pre { (head) } }
             }
         }
     }
@@ -120,10 +120,10 @@ fn next(found: &DeliveryDetail) -> Markup {
     html! {
         li {
             @match found.due_at {
-                _ if found.is_held => { "It is held back: its webhook is paused or disabled." },
-                Some(at) if found.waits_behind == 0 && at > Timestamp::now() => { strong { "The next attempt" } " is " (ago(at)) "." },
-                _ if found.waits_behind > 0 => { "It waits for " (found.waits_behind) " before it in its project." },
-                _ => { "It is attempted now." },
+                _ if found.is_held => { "Held back: the webhook is paused or disabled." },
+                Some(at) if found.waits_behind == 0 && at > Timestamp::now() => { strong { "Next attempt" } " " (ago(at)) "." },
+                _ if found.waits_behind > 0 => { "Waiting for " (found.waits_behind) " earlier deliveries of the project." },
+                _ => { strong { "Next attempt" } " now." },
             }
         }
     }

@@ -69,8 +69,8 @@ impl FromRequest<Arc<Admin>> for Sent {
             true => Ok(sent),
             false => Err(failed(
                 StatusCode::FORBIDDEN,
-                "An old page",
-                "This page is older than the daemon that answers; go back, load it again and repeat. Nothing was changed.",
+                "Form expired",
+                "The form is out of date. Reload the page and submit the form once more. Nothing was changed.",
             )),
         }
     }

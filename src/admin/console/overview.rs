@@ -110,7 +110,7 @@ fn findings(board: &Board) -> Vec<Finding> {
         add(
             true,
             format!("No daemon is active as {}.", inactive.join(", ")),
-            html! { "Its log says why: " code { "journalctl -u lshookd" } },
+            html! { "The daemon's log says why: " code { "journalctl -u lshookd" } },
         );
     }
     if whole.all_paused {
@@ -125,8 +125,7 @@ fn findings(board: &Board) -> Vec<Finding> {
         add(true, what, html! { code { "lshookd check" } " says why and what to do." });
     }
     if whole.changes_set_aside > 0 {
-        let what =
-            format!("{} cannot be planned and are set aside.", plural(whole.changes_set_aside, "change", "changes"));
+        let what = format!("{} cannot be planned: set aside.", plural(whole.changes_set_aside, "change", "changes"));
         add(
             true,
             what,
@@ -134,19 +133,23 @@ fn findings(board: &Board) -> Vec<Finding> {
         );
     }
     if whole.oldest_change_seconds > LATE_SECONDS {
-        let what = format!("Changes wait to be planned for {} already.", seconds(whole.oldest_change_seconds));
+        let what = format!("The oldest unplanned change is {} old.", seconds(whole.oldest_change_seconds));
         add(false, what, html! { "A long import or storage sync may be under way." });
     }
     let failing = board.webhooks.iter().filter(|shown| severity(&shown.summary) == 1).count();
     if failing > 0 {
-        let what = format!("{} at present.", plural(failing as i64, "webhook fails", "webhooks fail"));
-        add(true, what, html! { "What they are owed is retried and kept; each says below why it fails." });
+        let what = format!("{}.", plural(failing as i64, "webhook fails", "webhooks fail"));
+        add(
+            true,
+            what,
+            html! { "Failed deliveries are retried, and nothing is lost. The list below shows the reason of each." },
+        );
     }
     let stopped = board.webhooks.iter().filter(|shown| severity(&shown.summary) == 0).count();
     if stopped > 0 {
         let what =
-            format!("{} paused, having only failed for long.", plural(stopped as i64, "webhook is", "webhooks are"));
-        add(true, what, html! { "Fix the endpoint, then resume it." });
+            format!("{} paused because every attempt failed.", plural(stopped as i64, "webhook is", "webhooks are"));
+        add(true, what, html! { "Fix the endpoint, then resume the webhook." });
     }
     let (dead, is_bounded) = board.sum(|summary| summary.dead);
     if dead > 0 {
@@ -158,7 +161,7 @@ fn findings(board: &Board) -> Vec<Finding> {
                 plural(dead, "delivery is", "deliveries are")
             }
         );
-        add(false, what, html! { a href="/dead-letters" { "Replay or discard them." } });
+        add(false, what, html! { a href="/dead-letters" { "Replay or discard dead deliveries." } });
     }
     let twice = board.webhooks.iter().filter(|shown| shown.summary.delivered_by == DeliveredBy::Both).count();
     if twice > 0 {
@@ -166,7 +169,7 @@ fn findings(board: &Board) -> Vec<Finding> {
             "{} delivered twice, by Label Studio and by lshookd.",
             plural(twice as i64, "webhook is", "webhooks are")
         );
-        add(false, what, html! { code { "lshookd webhook adopt" } " leaves it to lshookd alone." });
+        add(false, what, html! { code { "lshookd webhook adopt" } " leaves the delivery to lshookd alone." });
     }
     for fault in &whole.faults {
         add(false, fault.clone(), html! { code { "lshookd check" } " says more." });
@@ -202,9 +205,9 @@ fn health(board: &Board) -> Markup {
     html! {
         section id="health" data-live aria-labelledby="health-title" {
             h2 id="health-title" {
-                @if findings.iter().any(|finding| finding.is_error) { "Something needs you" }
-                @else if findings.is_empty() { "All is well" }
-                @else { "It works" }
+                @if findings.iter().any(|finding| finding.is_error) { "Action required" }
+                @else if findings.is_empty() { "Healthy" }
+                @else { "Healthy, with warnings" }
                 span class="aside" { "daemon " b { @if inactive { "not active" } @else { "active" } } " · as of " (ago(board.taken_at)) }
             }
             @if !findings.is_empty() {
@@ -231,12 +234,12 @@ fn figures(board: &Board) -> Markup {
         section id="figures" data-live aria-label="Figures" {
             dl class="figures" {
                 (figure("webhooks", &number(board.webhooks.len() as i64), ""))
-                (figure("of them fail", &number(failing as i64), if failing > 0 { "bad" } else { "" }))
-                (figure("deliveries pending", &sum(board.sum(|summary| summary.pending)), ""))
-                (figure("the oldest of them for", &oldest.unwrap_or_else(|| "–".to_owned()), ""))
-                (figure("changes to be planned", &counted(board.whole.changes_unplanned), ""))
-                (figure("delivered in the last hour", &number(delivered), ""))
-                (figure("failed attempts in it", &number(failed), if failed > 0 { "bad" } else { "" }))
+                (figure("failing webhooks", &number(failing as i64), if failing > 0 { "bad" } else { "" }))
+                (figure("pending deliveries", &sum(board.sum(|summary| summary.pending)), ""))
+                (figure("oldest pending", &oldest.unwrap_or_else(|| "–".to_owned()), ""))
+                (figure("unplanned changes", &counted(board.whole.changes_unplanned), ""))
+                (figure("delivered, last hour", &number(delivered), ""))
+                (figure("failed attempts, last hour", &number(failed), if failed > 0 { "bad" } else { "" }))
                 (figure("dead deliveries", &sum((dead, is_bounded)), if dead > 0 { "bad" } else { "" }))
             }
         }
@@ -254,11 +257,11 @@ fn charts(board: &Board) -> Markup {
     let of = |value: fn(&crate::admin::board::Minute) -> i64| board.minutes.iter().map(value).collect();
     html! {
         section id="charts" class="charts" data-live aria-label="Charts" {
-            (chart::lines("In each minute", first.at, last.at, &[
+            (chart::lines("Attempts per minute", first.at, last.at, &[
                 Line { name: "delivered", class: "good", points: of(|minute| minute.delivered) },
                 Line { name: "failed", class: "bad", points: of(|minute| minute.failed) },
             ]))
-            (chart::lines("Deliveries that are pending", first.at, last.at, &[
+            (chart::lines("Pending deliveries", first.at, last.at, &[
                 Line { name: "pending", class: "plain", points: of(|minute| minute.pending) },
             ]))
         }
@@ -283,7 +286,7 @@ fn list(viewer: &Viewer, board: &Board, wanted: &Wanted) -> Markup {
                 button { "Show" }
             }
             div id="webhook-list" data-live {
-                @if board.webhooks.is_empty() { p { "Label Studio has no webhooks yet." } }
+                @if board.webhooks.is_empty() { p { "Label Studio has no webhooks." } }
                 @else if found.is_empty() { p { "No webhook matches." } }
                 @else {
                     table class="cards" {
@@ -339,7 +342,7 @@ fn actions(webhook: &WebhookSummary) -> Markup {
 /// In which state a webhook is, with the reason where it fails.
 pub fn state(webhook: &WebhookSummary) -> Markup {
     let (class, name) = match webhook {
-        webhook if webhook.paused_failing_since.is_some() => ("bad", "paused by itself"),
+        webhook if webhook.paused_failing_since.is_some() => ("bad", "paused after failing"),
         webhook if webhook.paused => ("warn", "paused"),
         webhook if webhook.last_error.is_some() => ("bad", "failing"),
         webhook if webhook.delivered_by == DeliveredBy::Nobody => ("warn", "disabled"),
@@ -353,7 +356,7 @@ pub fn state(webhook: &WebhookSummary) -> Markup {
             div class="bad" { (error) }
             @if let Some(at) = webhook.next_attempt_at { div class="soft" { "next attempt " (ago(at)) } }
         }
-        @if let Some(since) = webhook.failing_since { div class="soft" { "only fails since " (ago(since)) } }
-        @if let Some(since) = webhook.paused_failing_since { div class="soft" { "had only failed since " (ago(since)) } }
+        @if let Some(since) = webhook.failing_since { div class="soft" { "failing since " (ago(since)) } }
+        @if let Some(since) = webhook.paused_failing_since { div class="soft" { "failing since " (ago(since)) } }
     }
 }

@@ -36,7 +36,7 @@ pub async fn list(State(admin): State<Arc<Admin>>, Extension(viewer): Extension<
     let main = html! {
         h1 { "Rules" @if viewer.may_write { a class="aside" href="/rules/new" { "Create a rule" } } }
         p class="soft" { "Which events of a webhook are delivered, as what, and how often." }
-        @if rules.is_empty() { p { "There are none: every webhook receives its events as they are." } }
+        @if rules.is_empty() { p { "No rules: every webhook receives its events unchanged." } }
         @else {
             table class="cards" {
                 caption class="hidden" { "Rules in force" }
@@ -89,8 +89,8 @@ pub async fn show(
                 summary { "Delete the rule" }
                 form class="fields" method="post" action=(path(&name)) {
                     (token(&viewer.token))
-                    p { "With what it has counted, and the events that it throttles." }
-                    label class="check" { input type="checkbox" name="confirmed" value="yes" required; "Delete it" }
+                    p { "Deletes the rule, its counts and its throttled events." }
+                    label class="check" { input type="checkbox" name="confirmed" value="yes" required; "Delete the rule" }
                     button class="danger" { "Delete" }
                 }
             }
@@ -118,9 +118,9 @@ fn editor(viewer: &Viewer, text: &str, tried: Option<&Result<Vec<Trial>, String>
         @if viewer.may_write {
             form class="fields wide" method="post" action="/rules" {
                 (token(&viewer.token))
-                label { "The rule, as a file writes it" textarea class="code" name="text" rows="18" spellcheck="false" required { (text) } }
+                label { "Rule in TOML" textarea class="code" name="text" rows="18" spellcheck="false" required { (text) } }
                 div class="buttons" {
-                    button name="do" value="test" { "Try it on recorded events" }
+                    button name="do" value="test" { "Test on recorded events" }
                     button class="main" name="do" value="save" { "Save" }
                 }
             }
@@ -131,9 +131,9 @@ fn editor(viewer: &Viewer, text: &str, tried: Option<&Result<Vec<Trial>, String>
 fn outcome(trial: &Trial) -> Markup {
     html! {
         div class=(if trial.error.is_some() { "notice bad" } else { "notice good" }) role="status" {
-            p { strong { (trial.name) } ": of the newest " (plural(trial.events as i64, "event", "events")) " of its webhook it lets through " (trial.matched) "." }
+            p { strong { (trial.name) } ": " (trial.matched) " of the newest " (plural(trial.events as i64, "event", "events")) " of the webhook match." }
             @if let Some(error) = &trial.error { p { (error) } }
-            @if let Some(body) = &trial.body { details { summary { "What it makes of the newest of them" } pre { (body) } } }
+            @if let Some(body) = &trial.body { details { summary { "Body of the newest match" } pre { (body) } } }
         }
     }
 }

@@ -94,13 +94,13 @@ fn status(Seen { summary, .. }: &Seen, times: Option<&AnswerTimes>, attempts: &A
             div class="state" { (overview::state(summary)) (chart::bars(attempts)) }
             dl class="figures" {
                 div class="figure" { dt { "pending" } dd { (counted(summary.pending)) } }
-                div class="figure" { dt { "the oldest occurred" } dd { @if let Some(at) = summary.oldest_pending_at { (ago(at)) } @else { "–" } } }
+                div class="figure" { dt { "oldest pending" } dd { @if let Some(at) = summary.oldest_pending_at { (ago(at)) } @else { "–" } } }
                 div class="figure" { dt { "dead" } dd class=(if summary.dead > 0 { "bad" } else { "" }) { (counted(summary.dead)) } }
-                div class="figure" { dt { "delivered in the last hour" } dd { (number(delivered)) } }
-                div class="figure" { dt { "of attempts succeeded" } dd { (rate.unwrap_or_else(|| "–".to_owned())) } }
+                div class="figure" { dt { "delivered, last hour" } dd { (number(delivered)) } }
+                div class="figure" { dt { "success rate, last hour" } dd { (rate.unwrap_or_else(|| "–".to_owned())) } }
                 @if let Some(times) = times {
                     div class="figure" {
-                        dt { "answers: half, 95 %, 99 % of the last " (number(times.deliveries)) " within" }
+                        dt { "answer time p50, p95, p99 of the last " (number(times.deliveries)) }
                         dd { (lasts(times.median)) ", " (lasts(times.p95)) ", " (lasts(times.p99)) }
                     }
                 }
@@ -116,7 +116,7 @@ fn buttons(viewer: &Viewer, webhook: &WebhookSummary) -> Markup {
         div class="buttons" role="group" aria-label="Actions" {
             @if webhook.paused {
                 (button(viewer, &to("resume"), "Resume", "main"))
-                (button(viewer, &to("resume-discarding"), "Resume, without what waits", ""))
+                (button(viewer, &to("resume-discarding"), "Resume and skip pending", ""))
             } @else {
                 (button(viewer, &to("pause"), "Pause", "main"))
             }
@@ -144,12 +144,12 @@ fn next(viewer: &Viewer, lanes: &[LaneSummary]) -> Markup {
             h2 id="lanes-title" { "Next attempts" }
             @if lanes.is_empty() { p { "Nothing is pending." } }
             @else {
-                p class="soft" { "Deliveries of a project go out one after the other; what fails holds up its project alone." }
+                p class="soft" { "Deliveries of one project are sent in order. A failing delivery delays that project only." }
                 table class="cards" {
                     caption class="hidden" { "Lanes in which something is pending" }
                     thead { tr {
                         th scope="col" { "project" } th scope="col" { "next delivery" } th scope="col" { "occurred" }
-                        th scope="col" { "next attempt" } th scope="col" class="number" { "attempts so far" } th scope="col" { "last answer" }
+                        th scope="col" { "next attempt" } th scope="col" class="number" { "attempts" } th scope="col" { "last answer" }
                         @if viewer.may_write { th scope="col" { span class="hidden" { "actions" } } }
                     } }
                     tbody {
@@ -159,7 +159,7 @@ fn next(viewer: &Viewer, lanes: &[LaneSummary]) -> Markup {
                                 td data-label="next delivery" { a href=(format!("/deliveries/{}", lane.delivery_id)) { (lane.action) " #" (lane.delivery_id) } }
                                 td data-label="occurred" { (ago(lane.occurred_at)) }
                                 td data-label="next attempt" { @if lane.due_at <= Timestamp::now() { "now" } @else { (ago(lane.due_at)) } }
-                                td data-label="attempts so far" class="number" { (lane.attempts) }
+                                td data-label="attempts" class="number" { (lane.attempts) }
                                 td data-label="last answer" class=(if lane.is_failing { "bad" } else { "" }) { (deliveries::answer(lane.last_status, lane.last_error.as_deref())) }
                                 @if viewer.may_write {
                                     td { div class="buttons" {
@@ -179,8 +179,8 @@ fn next(viewer: &Viewer, lanes: &[LaneSummary]) -> Markup {
 fn recent(id: WebhookId, latest: &Page) -> Markup {
     html! {
         section id="recent" aria-labelledby="recent-title" {
-            h2 id="recent-title" { "Latest deliveries" a class="aside" href=(format!("/deliveries?webhook={id}")) { "all, and search" } }
-            @if latest.deliveries.is_empty() { p { "Nothing was delivered yet, and nothing is pending." } }
+            h2 id="recent-title" { "Latest deliveries" a class="aside" href=(format!("/deliveries?webhook={id}")) { "all deliveries" } }
+            @if latest.deliveries.is_empty() { p { "No deliveries yet." } }
             @else { (deliveries::table(&latest.deliveries, false)) }
         }
     }
@@ -192,17 +192,17 @@ fn settings(Seen { summary, detail }: &Seen) -> Markup {
         section id="settings" aria-labelledby="settings-title" {
             h2 id="settings-title" { "Settings" }
             dl class="facts" {
-                dt { "receives" } dd { (summary.all_actions()) }
-                dt { "of" } dd { (summary.scope()) }
+                dt { "actions" } dd { (summary.all_actions()) }
+                dt { "scope" } dd { (summary.scope()) }
                 dt { "payload" } dd {
                     @if summary.send_payload { "objects" } @else { "the action's name alone" }
-                    @if detail.enrich_deletions { ", deletions with what was deleted" }
-                    @if detail.previous { ", updates with what was before" }
+                    @if detail.enrich_deletions { ", deletions enriched" }
+                    @if detail.previous { ", updates with the previous state" }
                     @if let Some(mode) = &detail.cloudevents { ", CloudEvents (" (mode) ")" }
                 }
-                dt { "headers" } dd { @if detail.header_names.is_empty() { "none of its own" } @else { (detail.header_names.join(", ")) " (values are not shown)" } }
+                dt { "headers" } dd { @if detail.header_names.is_empty() { "none" } @else { (detail.header_names.join(", ")) " (values are not shown)" } }
                 dt { "delivered by" } dd { (webhook_form::delivered_by(summary.delivered_by)) }
-                dt { "requests" } dd { @if manner.is_empty() { "as the settings say" } @else { (manner) } }
+                dt { "requests" } dd { @if manner.is_empty() { "defaults" } @else { (manner) } }
             }
         }
     }
@@ -212,10 +212,10 @@ fn settings(Seen { summary, detail }: &Seen) -> Markup {
 fn more(viewer: &Viewer, id: WebhookId) -> Markup {
     html! {
         details {
-            summary { "Replay a span of time" }
+            summary { "Replay a time range" }
             form class="fields" method="post" action=(format!("/webhooks/{id}/replay")) {
                 (token(&viewer.token))
-                p { "What was delivered, dead or skipped is delivered again, under the webhook-id that its endpoint knows. How many that are is counted first." }
+                p { "Delivered, dead and skipped deliveries are replayed under their webhook-id. The number of deliveries is shown before anything is sent." }
                 label { "Occurred since (UTC)" input name="since" type="datetime-local" step="1" required; }
                 label { "and before" input name="until" type="datetime-local" step="1"; }
                 (deliveries::action_choice("action", ""))
@@ -226,7 +226,7 @@ fn more(viewer: &Viewer, id: WebhookId) -> Markup {
             summary { "Signing secret" }
             form class="fields" method="post" action=(format!("/webhooks/{id}/rotate-secret")) {
                 (token(&viewer.token))
-                p { "A new secret is made and shown once. For a day requests are signed with the old one, too." }
+                p { "A new secret is created and shown once. For one day requests are signed with both secrets." }
                 button { "Rotate the secret" }
             }
         }
@@ -234,8 +234,8 @@ fn more(viewer: &Viewer, id: WebhookId) -> Markup {
             summary { "Delete the webhook" }
             form class="fields" method="post" action=(format!("/webhooks/{id}/delete")) {
                 (token(&viewer.token))
-                p { "Label Studio's row is deleted; what is pending is cancelled." }
-                label class="check" { input type="checkbox" name="confirmed" value="yes" required; "Delete it, and cancel what is pending" }
+                p { "Deletes the webhook in Label Studio and cancels its pending deliveries." }
+                label class="check" { input type="checkbox" name="confirmed" value="yes" required; "Delete the webhook and cancel its pending deliveries" }
                 button class="danger" { "Delete" }
             }
         }

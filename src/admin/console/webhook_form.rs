@@ -25,8 +25,8 @@ pub fn delivered_by(by: DeliveredBy) -> &'static str {
     match by {
         DeliveredBy::Lshookd => "lshookd",
         DeliveredBy::LabelStudio => "Label Studio",
-        DeliveredBy::Both => "Label Studio and lshookd both",
-        DeliveredBy::Nobody => "nobody: it is disabled",
+        DeliveredBy::Both => "Label Studio and lshookd",
+        DeliveredBy::Nobody => "nobody (disabled)",
     }
 }
 
@@ -54,17 +54,17 @@ fn requests(now: &Now<'_>) -> Markup {
     };
     html! {
         fieldset {
-            legend { "How requests are made" }
-            p class="soft" { "An empty field is as the settings of lshookd say." }
-            (field("connect_timeout", "Timeout to connect", "5s", &of(|manner| manner.connect_timeout_seconds)))
-            (field("answer_timeout", "Timeout of the answer", "10m", &of(|manner| manner.answer_timeout_seconds)))
-            (field("retry_schedule", "Pauses between attempts; after the last the delivery is dead", "5s, 1m, 10m", &pauses.unwrap_or_default()))
-            (field("maximum_age", "Dead when older than", "1d", &of(|manner| manner.maximum_age_seconds)))
-            (field("rate_limit", "Requests in a time, at most", "20/s", &manner.and_then(|manner| manner.rate_limit).map(rate_text).unwrap_or_default()))
-            (field("concurrency", "Requests in flight, at most", "4", &manner.and_then(|manner| manner.concurrency).map(|most| most.to_string()).unwrap_or_default()))
-            (field("proxy", "Through a proxy, or direct", "http://proxy:3128", manner.and_then(|manner| manner.proxy.as_deref()).unwrap_or_default()))
-            (field("pause_after", "Paused when it has only failed for, or off", "5d", &pause_after))
-            (check("await_answer", "An answer is awaited: without one, what was wholly sent is tried again", manner.is_none_or(|manner| manner.await_answer)))
+            legend { "Requests" }
+            p class="soft" { "An empty field uses the default of lshookd's settings." }
+            (field("connect_timeout", "Connect timeout", "5s", &of(|manner| manner.connect_timeout_seconds)))
+            (field("answer_timeout", "Answer timeout", "10m", &of(|manner| manner.answer_timeout_seconds)))
+            (field("retry_schedule", "Retry schedule; after the last attempt the delivery is dead", "5s, 1m, 10m", &pauses.unwrap_or_default()))
+            (field("maximum_age", "Maximum age; older deliveries are dead", "1d", &of(|manner| manner.maximum_age_seconds)))
+            (field("rate_limit", "Rate limit", "20/s", &manner.and_then(|manner| manner.rate_limit).map(rate_text).unwrap_or_default()))
+            (field("concurrency", "Maximum requests in flight", "4", &manner.and_then(|manner| manner.concurrency).map(|most| most.to_string()).unwrap_or_default()))
+            (field("proxy", "Proxy, or direct", "http://proxy:3128", manner.and_then(|manner| manner.proxy.as_deref()).unwrap_or_default()))
+            (field("pause_after", "Pause after failing for, or off", "5d", &pause_after))
+            (check("await_answer", "Wait for the answer (off: a request that was sent completely counts as delivered)", manner.is_none_or(|manner| manner.await_answer)))
         }
     }
 }
@@ -73,8 +73,8 @@ fn events(now: &Now<'_>) -> Markup {
     let has = |list: &[String], action: Action| list.iter().any(|listed| listed == action.name());
     html! {
         fieldset {
-            legend { "Label Studio's events" }
-            (check("every_action", "All that there are and will be", now.actions.is_none()))
+            legend { "Label Studio's actions" }
+            (check("every_action", "All actions, future actions included", now.actions.is_none()))
             div class="columns" {
                 @for action in Action::ALL.iter().copied().filter(|action| action.is_label_studios()) {
                     (option("actions", action, now.actions.is_none_or(|listed| has(listed, action))))
@@ -82,7 +82,7 @@ fn events(now: &Now<'_>) -> Markup {
             }
         }
         fieldset {
-            legend { "Additional events" }
+            legend { "Additional actions" }
             div class="columns" {
                 @for action in Action::ALL.iter().copied().filter(|action| !action.is_label_studios()) {
                     (option("additional_actions", action, has(now.additional_actions, action)))
@@ -91,9 +91,9 @@ fn events(now: &Now<'_>) -> Markup {
         }
         fieldset {
             legend { "Payload" }
-            (check("send_payload", "Objects; otherwise the action's name alone", now.send_payload))
-            (check("enrich_deletions", "Deletions show what was deleted", now.enrich_deletions))
-            (check("previous", "Updates show what was before", now.previous))
+            (check("send_payload", "Send objects (off: the action's name only)", now.send_payload))
+            (check("enrich_deletions", "Enrich deletions with the deleted objects", now.enrich_deletions))
+            (check("previous", "Include the previous state in updates", now.previous))
             label { "CloudEvents"
                 select name="cloudevents" {
                     @for mode in ["off", "binary", "structured"] { option selected[now.cloudevents.unwrap_or("off") == mode] { (mode) } }
@@ -136,11 +136,11 @@ pub fn edit(viewer: &Viewer, Seen { summary, detail }: &Seen) -> Markup {
             form class="fields" method="post" action=(format!("/webhooks/{}/update", summary.id)) {
                 (token(&viewer.token))
                 fieldset {
-                    legend { "Where its events go" }
-                    label { "A new URL; empty, it stays as it is" input name="url" type="text" inputmode="url" autocomplete="off" placeholder="https://trainer.example.com/hook"; }
-                    label { "New headers in place of all, " code { "Name: value" } " in each line; empty, they stay as they are"
+                    legend { "Destination" }
+                    label { "New URL (empty: unchanged)" input name="url" type="text" inputmode="url" autocomplete="off" placeholder="https://trainer.example.com/hook"; }
+                    label { "New headers, one " code { "Name: value" } " per line, replacing all headers (empty: unchanged)"
                         textarea name="headers" rows="3" autocomplete="off" spellcheck="false" {} }
-                    (check("no_headers", "Without headers of its own", false))
+                    (check("no_headers", "Remove all headers", false))
                 }
                 (requests(&now))
                 (events(&now))
@@ -166,11 +166,11 @@ pub async fn new(State(admin): State<Arc<Admin>>, Extension(viewer): Extension<V
         form class="fields" method="post" action="/webhooks" {
             (token(&viewer.token))
             fieldset {
-                legend { "Where its events go" }
-                label { "URL: http, https, nats, or pull:" input name="url" type="text" inputmode="url" required placeholder="https://trainer.example.com/hook"; }
-                label { "Project, by its number; empty: events of every project" input name="project" inputmode="numeric"; }
-                label { "Organization, where there are several" input name="organization" inputmode="numeric"; }
-                label { "Headers, " code { "Name: value" } " in each line" textarea name="headers" rows="3" spellcheck="false" {} }
+                legend { "Destination" }
+                label { "URL (http, https, nats or pull:)" input name="url" type="text" inputmode="url" required placeholder="https://trainer.example.com/hook"; }
+                label { "Project ID (empty: every project)" input name="project" inputmode="numeric"; }
+                label { "Organization ID, if there are several" input name="organization" inputmode="numeric"; }
+                label { "Headers, one " code { "Name: value" } " per line" textarea name="headers" rows="3" spellcheck="false" {} }
             }
             (requests(&now))
             (events(&now))
@@ -359,7 +359,7 @@ pub async fn create(
     };
     let main = html! {
         h1 { "Webhook #" (id) " is created" }
-        p { "Consumers pull its events by this token, which is not shown again:" }
+        p { "Consumers pull events with this token, which is not shown again:" }
         pre { (token.text()) }
         p { a href=(format!("/webhooks/{id}")) { "To the webhook" } }
     };
