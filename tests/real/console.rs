@@ -736,8 +736,8 @@ async fn pages_are_quick_however_long_the_history() -> Result<()> {
         let began = Instant::now();
         env.lshookd.command(&[command, &["--json"]].concat()).await?;
         println!("{command:?}: {} ms", began.elapsed().as_millis());
-        let most = if command == ["webhook", "list"] { 5 } else { 1 };
-        assert!(began.elapsed() < Duration::from_secs(most), "{command:?} took {:?}", began.elapsed());
+        let most = if command == ["webhook", "list"] { 5000 } else { 700 };
+        assert!(began.elapsed() < Duration::from_millis(most), "{command:?} took {:?}", began.elapsed());
     }
     let began = Instant::now();
     console.get("/metrics").await?;
