@@ -227,6 +227,10 @@ impl Sampler {
         let mut board = Board { taken_at, taken, took, whole, webhooks, minutes: Vec::new() };
         self.note_minute(&board);
         board.minutes.clone_from(&self.minutes);
+        // And the minute that goes on.
+        let (pending, _) = board.sum(|summary| summary.pending);
+        let (delivered, failed) = self.going_on;
+        board.minutes.push(Minute { at: taken_at, pending, delivered, failed });
         Ok(board)
     }
 
