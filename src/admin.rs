@@ -283,6 +283,9 @@ fn routes(admin: Arc<Admin>) -> Router {
     let guarded = Router::new()
         .route("/metrics", get(metrics::show))
         .merge(console::guarded())
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&admin), access::guard_writing))
+        // Whoever may look may leave.
+        .merge(console::leaving())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&admin), access::guard));
     let pages = guarded
         .merge(console::open())

@@ -23,6 +23,7 @@ pub mod token;
 pub mod transition;
 pub mod uninstall;
 pub mod webhook;
+pub mod webhook_change;
 pub mod webhook_option;
 
 use anyhow::Result;

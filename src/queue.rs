@@ -6,4 +6,4 @@
 pub mod change;
 mod event;
 
-pub use event::{Addressed, BodyTooLarge, OPEN_LANES, open, reopen, store};
+pub use event::{Addressed, BodyTooLarge, OPEN_LANES, open, reopen, store, store_and_open};

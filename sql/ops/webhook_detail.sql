@@ -1,9 +1,7 @@
--- Of a webhook ($1) what a list of them does not show: the names of its headers, how it wants its events, and whether
--- Label Studio has it as active.
+-- Of a webhook ($1) what a list of them does not show: the names of its headers, and how it wants its events.
 select row_to_json(listed) as row
 from (
-    select webhook.is_active,
-           case
+    select case
                when jsonb_typeof(webhook.headers) = 'object' then array(select jsonb_object_keys(webhook.headers))
                else '{}'
            end as header_names,

@@ -146,22 +146,25 @@ async fn viewer(admin: &Admin, headers: &HeaderMap) -> Result<Viewer, Refusal> {
     }
 }
 
-/// Lets requests through that may look, and those that change something only if they may.
+/// Lets requests through that may look, and says of whom they are.
 pub async fn guard(State(admin): State<Arc<Admin>>, mut request: Request, next: Next) -> Response {
-    let settings = &admin.settings.admin;
-    let viewer = match viewer(&admin, request.headers()).await {
-        Ok(viewer) => viewer,
+    match viewer(&admin, request.headers()).await {
+        Ok(viewer) => request.extensions_mut().insert(viewer),
         Err(refusal) => return refused(&admin, refusal, &request),
     };
-    // Whoever may look may leave.
-    if request.method() == Method::POST && !viewer.may_write && request.uri().path() != "/logout" {
-        let why = match settings.write {
+    next.run(request).await
+}
+
+/// Lets those that change something through only of who may write.
+pub async fn guard_writing(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    let may_write = request.extensions().get::<Viewer>().is_some_and(|viewer| viewer.may_write);
+    if request.method() == Method::POST && !may_write {
+        let why = match admin.settings.admin.write {
             true => "this user may only read\n",
             false => "nothing can be changed here; see the setting admin_write\n",
         };
         return (StatusCode::FORBIDDEN, why).into_response();
     }
-    request.extensions_mut().insert(viewer);
     next.run(request).await
 }
 

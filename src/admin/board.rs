@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -225,12 +225,7 @@ impl Sampler {
             .collect();
         let (taken, took) = (Instant::now(), began.elapsed());
         let mut board = Board { taken_at, taken, took, whole, webhooks, minutes: Vec::new() };
-        self.note_minute(&board);
-        board.minutes.clone_from(&self.minutes);
-        // And the minute that goes on.
-        let (pending, _) = board.sum(|summary| summary.pending);
-        let (delivered, failed) = self.going_on;
-        board.minutes.push(Minute { at: taken_at, pending, delivered, failed });
+        board.minutes = self.minutes_until(&board);
         Ok(board)
     }
 
@@ -283,19 +278,22 @@ impl Sampler {
         }
     }
 
-    fn note_minute(&mut self, board: &Board) {
-        let is_over = self
-            .minutes
-            .last()
-            .is_none_or(|last| board.taken_at.duration_since(last.at) >= jiff::SignedDuration::from_secs(60));
-        if !is_over {
-            return;
-        }
-        let (delivered, failed) = std::mem::take(&mut self.going_on);
+    /// The minutes with the one that goes on, which is kept once it is over.
+    fn minutes_until(&mut self, board: &Board) -> Vec<Minute> {
         let (pending, _) = board.sum(|summary| summary.pending);
-        self.minutes.push(Minute { at: board.taken_at, pending, delivered, failed });
-        let old = self.minutes.len().saturating_sub(MINUTES);
-        self.minutes.drain(..old);
+        let (delivered, failed) = self.going_on;
+        let now = Minute { at: board.taken_at, pending, delivered, failed };
+        let is_over = |last: &Minute| now.at.duration_since(last.at) >= SignedDuration::from_mins(1);
+        if self.minutes.last().is_none_or(is_over) {
+            self.going_on = (0, 0);
+            self.minutes.push(now);
+            let old = self.minutes.len().saturating_sub(MINUTES);
+            self.minutes.drain(..old);
+            return self.minutes.clone();
+        }
+        let mut minutes = self.minutes.clone();
+        minutes.push(now);
+        minutes
     }
 }
 

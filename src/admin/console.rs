@@ -5,6 +5,7 @@
 
 mod audit;
 mod catalog;
+mod change;
 mod changes;
 mod chart;
 mod dead_letters;
@@ -50,7 +51,11 @@ pub fn guarded() -> Router<Arc<Admin>> {
         .route("/rules/new", get(rules::new))
         .route("/rules/{name}", get(rules::show).post(rules::delete))
         .route("/audit", get(audit::show))
-        .route("/logout", post(login::logout))
+}
+
+/// Leaving, for whoever may look.
+pub fn leaving() -> Router<Arc<Admin>> {
+    Router::new().route("/logout", post(login::logout))
 }
 
 /// Pages that anybody may have.

@@ -13,7 +13,8 @@ use super::Output;
 use crate::config::Settings;
 use crate::deliver;
 use crate::model::{Action, WebhookId};
-use crate::ops::webhook::{LabelStudiosActions, NewWebhook, Update, WebhookSummary};
+use crate::ops::webhook::WebhookSummary;
+use crate::ops::webhook_change::{self, LabelStudiosActions, NewWebhook, Update};
 use crate::ops::webhook_option::{DeliveryChoice, PauseAfter, PayloadChoice, parse_rate};
 use crate::ops::{adoption, listed, pause, sample, secret, token, webhook};
 
@@ -366,7 +367,7 @@ async fn create(client: &mut Client, new: Create, output: Output) -> Result<()> 
     for name in deliver::ineffective_headers(&Value::Object(new.headers.clone()), in_binary_mode) {
         output.warn(&format!("the header {name} has no effect: lshookd sets it itself"));
     }
-    let webhook::Created { id, token } = webhook::create(client, &new).await?;
+    let webhook_change::Created { id, token } = webhook_change::create(client, &new).await?;
     match token {
         None => {
             let sentence = format!(
@@ -413,7 +414,7 @@ async fn update(client: &mut Client, changes: &UpdateArgs, output: Output) -> Re
         delivery: changes.delivery.choice(),
         is_active: changes.state.as_deref().map(|state| state == "active"),
     };
-    webhook::update(client, id, &change).await?;
+    webhook_change::update(client, id, &change).await?;
     output.say(&format!("Webhook {id} is updated."), &json!({ "id": id }));
     Ok(())
 }
@@ -445,11 +446,11 @@ fn actions(names: &[String], alone: &str) -> Result<Vec<Action>> {
 
 fn read_headers(path: &PathBuf) -> Result<Map<String, Value>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    webhook::parse_headers(&text)
+    webhook_change::parse_headers(&text)
 }
 
 async fn delete(client: &mut Client, ids: &[WebhookId], yes: bool, output: Output) -> Result<()> {
-    let webhook::Deletion { cancelled } = webhook::delete(client, ids, yes).await?;
+    let webhook_change::Deletion { cancelled } = webhook_change::delete(client, ids, yes).await?;
     let sentence = format!("Webhook {} is deleted; {cancelled} pending deliveries are cancelled.", listed(ids));
     output.say(&sentence, &json!({ "deleted": ids, "cancelled": cancelled }));
     Ok(())

@@ -91,7 +91,7 @@ impl Traces {
         is_among(message, collected.share).then(|| AttemptTrace {
             trace: TraceId::from_bytes(message.into_bytes()),
             root: root(message),
-            span: SpanId::from_bytes(rand::rng().random::<u64>().max(1).to_be_bytes()),
+            span: new_span(),
         })
     }
 
@@ -101,7 +101,7 @@ impl Traces {
         let ended_at = answer.started_at + answer.duration;
         let common = attributes(traced);
         if traced.number == 1 {
-            let span = SpanId::from_bytes(rand::rng().random::<u64>().max(1).to_be_bytes());
+            let span = new_span();
             let planned_at = traced.planned_at.max(traced.occurred_at);
             collected.processor.on_end(SpanData {
                 start_time: traced.occurred_at,
@@ -144,6 +144,11 @@ impl Traces {
             tracing::debug!(%error, "the last spans were not sent");
         }
     }
+}
+
+/// The id of a span, which is not zero.
+fn new_span() -> SpanId {
+    SpanId::from_bytes(rand::rng().random::<u64>().max(1).to_be_bytes())
 }
 
 /// Whether a message is among the share that is traced; the same in every daemon.

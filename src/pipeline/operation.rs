@@ -4,7 +4,6 @@
 //! Promises: each is told once, also across restarts; a webhook is told nothing of itself, and deliveries of these events
 //! are told of by none. Relies on `lshookd.operation`, which the transaction that stores an event keeps up.
 
-use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
@@ -14,9 +13,9 @@ use tokio_postgres::{GenericClient, Row};
 
 use super::rule::{Rule, RuleOutput, Rulebook};
 use super::webhook::rules;
-use crate::model::{Action, Event, Lane, Scope, WebhookId};
+use crate::model::{Action, Event, Scope, WebhookId};
 use crate::pg::Prepared;
-use crate::queue::{self, Addressed};
+use crate::queue::Addressed;
 
 /// What an operator hears.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,7 +90,7 @@ struct Operator {
     rules: Vec<Rule>,
 }
 
-/// Stores what operators should hear, as part of the caller's transaction; the lanes that are to be opened.
+/// What operators should hear now; noted as told, as part of the caller's transaction, which stores it.
 ///
 /// # Errors
 /// When the database refuses.
@@ -99,11 +98,11 @@ pub async fn report(
     database: &Prepared<'_, impl GenericClient>,
     rulebook: &mut Rulebook,
     backlog: i64,
-) -> Result<BTreeSet<Lane>> {
+) -> Result<Vec<Addressed>> {
     let operators = operators(database).await?;
     if operators.is_empty() {
         database.execute("delete from lshookd.operation", &[]).await.context("forgetting what was told")?;
-        return Ok(BTreeSet::new());
+        return Ok(Vec::new());
     }
     let rows = database.query(include_str!("../../sql/plan/operational_events.sql"), &[&backlog]).await;
     let now = Timestamp::now();
@@ -115,8 +114,7 @@ pub async fn report(
             addressed.extend(address(database, rulebook, operator, &operation).await?);
         }
     }
-    queue::store(database, &addressed).await?;
-    Ok(addressed.iter().flat_map(Addressed::lanes).collect())
+    Ok(addressed)
 }
 
 async fn operators(database: &Prepared<'_, impl GenericClient>) -> Result<Vec<Operator>> {

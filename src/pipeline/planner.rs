@@ -27,7 +27,6 @@ use crate::pipeline::render::Unrenderable;
 use crate::pipeline::rule;
 use crate::pipeline::{listen, operation};
 use crate::queue;
-use crate::queue::Addressed;
 use crate::queue::change::{self, Connection, Pending};
 use batch::{Planned, batches};
 use commit::Writer;
@@ -225,8 +224,8 @@ impl<A: Fn()> Planner<'_, A> {
         let transaction = self.session.client.transaction().await.context("beginning a transaction")?;
         let database = statements.on(&transaction);
         let backlog = i64::try_from(self.settings.backlog).unwrap_or(i64::MAX / 2);
-        let lanes = operation::report(&database, self.writer.rulebook(), backlog).await?;
-        queue::open(&database, &lanes).await?;
+        let reported = operation::report(&database, self.writer.rulebook(), backlog).await?;
+        queue::store_and_open(&database, &reported).await?;
         transaction.commit().await.context("committing operational events")
     }
 
@@ -238,8 +237,7 @@ impl<A: Fn()> Planner<'_, A> {
             let transaction = self.session.client.transaction().await.context("beginning a transaction")?;
             let database = statements.on(&transaction);
             let released = rule::release_throttled(&database).await?;
-            queue::store(&database, &released).await?;
-            queue::open(&database, &released.iter().flat_map(Addressed::lanes).collect()).await?;
+            queue::store_and_open(&database, &released).await?;
             next = rule::next_throttled(&database).await?;
             transaction.commit().await.context("committing throttled events")?;
         }

@@ -129,6 +129,15 @@ pub async fn open(client: &Prepared<'_, impl GenericClient>, lanes: &BTreeSet<La
     Ok(())
 }
 
+/// Stores events and makes their lanes due at once, as part of the caller's transaction.
+///
+/// # Errors
+/// As [`store`] has.
+pub async fn store_and_open(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
+    store(client, events).await?;
+    open(client, &events.iter().flat_map(Addressed::lanes).collect()).await
+}
+
 /// Makes all lanes due that have something pending and sleep: somebody stored it and was gone before it could open
 /// them.
 ///

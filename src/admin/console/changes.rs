@@ -1,100 +1,27 @@
-//! What the console changes: each takes the token of a page of ours and somebody who may write, and is noted in the audit
-//! log. It is done on a session of its own, and goes on where somebody does not wait for it.
+//! What the console does to webhooks and deliveries: each takes the token of a page of ours and somebody who may write.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use maud::html;
-use tokio::time::timeout;
 use tokio_postgres::Client;
 
-use super::form::Sent;
+use super::change::{Doing, change, confirm};
+use super::form::{self, Sent};
 use super::shown::{milliseconds, moment, plural, size};
-use super::webhook::read;
-use super::{Failure, Here, page, token, webhook_form};
+use super::{Failure, Here, page, webhook_form};
+use crate::admin::Admin;
 use crate::admin::access::Viewer;
-use crate::admin::{Admin, QUERY_TIMEOUT};
+use crate::admin::board::BOUND;
 use crate::model::{Action, DeliveryId, WebhookId};
-use crate::ops::audit::{self, Change, Way};
 use crate::ops::delivery::Filter;
 use crate::ops::transition::{self, Transition};
-use crate::ops::webhook::{self, Update};
-use crate::ops::{adoption, connect, pause, sample, secret};
-use crate::pg;
-
-/// Somebody waits for so long.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What is about to be changed.
-pub struct Doing {
-    /// As a command names it.
-    pub what: &'static str,
-    /// Of what.
-    pub subject: String,
-    /// How, without secrets.
-    pub detail: Option<String>,
-}
-
-impl Doing {
-    /// Something that is done to a webhook.
-    fn webhook(what: &'static str, id: WebhookId) -> Doing {
-        Doing { what, subject: format!("webhook {id}"), detail: None }
-    }
-}
-
-/// Changes something for somebody.
-///
-/// # Errors
-/// As the change has, or when it takes long; then it goes on.
-pub async fn change<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
-    admin: &Arc<Admin>,
-    viewer: &Viewer,
-    Doing { what, subject, detail }: Doing,
-    doing: impl FnOnce(Client) -> F + Send + 'static,
-) -> Result<T, Failure> {
-    let (own, who) = (Arc::clone(admin), viewer.name.clone());
-    let task = tokio::spawn(async move {
-        let client = pg::within(QUERY_TIMEOUT, connect(&own.settings)).await?;
-        let change = Change { who: &who, way: Way::Console, what, subject: &subject, detail: detail.as_deref() };
-        let id = own.ask(async |client| audit::begin(client, &change).await).await?;
-        let done = doing(client).await;
-        let failure = audit::failure(&done);
-        let noted = own.ask(async |client| audit::end(client, id, failure).await).await;
-        audit::outcome(done, noted)
-    });
-    match timeout(PATIENCE, task).await {
-        Err(_) => Err(Failure::GoesOn),
-        Ok(ended) => ended?.map_err(Failure::Undone),
-    }
-}
-
-/// What was done, in words; only of what a page may say.
-pub fn done(key: &str) -> Option<&'static str> {
-    Some(match key {
-        "created" => "The webhook is created.",
-        "pause" => "The webhook is paused. Events are still recorded.",
-        "resume" => "The webhook is resumed.",
-        "resume-discarding" => "The webhook is resumed. Pending deliveries were skipped.",
-        "retry" => "Pending deliveries are attempted now.",
-        "enable" => "The webhook is enabled and delivered by lshookd.",
-        "disable" => "The webhook is disabled.",
-        "adopt" => "The webhook is adopted: lshookd alone delivers. Label Studio shows the webhook as inactive.",
-        "release" => "The webhook is released: Label Studio delivers.",
-        "update" => "Settings saved. Options of requests apply within five seconds.",
-        "same" => "Nothing to change.",
-        "replay" => "The deliveries are pending again.",
-        "skip" => "The delivery is skipped.",
-        _ => return None,
-    })
-}
+use crate::ops::webhook_change::{self, Update};
+use crate::ops::{adoption, pause, sample, secret, webhook};
 
 /// Does something to a webhook.
 pub async fn act(
@@ -146,8 +73,8 @@ pub async fn act(
             "release"
         }
         "update" => {
-            let seen = admin.ask(async |client| read(client, id).await).await?;
-            let wanted = webhook_form::update(&sent, &seen).map_err(Failure::Undone)?;
+            let now = admin.ask(async |client| webhook::find(client, id, Some(BOUND + 1)).await).await?;
+            let wanted = webhook_form::update(&sent, &now).map_err(Failure::Undone)?;
             match wanted.is_empty() {
                 true => "same",
                 false => {
@@ -184,7 +111,7 @@ async fn resume(client: Client, id: WebhookId, discarding: bool) -> Result<()> {
 }
 
 async fn retry(client: Client, id: WebhookId) -> Result<()> {
-    webhook::retry_now(&client, id).await
+    webhook_change::retry_now(&client, id).await
 }
 
 async fn adopt(mut client: Client, id: WebhookId) -> Result<()> {
@@ -196,7 +123,7 @@ async fn release(mut client: Client, id: WebhookId) -> Result<()> {
 }
 
 async fn delete(mut client: Client, id: WebhookId, is_confirmed: bool) -> Result<()> {
-    webhook::delete(&mut client, &[id], is_confirmed).await.map(drop)
+    webhook_change::delete(&mut client, &[id], is_confirmed).await.map(drop)
 }
 
 async fn update(
@@ -207,7 +134,13 @@ async fn update(
     wanted: Update,
 ) -> Result<(), Failure> {
     let doing = Doing { detail: Some(wanted.named().join(", ")), ..Doing::webhook(what, id) };
-    change(admin, viewer, doing, move |mut client| async move { webhook::update(&mut client, id, &wanted).await }).await
+    change(
+        admin,
+        viewer,
+        doing,
+        move |mut client| async move { webhook_change::update(&mut client, id, &wanted).await },
+    )
+    .await
 }
 
 /// Sends a sample, and shows the answer.
@@ -260,8 +193,8 @@ async fn replay(admin: &Arc<Admin>, viewer: &Viewer, id: WebhookId, sent: &Sent)
     let filter = Filter {
         webhook: Some(id),
         action: sent.parsed("action").map_err(Failure::Undone)?,
-        since: written(sent.text("since")).map_err(Failure::Undone)?,
-        until: written(sent.text("until")).map_err(Failure::Undone)?,
+        since: form::moment(sent.text("since")).map_err(Failure::Undone)?,
+        until: form::moment(sent.text("until")).map_err(Failure::Undone)?,
         ..Filter::default()
     };
     if !sent.has("confirmed") {
@@ -284,38 +217,6 @@ async fn replay(admin: &Arc<Admin>, viewer: &Viewer, id: WebhookId, sent: &Sent)
     change(admin, viewer, doing, replaying).await?;
     admin.renew(id).await;
     Ok(Redirect::to(&format!("/webhooks/{id}?done=replay")).into_response())
-}
-
-/// A moment as a browser sends it, in UTC.
-///
-/// # Errors
-/// When it is none.
-pub fn written(text: &str) -> Result<Option<Timestamp>> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    if let Ok(moment) = text.parse() {
-        return Ok(Some(moment));
-    }
-    match text.parse::<DateTime>().and_then(|time| time.to_zoned(TimeZone::UTC)) {
-        Ok(time) => Ok(Some(time.timestamp())),
-        Err(_) => fail!(Choice, "expected a time such as 2026-11-24T15:00"),
-    }
-}
-
-/// Asks whether something shall be done.
-pub fn confirm(admin: &Admin, viewer: &Viewer, what: &str, action: &str, fields: &[(&str, String)]) -> Response {
-    let main = html! {
-        h1 { (what) "?" }
-        form class="buttons" method="post" action=(action) {
-            (token(&viewer.token))
-            @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
-            input type="hidden" name="confirmed" value="yes";
-            button class="main" { "Confirm" }
-            a href="/deliveries" { "Cancel" }
-        }
-    };
-    page(admin, viewer, Here::Deliveries, "Confirm", &main)
 }
 
 fn transition_of(name: &str) -> Option<(Transition, &'static str, &'static str)> {

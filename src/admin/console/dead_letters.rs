@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::changes::{Doing, change, confirm};
+use super::change::{Doing, change, confirm};
 use super::form::Sent;
 use super::shown::{ago, number, plural, sum};
 use super::{Failure, Here, page, token};

@@ -1,6 +1,5 @@
 //! Deliveries in a list: found by what is known of them, a page at a time in both directions.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -12,7 +11,7 @@ use serde::Deserialize;
 use strum::VariantNames;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::changes::written;
+use super::form::{moment, parsed};
 use super::shown::{ago, number};
 use super::{Failure, Here, failed, page, token};
 use crate::admin::Admin;
@@ -61,8 +60,8 @@ impl Wanted {
                 action: parsed("action", &self.action)?,
                 project: parsed("project", &self.project)?,
                 state,
-                since: written(self.since.trim())?,
-                until: written(self.until.trim())?,
+                since: moment(self.since.trim())?,
+                until: moment(self.until.trim())?,
             },
             text: chosen(&self.text),
         })
@@ -114,16 +113,6 @@ fn pending(text: &str, place: impl Fn(Scope, DeliveryId) -> Place) -> anyhow::Re
         Some((scope, id)) => {
             Ok(parsed("pending", scope)?.zip(parsed("pending", id)?).map(|(scope, id)| place(scope, id)))
         }
-    }
-}
-
-fn parsed<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> anyhow::Result<Option<T>> {
-    match text.trim() {
-        "" => Ok(None),
-        text => match text.parse() {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => fail!(Choice, "{name}: {error}"),
-        },
     }
 }
 

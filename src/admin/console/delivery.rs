@@ -9,10 +9,10 @@ use axum::response::Response;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::change::Said;
 use super::deliveries::{answer, badge, scope};
 use super::shown::{ago, milliseconds, size};
-use super::webhook::Said;
-use super::{Failure, Here, button, changes, failed, page, seen_url};
+use super::{Failure, Here, button, failed, page, seen_url};
 use crate::admin::Admin;
 use crate::admin::access::Viewer;
 use crate::ops::delivery::{Attempt, DeliveryDetail, DeliveryState, find_one};
@@ -41,7 +41,7 @@ pub async fn show(
     };
     let main = html! {
         h1 { "Delivery #" (found.id) " " (badge(found.state)) }
-        @if let Some(done) = changes::done(&said.done) { p class="notice good" role="status" { (done) } }
+        @if let Some(done) = said.words() { p class="notice good" role="status" { (done) } }
         (facts(&viewer, &found))
         @if viewer.may_write { (buttons(&viewer, &found)) }
         (timeline(&found))
@@ -141,7 +141,7 @@ fn payload(found: &DeliveryDetail) -> Markup {
     }
 }
 
-/// The request as a command of one's own.
+/// The request as a curl command.
 fn request(viewer: &Viewer, found: &DeliveryDetail) -> Markup {
     let url = found.url.as_deref().map(|url| seen_url(viewer, url)).unwrap_or_else(|| "URL".to_owned());
     let mut command = format!("curl {} \\\n", quoted(&url));

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use url::form_urlencoded;
 
 use super::failed;
@@ -46,13 +49,38 @@ impl Sent {
     /// # Errors
     /// When it cannot be read.
     pub fn parsed<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> anyhow::Result<Option<T>> {
-        match self.text(name) {
-            "" => Ok(None),
-            text => match text.parse() {
-                Ok(value) => Ok(Some(value)),
-                Err(error) => fail!(Choice, "{}: {error}", name.replace('_', " ")),
-            },
-        }
+        parsed(name, self.text(name))
+    }
+}
+
+/// The value of a field that has this text, if it has one.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn parsed<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> anyhow::Result<Option<T>> {
+    match text.trim() {
+        "" => Ok(None),
+        text => match text.parse() {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => fail!(Choice, "{}: {error}", name.replace('_', " ")),
+        },
+    }
+}
+
+/// A moment as a browser sends it, in UTC.
+///
+/// # Errors
+/// When it is none.
+pub fn moment(text: &str) -> anyhow::Result<Option<Timestamp>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if let Ok(moment) = text.parse() {
+        return Ok(Some(moment));
+    }
+    match text.parse::<DateTime>().and_then(|time| time.to_zoned(TimeZone::UTC)) {
+        Ok(time) => Ok(Some(time.timestamp())),
+        Err(_) => fail!(Choice, "expected a time such as 2026-11-24T15:00"),
     }
 }
 

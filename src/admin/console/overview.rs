@@ -97,15 +97,16 @@ struct Finding {
     is_error: bool,
 }
 
+fn inactive_roles(board: &Board) -> Vec<&'static str> {
+    let is_active = |role: &&str| board.whole.active_roles.iter().any(|active| active.role == **role);
+    Role::ALL.iter().map(|role| role.name()).filter(|role| !is_active(role)).collect()
+}
+
 fn findings(board: &Board) -> Vec<Finding> {
     let whole = &board.whole;
     let mut findings = Vec::new();
     let mut add = |is_error, what: String, remedy: Markup| findings.push(Finding { what, remedy, is_error });
-    let inactive: Vec<&str> = Role::ALL
-        .iter()
-        .map(|role| role.name())
-        .filter(|role| !whole.active_roles.iter().any(|active| active.role == *role))
-        .collect();
+    let inactive = inactive_roles(board);
     if !inactive.is_empty() {
         add(
             true,
@@ -201,7 +202,7 @@ pub async fn webhooks() -> axum::response::Redirect {
 
 fn health(board: &Board) -> Markup {
     let findings = findings(board);
-    let inactive = board.whole.active_roles.len() < Role::ALL.len();
+    let inactive = !inactive_roles(board).is_empty();
     html! {
         section id="health" data-live aria-labelledby="health-title" {
             h2 id="health-title" {

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use super::changes::{Doing, change};
+use super::change::{Doing, change};
 use super::form::Sent;
 use super::shown::{number, plural};
 use super::{Failure, Here, page, token};

@@ -7,8 +7,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use jiff::Timestamp;
 use maud::{Markup, html};
-use serde::Deserialize;
 
+use super::change::Said;
 use super::shown::{ago, counted, number, seconds};
 use super::{Failure, Here, button, chart, deliveries, overview, page, seen_url, token, webhook_form};
 use crate::admin::Admin;
@@ -18,39 +18,11 @@ use crate::model::{Action, WebhookId};
 use crate::ops::delivery::Filter;
 use crate::ops::lane::{self, LaneSummary};
 use crate::ops::search::{self, Page, Place, Search};
-use crate::ops::webhook::{self, AnswerTimes, DeliveredBy, WebhookDetail, WebhookSummary};
+use crate::ops::webhook::{self, AnswerTimes, DeliveredBy, WebhookInFull, WebhookSummary};
 
 /// Lanes and deliveries that are shown.
 const LANES: i64 = 20;
 const DELIVERIES: usize = 10;
-
-/// What was done before.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Said {
-    /// Its key.
-    pub done: String,
-}
-
-/// A webhook as its page shows it.
-pub struct Seen {
-    /// As a list shows it.
-    pub summary: WebhookSummary,
-    /// The rest.
-    pub detail: WebhookDetail,
-}
-
-/// Reads it.
-///
-/// # Errors
-/// When there is no such webhook, or the database cannot be asked.
-pub async fn read(client: &tokio_postgres::Client, id: WebhookId) -> anyhow::Result<Seen> {
-    let mut listed = webhook::list(client, Some(&[id]), Some(BOUND + 1)).await?;
-    match (listed.pop(), webhook::detail(client, id).await?) {
-        (Some(summary), Some(detail)) => Ok(Seen { summary, detail }),
-        _ => fail!(UnknownWebhook, "Label Studio has no webhook {id}"),
-    }
-}
 
 /// The page of a webhook.
 pub async fn show(
@@ -62,7 +34,7 @@ pub async fn show(
     let search = Search { filter: Filter { webhook: Some(id), ..Filter::default() }, text: None };
     let asked = async |client: &_| {
         Ok((
-            read(client, id).await?,
+            webhook::find(client, id, Some(BOUND + 1)).await?,
             lane::of_webhook(client, id, LANES).await?,
             webhook::answer_times(client, id).await?,
             search::page(client, &search, Place::Top, DELIVERIES).await?,
@@ -73,7 +45,7 @@ pub async fn show(
     let summary = &seen.summary;
     let main = html! {
         h1 { "Webhook #" (id) " " span class="url" { (seen_url(&viewer, &summary.url)) } }
-        @if let Some(done) = super::changes::done(&said.done) { p class="notice good" role="status" { (done) } }
+        @if let Some(done) = said.words() { p class="notice good" role="status" { (done) } }
         (status(&seen, times.as_ref(), &attempts))
         @if viewer.may_write { (buttons(&viewer, summary)) }
         (next(&viewer, &lanes))
@@ -84,7 +56,7 @@ pub async fn show(
     Ok(page(&admin, &viewer, Here::Overview, &format!("Webhook #{id}"), &main))
 }
 
-fn status(Seen { summary, .. }: &Seen, times: Option<&AnswerTimes>, attempts: &Attempts) -> Markup {
+fn status(WebhookInFull { summary, .. }: &WebhookInFull, times: Option<&AnswerTimes>, attempts: &Attempts) -> Markup {
     let (delivered, failed) = attempts.sum();
     let rate =
         (delivered + failed > 0).then(|| format!("{:.1} %", 100.0 * delivered as f64 / (delivered + failed) as f64));
@@ -186,7 +158,7 @@ fn recent(id: WebhookId, latest: &Page) -> Markup {
     }
 }
 
-fn settings(Seen { summary, detail }: &Seen) -> Markup {
+fn settings(WebhookInFull { summary, detail }: &WebhookInFull) -> Markup {
     let manner = summary.manner.to_string();
     html! {
         section id="settings" aria-labelledby="settings-title" {

@@ -1,6 +1,7 @@
 //! Forms of a webhook's settings, and what they change: what a field names, and nothing that stays as it is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Extension;
@@ -10,14 +11,14 @@ use maud::{Markup, html};
 use serde_json::Map;
 use url::Url;
 
-use super::changes::{Doing, change};
+use super::change::{Doing, change};
 use super::form::Sent;
-use super::webhook::Seen;
 use super::{Failure, Here, page, token};
 use crate::admin::Admin;
 use crate::admin::access::Viewer;
 use crate::model::Action;
-use crate::ops::webhook::{self, Created, DeliveredBy, LabelStudiosActions, NewWebhook, Update, parse_headers};
+use crate::ops::webhook::{DeliveredBy, WebhookInFull};
+use crate::ops::webhook_change::{self, Created, LabelStudiosActions, NewWebhook, Update, parse_headers};
 use crate::ops::webhook_option::{DeliveryChoice, Manner, PauseAfter, PayloadChoice, parse_rate, rate_text};
 
 /// Who delivers, in words.
@@ -116,11 +117,11 @@ fn check(name: &str, label: &str, is_checked: bool) -> Markup {
 }
 
 fn duration(seconds: f64) -> String {
-    humantime::format_duration(std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default()).to_string()
+    humantime::format_duration(Duration::try_from_secs_f64(seconds).unwrap_or_default()).to_string()
 }
 
 /// The form of a webhook's settings.
-pub fn edit(viewer: &Viewer, Seen { summary, detail }: &Seen) -> Markup {
+pub fn edit(viewer: &Viewer, WebhookInFull { summary, detail }: &WebhookInFull) -> Markup {
     let now = Now {
         manner: Some(&summary.manner),
         actions: summary.actions.as_deref(),
@@ -182,9 +183,9 @@ pub async fn new(State(admin): State<Arc<Admin>>, Extension(viewer): Extension<V
 
 /// How requests are made, of a form that has every field.
 fn delivery(sent: &Sent, now: Option<&Manner>) -> Result<DeliveryChoice> {
-    let time = |name: &str| -> Result<Option<std::time::Duration>> {
+    let time = |name: &str| -> Result<Option<Duration>> {
         match sent.text(name) {
-            "" => Ok(Some(std::time::Duration::ZERO)),
+            "" => Ok(Some(Duration::ZERO)),
             text => Ok(Some(humantime::parse_duration(text).with_context(|| name.replace('_', " "))?)),
         }
     };
@@ -220,7 +221,7 @@ fn delivery(sent: &Sent, now: Option<&Manner>) -> Result<DeliveryChoice> {
 
 /// What of a choice differs from how it is: nothing else is written.
 fn changed(mut choice: DeliveryChoice, now: &Manner) -> DeliveryChoice {
-    let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64()).filter(|time| *time > 0.0);
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64()).filter(|time| *time > 0.0);
     if seconds(choice.connect_timeout) == now.connect_timeout_seconds {
         choice.connect_timeout = None;
     }
@@ -234,7 +235,7 @@ fn changed(mut choice: DeliveryChoice, now: &Manner) -> DeliveryChoice {
         choice.await_answer = None;
     }
     let pauses: Option<Vec<f64>> =
-        choice.retry_schedule.as_ref().map(|pauses| pauses.iter().map(std::time::Duration::as_secs_f64).collect());
+        choice.retry_schedule.as_ref().map(|pauses| pauses.iter().map(Duration::as_secs_f64).collect());
     if pauses.filter(|pauses| !pauses.is_empty()) == now.retry_schedule_seconds {
         choice.retry_schedule = None;
     }
@@ -251,7 +252,7 @@ fn changed(mut choice: DeliveryChoice, now: &Manner) -> DeliveryChoice {
     let as_now = match now.pause_after_seconds {
         None => PauseAfter::AsSet,
         Some(0.0) => PauseAfter::Never,
-        Some(after) => PauseAfter::Time(std::time::Duration::try_from_secs_f64(after).unwrap_or_default()),
+        Some(after) => PauseAfter::Time(Duration::try_from_secs_f64(after).unwrap_or_default()),
     };
     if choice.pause_after == Some(as_now) {
         choice.pause_after = None;
@@ -267,7 +268,7 @@ fn actions(sent: &Sent, name: &str) -> Result<Vec<Action>> {
 ///
 /// # Errors
 /// When a field cannot be read.
-pub fn update(sent: &Sent, Seen { summary, detail }: &Seen) -> Result<Update> {
+pub fn update(sent: &Sent, WebhookInFull { summary, detail }: &WebhookInFull) -> Result<Update> {
     let url = match sent.text("url") {
         "" => None,
         // What is wrong with it may be a secret in it.
@@ -352,8 +353,13 @@ pub async fn create(
     let new = read().map_err(Failure::Undone)?;
     let doing = Doing { what: "webhook create", subject: String::new(), detail: new.url.host_str().map(str::to_owned) };
     let Created { id, token } =
-        change(&admin, &viewer, doing, move |mut client| async move { webhook::create(&mut client, &new).await })
-            .await?;
+        change(
+            &admin,
+            &viewer,
+            doing,
+            move |mut client| async move { webhook_change::create(&mut client, &new).await },
+        )
+        .await?;
     let Some(token) = token else {
         return Ok(Redirect::to(&format!("/webhooks/{id}?done=created")).into_response());
     };
