@@ -54,6 +54,9 @@ async fn nothing_reads_a_long_history_to_its_end() -> Result<()> {
         env.receiver.url("/each")
     );
     env.run(&webhooks).await?;
+    // Autovacuum sums up an index of blocks by sequential scans, which would be counted as ours.
+    env.run("alter table lshookd.attempt set (autovacuum_enabled = off)").await?;
+    env.run("alter index lshookd.attempt_started set (autosummarize = off)").await?;
     env.run(include_str!("../sql/history.sql")).await?;
     let row =
         env.sql.query_one("select id, message_id::text from lshookd.delivery order by id limit 1 offset 200000", &[]);
