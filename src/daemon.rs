@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinError;
@@ -23,6 +24,7 @@ use crate::health::Service;
 use crate::metrics::Metrics;
 use crate::pg::role::{self, Heartbeat, Role};
 use crate::pg::{self, Session, lock};
+use crate::pipeline::interruption::Interruption;
 use crate::pipeline::planner;
 use crate::schema::install;
 use crate::{admin, deliver, label_studio, pull, retention};
@@ -83,6 +85,7 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
         "lshookd started"
     );
     let metrics = Metrics::default();
+    let interruption = Interruption::default();
     loop {
         let stop = CancellationToken::new();
         let told = async {
@@ -111,6 +114,7 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             service: Arc::clone(&service),
             metrics: metrics.clone(),
             traces: traces.clone(),
+            interruption: interruption.clone(),
             stop: stop.clone(),
             name,
         };
@@ -159,6 +163,8 @@ struct Parts {
     service: Arc<Service>,
     metrics: Metrics,
     traces: Traces,
+    /// The planner's.
+    interruption: Interruption,
     stop: CancellationToken,
     /// What this daemon calls itself in heartbeats.
     name: Uuid,
@@ -174,8 +180,8 @@ async fn or_stop(part: impl Future<Output = Result<(), JoinError>>, stop: &Cance
 }
 
 async fn plan(session: Session, heartbeat: Heartbeat, parts: Parts) -> Result<()> {
-    let Parts { settings, service, metrics, stop, .. } = &parts;
-    planner::run(session, heartbeat, settings, metrics, stop, || service.is_alive(Role::Planner)).await
+    let Parts { settings, service, metrics, interruption, stop, .. } = &parts;
+    planner::run(session, heartbeat, settings, (metrics, interruption), stop, || service.is_alive(Role::Planner)).await
 }
 
 async fn deliver(session: Session, heartbeat: Heartbeat, parts: Parts) -> Result<()> {
@@ -209,6 +215,9 @@ where
         }
         service.is_away(role);
         metrics.interrupted(role.name());
+        if role == Role::Planner {
+            parts.interruption.begins(&error, Timestamp::now());
+        }
         leave(role, &parts).await;
         failures = if started.elapsed() > Duration::from_secs(30) { 0 } else { failures + 1 };
         let pause = RECONNECT[failures.min(RECONNECT.len() - 1)];
@@ -289,6 +298,9 @@ async fn take_role(session: &Session, role: Role, parts: &Parts) -> Result<Optio
         if looks {
             if standby_since.is_none() {
                 tracing::info!(?role, "another daemon is active; standby");
+                if role == Role::Planner {
+                    parts.interruption.forget();
+                }
             }
             standby_since = Some(Instant::now());
         }

@@ -2,6 +2,7 @@
 
 pub mod completion;
 pub mod gather;
+pub mod interruption;
 pub mod listen;
 pub mod operation;
 pub mod plan;

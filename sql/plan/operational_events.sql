@@ -1,6 +1,7 @@
 -- What operators should hear of since it was asked last: states that began or ended, and things that happened. Each is
 -- told once; things of one kind and webhook ten minutes apart, together with what came meanwhile. More than $1 pending
--- deliveries are a backlog, until there are half as many. Deliveries of operational events are told of by none.
+-- deliveries are a backlog, until there are half as many. What has interrupted the planner, if something has, is of the kind $2, since $3, for the reason $4.
+-- Deliveries of operational events are told of by none.
 with looked as materialized (
     select coalesce(
                (select told_at - interval '30 seconds' from lshookd.operation where kind = 'look'),
@@ -108,6 +109,9 @@ happened as materialized (
     where aside.set_aside_at > coalesce(known.until, looked.at)
       and coalesce(known.told_at, '-infinity') < statement_timestamp() - interval '10 minutes'
     having count(*) > 0
+    union all
+    select $2::text, '', null, null, $3::timestamptz, $4::text, null, null
+    where $2::text is not null
     union all
     -- The first that is seen in a role took it over from nobody.
     select case when known.kind is null then 'seen' else 'takeover' end, active_role.role, null, null, active_role.since,

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio_postgres::{GenericClient, Row};
 
+use super::interruption::Told;
 use super::rule::{Rule, RuleOutput, Rulebook};
 use super::webhook::rules;
 use crate::model::{Action, Event, Scope, WebhookId};
@@ -77,6 +78,8 @@ impl Operation {
             "takeover" => format!("a daemon became active as {}{since}", self.reason.as_deref().unwrap_or_default()),
             "backlog" => format!("more than {} deliveries are pending", quantity.saturating_sub(1)),
             "backlog-over" => "the backlog of deliveries is over".to_owned(),
+            "disk-full" => format!("PostgreSQL had no disk space{since}, and changes waited{reason}"),
+            "interrupted" => format!("changes waited for the planner{since}{reason}"),
             "changes-waiting" => format!("changes wait to be planned{since}"),
             kind => format!("{kind} {webhook}{since}{reason}"),
         }
@@ -98,13 +101,18 @@ pub async fn report(
     database: &Prepared<'_, impl GenericClient>,
     rulebook: &mut Rulebook,
     backlog: i64,
+    interruption: Option<&Told>,
 ) -> Result<Vec<Addressed>> {
     let operators = operators(database).await?;
     if operators.is_empty() {
         database.execute("delete from lshookd.operation", &[]).await.context("forgetting what was told")?;
         return Ok(Vec::new());
     }
-    let rows = database.query(include_str!("../../sql/plan/operational_events.sql"), &[&backlog]).await;
+    let kind = interruption.map(|told| told.kind);
+    let since = interruption.map(|told| SystemTime::from(told.since));
+    let reason = interruption.map(|told| &told.reason);
+    let query = include_str!("../../sql/plan/operational_events.sql");
+    let rows = database.query(query, &[&backlog, &kind, &since, &reason]).await;
     let now = Timestamp::now();
     let mut addressed = Vec::new();
     for row in rows.context("looking for what operators should hear")? {

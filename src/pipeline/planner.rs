@@ -13,6 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use tokio::try_join;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use crate::model::End;
 use crate::pg::role::{self, Heartbeat};
 use crate::pg::{Prepared, Session};
 use crate::pipeline::gather::{self, Activity, Clients, Unit};
+use crate::pipeline::interruption::Interruption;
 use crate::pipeline::render::Unrenderable;
 use crate::pipeline::rule;
 use crate::pipeline::{listen, operation};
@@ -66,6 +68,7 @@ struct Planner<'a, A> {
     heartbeat: Heartbeat,
     settings: &'a Settings,
     metrics: &'a Metrics,
+    interruption: &'a Interruption,
     stop: &'a CancellationToken,
     /// Called each time it comes round.
     is_alive: A,
@@ -75,6 +78,8 @@ struct Planner<'a, A> {
     capture_errors: i64,
     /// When it was looked last for what operators should hear.
     reported: Option<Instant>,
+    /// When this planner began.
+    began: Instant,
     /// When upkeep was done last.
     kept_up: Option<Instant>,
     /// Whether anything was planned since.
@@ -115,7 +120,7 @@ pub async fn run(
     session: Session,
     heartbeat: Heartbeat,
     settings: &Settings,
-    metrics: &Metrics,
+    (metrics, interruption): (&Metrics, &Interruption),
     stop: &CancellationToken,
     is_alive: impl Fn(),
 ) -> Result<()> {
@@ -124,11 +129,13 @@ pub async fn run(
     session.client.batch_execute(include_str!("../../sql/pg/short_transactions.sql")).await?;
     let clients = Clients::read(&session.statements.on(&session.client)).await?;
     queue::reopen(&session.statements.on(&session.client)).await?;
+    interruption.ends(Timestamp::now());
     let planner = Planner {
         session,
         heartbeat,
         settings,
         metrics,
+        interruption,
         stop,
         is_alive,
         writer: Writer::new(settings),
@@ -136,6 +143,7 @@ pub async fn run(
         triggers: Triggers::default(),
         capture_errors: 0,
         reported: None,
+        began: Instant::now(),
         kept_up: None,
         has_planned: false,
         throttled_until: None,
@@ -224,9 +232,18 @@ impl<A: Fn()> Planner<'_, A> {
         let transaction = self.session.client.transaction().await.context("beginning a transaction")?;
         let database = statements.on(&transaction);
         let backlog = i64::try_from(self.settings.backlog).unwrap_or(i64::MAX / 2);
-        let reported = operation::report(&database, self.writer.rulebook(), backlog).await?;
+        // One that has begun just now may fail again, and the interruption go on.
+        let interruption = match self.began.elapsed() > REPORT_INTERVAL {
+            true => self.interruption.to_tell(Timestamp::now()),
+            false => None,
+        };
+        let reported = operation::report(&database, self.writer.rulebook(), backlog, interruption.as_ref()).await?;
         queue::store_and_open(&database, &reported).await?;
-        transaction.commit().await.context("committing operational events")
+        transaction.commit().await.context("committing operational events")?;
+        if interruption.is_some() {
+            self.interruption.is_told(Timestamp::now());
+        }
+        Ok(())
     }
 
     /// Stores events that rules have throttled for long enough; when the next is due, if there is one.

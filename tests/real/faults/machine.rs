@@ -122,6 +122,7 @@ async fn postgresqls_disk_is_full() -> Result<()> {
         return Ok(());
     };
     env.webhook("/project", "{}").await?;
+    env.create_webhook(&env.receiver.url("/operators"), &["--actions", "OPERATIONAL_EVENT"]).await?;
     let _daemon = env.lshookd.run().await?;
     // PostgreSQL refuses, or crashes and recovers, until there is room.
     ledger::balance("PostgreSQL's disk is full for 2 s", &env, Duration::from_secs(10), async || {
@@ -132,6 +133,12 @@ async fn postgresqls_disk_is_full() -> Result<()> {
         Ok(())
     })
     .await?;
+    let told = async || {
+        let accepted = env.receiver.accepted();
+        let mut operations = accepted.iter().filter(|request| request.path == "/operators");
+        Ok(operations.any(|request| request.body["operation"]["kind"] == "disk-full").then_some(()))
+    };
+    eventually("operators hear of it afterwards", Duration::from_secs(30), told).await?;
     Ok(())
 }
 
