@@ -1297,10 +1297,19 @@ CREATE FUNCTION lshookd.wake_lanes(webhooks bigint[]) RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+    with waiting as materialized (
+        select webhook_id, project_id
+        from lshookd.lane
+        where due_at < 'infinity'
+          and (webhooks is null or webhook_id = any (webhooks))
+        order by webhook_id, project_id
+        for update
+    )
     update lshookd.lane
     set due_at = clock_timestamp()
-    where due_at < 'infinity'
-      and (webhooks is null or webhook_id = any (webhooks));
+    from waiting
+    where lane.webhook_id = waiting.webhook_id
+      and lane.project_id = waiting.project_id;
     select lshookd.announce_lanes()
 $$;
 

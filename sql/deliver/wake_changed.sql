@@ -22,11 +22,20 @@ changed as materialized (
                select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = webhook.id
            )
        )
+),
+-- Locked in their fixed order, as where attempts are recorded.
+woken as materialized (
+    select lane.webhook_id, lane.project_id
+    from lshookd.lane
+    join changed on changed.webhook_id = lane.webhook_id
+    where lane.due_at > statement_timestamp()
+      and lane.due_at < 'infinity'
+      and (changed.is_deleted or lane.due_at = lane.held_until)
+    order by lane.webhook_id, lane.project_id
+    for update of lane
 )
 update lshookd.lane
 set due_at = clock_timestamp()
-from changed
-where lane.webhook_id = changed.webhook_id
-  and lane.due_at > statement_timestamp()
-  and lane.due_at < 'infinity'
-  and (changed.is_deleted or lane.due_at = lane.held_until);
+from woken
+where lane.webhook_id = woken.webhook_id
+  and lane.project_id = woken.project_id;
