@@ -263,6 +263,7 @@ impl<A: Fn()> Planner<'_, A> {
 
     async fn plan(&mut self, units: Vec<Unit>) -> Result<()> {
         self.has_planned = true;
+        self.writer.begin_look();
         for unit in &units {
             self.metrics.gathered(unit.end);
             if unit.end != End::Closed {

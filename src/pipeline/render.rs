@@ -3,14 +3,15 @@
 //! Relies on PostgreSQL for the JSON of a row (`row_to_json`), whose values are passed on as
 //! text, so that no number loses a digit; what differs between a row and Label Studio's
 //! serializer is fixed by name, as the [catalog](crate::label_studio::catalog) says. Rows are read in the
-//! caller's transaction: events of one batch see one state of the database. An event with many
+//! caller's transaction, and projects with their counts once for all transactions that plan what was read together:
+//! to count a large project takes longer than all the rest. An event with many
 //! objects is rendered piece by piece, so that an import takes no more memory than one body.
 //!
 //! Promises that an event is shown with all of its objects, as they are or as they last were, or not at all: what
 //! cannot be shown is an error that names it ([`Unrenderable`]).
 
 mod reader;
-mod row;
+pub mod row;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -28,6 +29,9 @@ use reader::{Child, Images, Reader, only_id};
 
 /// How long the catalog is taken to stay as it is.
 const CATALOG_AGE: Duration = Duration::from_secs(1);
+
+/// Projects that are kept from transaction to transaction, at most.
+const MAXIMUM_PROJECTS: usize = 1_000;
 
 /// Objects that are read together, at most; of an event with many, about as many as have so many bytes.
 pub const PORTION: usize = 500;
@@ -86,22 +90,37 @@ pub fn gone(what: &str, id: i64) -> String {
 /// Renders events, batch by batch.
 pub struct Renderer {
     catalog: Option<(Instant, Catalog)>,
+    projects: Projects,
     extra_fields: Vec<String>,
+}
+
+/// Projects that were read.
+#[derive(Default)]
+struct Projects {
+    /// As JSON, by id.
+    shown: HashMap<i64, String>,
+    /// By project what `$undefined$` stands for in the data of its tasks.
+    undefined_keys: HashMap<i64, String>,
 }
 
 /// The rendering of the events of one transaction: what they have in common.
 pub struct Rendering<'a, C> {
     reader: Reader<'a, C>,
-    projects: HashMap<i64, String>,
-    /// By project what `$undefined$` stands for in the data of its tasks.
-    undefined_keys: HashMap<i64, String>,
+    /// The projects of the events, until they are read.
+    unread: BTreeSet<i64>,
+    projects: &'a mut Projects,
+}
+
+/// What belongs to another object of those of one portion of events, as JSON, by id.
+struct Children {
+    annotations: HashMap<i64, Child>,
+    label_links: HashMap<i64, Child>,
 }
 
 /// The objects of one portion of events, as JSON, by id.
 struct Objects {
+    children: Children,
     tasks: HashMap<i64, String>,
-    annotations: HashMap<i64, Child>,
-    label_links: HashMap<i64, Child>,
     labels: HashMap<i64, String>,
     images: HashMap<Kind, Images>,
 }
@@ -109,10 +128,16 @@ struct Objects {
 impl Renderer {
     /// A renderer that shows these fields, beside Label Studio's own; each as table.field.
     pub fn new(extra_fields: &[String]) -> Renderer {
-        Renderer { catalog: None, extra_fields: extra_fields.to_vec() }
+        Renderer { catalog: None, projects: Projects::default(), extra_fields: extra_fields.to_vec() }
     }
 
-    /// Reads the projects of the events, each once for all of them.
+    /// Reads projects anew from here on: for changes that were not there yet when they were read.
+    pub fn forget_projects(&mut self) {
+        self.projects = Projects::default();
+    }
+
+    /// Begins with events that are to be rendered in one transaction. Projects that are not known yet are read with the
+    /// first of the objects.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -121,9 +146,10 @@ impl Renderer {
         client: &'a Prepared<'a, C>,
         events: &[EventView<'_>],
     ) -> Result<Rendering<'a, C>> {
-        let (read_at, catalog) = self.catalog.get_or_insert_with(|| (Instant::now(), Catalog::default()));
+        let Renderer { catalog, projects, extra_fields } = self;
+        let (read_at, catalog) = catalog.get_or_insert_with(|| (Instant::now(), Catalog::default()));
         if *catalog == Catalog::default() || read_at.elapsed() >= CATALOG_AGE {
-            let fresh = Catalog::read(client, &self.extra_fields).await?;
+            let fresh = Catalog::read(client, extra_fields).await?;
             if fresh != *catalog {
                 report_unsupported(client).await?;
             }
@@ -132,9 +158,12 @@ impl Renderer {
         let reader = Reader { client, catalog };
         let events = events.iter().map(|shown| shown.event);
         let show_it = events.filter(|event| event.action != Action::ProjectDeleted && !event.action.has_no_project());
-        let (projects, undefined_keys) =
-            reader.projects(&show_it.filter_map(|event| event.scope.project()).collect()).await?;
-        Ok(Rendering { reader, projects, undefined_keys })
+        let wanted: BTreeSet<i64> = show_it.filter_map(|event| event.scope.project()).collect();
+        if projects.shown.len() + wanted.len() > MAXIMUM_PROJECTS {
+            *projects = Projects::default();
+        }
+        let unread = wanted.into_iter().filter(|project| !projects.shown.contains_key(project)).collect();
+        Ok(Rendering { reader, unread, projects })
     }
 
     /// The bodies of events that hold few objects; see [`Rendering::bodies`].
@@ -165,8 +194,8 @@ impl<C: GenericClient> Rendering<'_, C> {
     ///
     /// # Errors
     /// [`Unrenderable`], or when the database cannot be asked.
-    pub async fn bodies(&self, events: &[EventView<'_>]) -> Result<Vec<String>> {
-        let objects = Objects::read(&self.reader, &self.undefined_keys, events).await?;
+    pub async fn bodies(&mut self, events: &[EventView<'_>]) -> Result<Vec<String>> {
+        let objects = self.read(events).await?;
         let mut unrenderable = Unrenderable::default();
         let mut bodies = Vec::with_capacity(events.len());
         for shown in events {
@@ -192,7 +221,7 @@ impl<C: GenericClient> Rendering<'_, C> {
     /// # Errors
     /// [`Unrenderable`], or when the database cannot be asked, or `emit` fails.
     pub async fn at_length(
-        &self,
+        &mut self,
         shown: EventView<'_>,
         most: usize,
         mut emit: impl AsyncFnMut(Event, String) -> Result<()>,
@@ -206,7 +235,7 @@ impl<C: GenericClient> Rendering<'_, C> {
             rest = others;
             let portion = shown.event.of(ids.to_vec());
             let portion = EventView { event: &portion, ..shown };
-            let objects = Objects::read(&self.reader, &self.undefined_keys, &[portion]).await?;
+            let objects = self.read(&[portion]).await?;
             quantity = (PORTION_BYTES * ids.len() / objects.bytes().max(1)).clamp(1, PORTION);
             for id in ids {
                 let entry = match objects.entry(shown, *id) {
@@ -224,6 +253,16 @@ impl<C: GenericClient> Rendering<'_, C> {
         }
         unrenderable.check()?;
         self.end(shown, part, &mut emit).await
+    }
+
+    /// What events of many projects have in common is read with what the first of them are about: asked together, it
+    /// is a way to PostgreSQL and back less.
+    async fn read(&mut self, events: &[EventView<'_>]) -> Result<Objects> {
+        let unread = std::mem::take(&mut self.unread);
+        let ((shown, keys), children) = try_join!(self.reader.projects(&unread), Children::read(&self.reader, events))?;
+        self.projects.shown.extend(shown);
+        self.projects.undefined_keys.extend(keys);
+        Objects::read(&self.reader, &self.projects.undefined_keys, children, events).await
     }
 
     async fn end(
@@ -283,7 +322,7 @@ impl<C: GenericClient> Rendering<'_, C> {
                 Action::ProjectDeleted => {
                     body.push_str(&last.map_or_else(|| only_id(event.scope.into()).into(), Cow::Borrowed));
                 }
-                _ => body.push_str(self.projects.get(&event.scope.project()?)?),
+                _ => body.push_str(self.projects.shown.get(&event.scope.project()?)?),
             }
         }
         body.push('}');
@@ -349,33 +388,13 @@ impl Part {
     }
 }
 
-impl Objects {
-    async fn read(
-        reader: &Reader<'_, impl GenericClient>,
-        undefined_keys: &HashMap<i64, String>,
-        events: &[EventView<'_>],
-    ) -> Result<Objects> {
-        // By task the project of its event: the task itself may have left it by now.
-        let mut tasks = BTreeMap::new();
-        let mut annotations = BTreeSet::new();
-        let mut label_links = BTreeSet::new();
-        let mut seen: HashMap<Kind, BTreeSet<i64>> = HashMap::new();
-        for shown in events {
-            let EventView { event, options } = shown;
-            let kind = event.action.kind();
-            match kind {
-                _ if !shown.in_full() => {}
-                Kind::Task => tasks.extend(event.objects.iter().map(|id| (*id, event.scope.into()))),
-                Kind::Annotation => annotations.extend(&event.objects),
-                Kind::LabelLink => label_links.extend(&event.objects),
-                Kind::Project if !options.enriched => {}
-                _ => seen.entry(kind).or_default().extend(&event.objects),
-            }
-            if options.previous {
-                seen.entry(kind).or_default().extend(&event.objects);
-            }
-        }
-        // Questions that do not depend on each other's answers are asked together.
+impl Children {
+    async fn read(reader: &Reader<'_, impl GenericClient>, events: &[EventView<'_>]) -> Result<Children> {
+        let shown = |kind| -> BTreeSet<i64> {
+            let events = events.iter().filter(|shown| shown.in_full()).map(|shown| shown.event);
+            events.filter(|event| event.action.kind() == kind).flat_map(|event| &event.objects).copied().collect()
+        };
+        let (annotations, label_links) = (shown(Kind::Annotation), shown(Kind::LabelLink));
         let (annotations, label_links) = try_join!(
             reader.children(include_str!("../../sql/render/annotation_rows.sql"), "task_completion", &annotations),
             reader.children(
@@ -384,23 +403,51 @@ impl Objects {
                 &label_links
             ),
         )?;
+        Ok(Children { annotations, label_links })
+    }
+}
+
+impl Objects {
+    async fn read(
+        reader: &Reader<'_, impl GenericClient>,
+        undefined_keys: &HashMap<i64, String>,
+        children: Children,
+        events: &[EventView<'_>],
+    ) -> Result<Objects> {
+        // By task the project of its event: the task itself may have left it by now.
+        let mut tasks = BTreeMap::new();
+        let mut seen: HashMap<Kind, BTreeSet<i64>> = HashMap::new();
+        for shown in events {
+            let EventView { event, options } = shown;
+            let kind = event.action.kind();
+            match kind {
+                _ if !shown.in_full() => {}
+                Kind::Task => tasks.extend(event.objects.iter().map(|id| (*id, event.scope.into()))),
+                Kind::Annotation | Kind::LabelLink => {}
+                Kind::Project if !options.enriched => {}
+                _ => seen.entry(kind).or_default().extend(&event.objects),
+            }
+            if options.previous {
+                seen.entry(kind).or_default().extend(&event.objects);
+            }
+        }
         for EventView { event, .. } in events.iter().filter(|shown| shown.event.action.beside() == Some("task")) {
-            let parents = event.objects.iter().filter_map(|id| annotations.get(id)?.parent);
+            let parents = event.objects.iter().filter_map(|id| children.annotations.get(id)?.parent);
             tasks.extend(parents.map(|task| (task, event.scope.into())));
         }
-        let mut labels: BTreeSet<i64> = label_links.values().filter_map(|link| link.parent).collect();
+        let mut labels: BTreeSet<i64> = children.label_links.values().filter_map(|link| link.parent).collect();
         labels.extend(seen.get(&Kind::Label).into_iter().flatten());
         let (tasks, labels) = try_join!(reader.tasks(&tasks, undefined_keys), reader.labels(&labels))?;
         let mut images = HashMap::new();
         for (kind, ids) in &seen {
             images.insert(*kind, reader.images(*kind, ids).await?);
         }
-        Ok(Objects { tasks, annotations, label_links, labels, images })
+        Ok(Objects { children, tasks, labels, images })
     }
 
     fn bytes(&self) -> usize {
         let images = self.images.values().flat_map(|images| images.latest.values());
-        let children = self.annotations.values().map(|child| &child.json);
+        let children = self.children.annotations.values().map(|child| &child.json);
         self.tasks.values().chain(children).chain(images).map(String::len).sum()
     }
 
@@ -424,8 +471,8 @@ impl Objects {
         let own = match kind {
             Kind::Project => Some(""),
             Kind::Task => self.tasks.get(&id).map(String::as_str),
-            Kind::Annotation => self.annotations.get(&id).map(|child| child.json.as_str()),
-            Kind::LabelLink => self.label_links.get(&id).map(|child| child.json.as_str()),
+            Kind::Annotation => self.children.annotations.get(&id).map(|child| child.json.as_str()),
+            Kind::LabelLink => self.children.label_links.get(&id).map(|child| child.json.as_str()),
             Kind::Label => self.labels.get(&id).or_else(seen).map(String::as_str),
             Kind::Prediction | Kind::Draft | Kind::Storage | Kind::User => seen().map(String::as_str),
             // It is written where it is made.
@@ -433,8 +480,8 @@ impl Objects {
         };
         let shown = own.ok_or_else(|| gone(kind.name(), id))?;
         let beside = match action.beside() {
-            Some("task") => parent("task", self.annotations.get(&id), &self.tasks)?,
-            Some("label") => parent("label", self.label_links.get(&id), &self.labels)?,
+            Some("task") => parent("task", self.children.annotations.get(&id), &self.tasks)?,
+            Some("label") => parent("label", self.children.label_links.get(&id), &self.labels)?,
             _ => None,
         };
         Ok(Entry { shown: shown.into(), beside, previous })

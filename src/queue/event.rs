@@ -67,11 +67,25 @@ pub struct BodyTooLarge {
 /// When the database refuses, or with [`BodyTooLarge`]; the caller's transaction must then be
 /// rolled back.
 pub async fn store(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
+    let last = store_all_but_the_last(client, events).await?;
+    store_together(client, last).await
+}
+
+/// Stores those that do not go into the last message, and returns the rest: [storing](store) that sends all that it
+/// sends before it waits for an answer.
+///
+/// # Errors
+/// As [`store`] has.
+pub async fn store_all_but_the_last<'a>(
+    client: &Prepared<'_, impl GenericClient>,
+    events: &'a [Addressed],
+) -> Result<&'a [Addressed]> {
     let size = |addressed: &Addressed| addressed.body.as_ref().map_or(0, String::len);
     if let Some(addressed) = events.iter().find(|addressed| size(addressed) > LARGEST_BODY) {
         let (action, scope) = (addressed.action.clone(), addressed.scope);
         return Err(BodyTooLarge { action, scope, bytes: size(addressed) }.into());
     }
+    client.prepare(&[STORE_EVENTS, ENSURE_SECRETS]).await?;
     let mut start = 0;
     let mut bytes = 0;
     for (place, addressed) in events.iter().enumerate() {
@@ -81,7 +95,7 @@ pub async fn store(client: &Prepared<'_, impl GenericClient>, events: &[Addresse
         }
         bytes += size(addressed);
     }
-    store_together(client, &events[start..]).await
+    Ok(&events[start..])
 }
 
 async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
@@ -107,7 +121,6 @@ async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Add
     let event: [&(dyn ToSql + Sync); 9] =
         [&actions, &scopes, &counts, &moments, &bodies, &tap_only, &ends, &places, &webhooks];
     let owners: [&(dyn ToSql + Sync); 1] = [&webhooks];
-    client.prepare(&[STORE_EVENTS, ENSURE_SECRETS]).await?;
     let stored = try_join!(
         biased;
         client.execute(STORE_EVENTS, &event),

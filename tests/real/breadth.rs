@@ -95,3 +95,40 @@ async fn nothing_reads_a_long_history_to_its_end() -> Result<()> {
     assert_eq!(scans().await?, before, "one of them reads all deliveries, attempts or events");
     Ok(())
 }
+
+/// What is planned together shows a project as it is when all of that has happened, and counts it once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_counts_its_project_once() -> Result<()> {
+    const CHANGES: usize = 5_000;
+    let env = TestEnv::new("counted").await?;
+    env.webhook("/project", "{}").await?;
+    env.run("select fixture.rows('task', '{\"project_id\": 1}')").await?;
+    env.run(&format!(
+        r#"do $$
+        begin
+            for number in 1..{CHANGES} loop
+                perform fixture.rows('task_completion', '{{"project_id": 1, "task_id": 1}}');
+                commit;
+            end loop;
+        end
+        $$"#
+    ))
+    .await?;
+    env.database.psql(&format!("alter database \"{}\" set track_functions = 'pl'", env.database.name)).await?;
+    let daemon = env.lshookd.clone().with("LSHOOKD_SETTLE", "0").run().await?;
+    // The task is one more.
+    let requests = env.receiver.expect(CHANGES + 1).await?;
+    let shown = requests
+        .iter()
+        .filter(|request| request.action() == "ANNOTATION_CREATED")
+        .map(|request| request.body["project"]["total_annotations_number"].as_u64());
+    assert!(shown.eq(vec![Some(CHANGES as u64); CHANGES]), "each shows all of them");
+    // PostgreSQL's statistics come when the sessions end.
+    daemon.stop().await?;
+    let counted = env.number(
+        "select calls from pg_stat_user_functions where schemaname = 'lshookd' and funcname = 'project_counts'",
+    );
+    let counted = counted.await?;
+    assert!(counted <= 2, "the project was counted {counted} times");
+    Ok(())
+}

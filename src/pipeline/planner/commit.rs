@@ -1,5 +1,6 @@
 //! One transaction of the planner's: it takes the changes of a batch and stores its events, all at once or not at
-//! all. Rows are read in its snapshot, so that no payload is older than its change.
+//! all. Rows are read in its snapshot, so that no payload is older than its change; projects in that of the first
+//! transaction of a look, which is newer than all changes of the look.
 
 use std::collections::BTreeSet;
 
@@ -63,38 +64,52 @@ impl Writer {
         &mut self.rulebook
     }
 
+    /// Reads projects anew from here on: there are changes that are newer than those that were read.
+    pub fn begin_look(&mut self) {
+        self.renderer.forget_projects();
+    }
+
     /// Takes the changes of a batch and stores its events; then opens their lanes.
     ///
     /// # Errors
     /// When the transaction failed and was rolled back.
     pub async fn commit(&mut self, database: &Prepared<'_, Client>, batch: &[Planned]) -> Result<Stored> {
-        database.prepare(&[queue::OPEN_LANES]).await?;
         let before = self.lanes.clone();
-        match self.store(database, batch).await {
-            Ok(stored) => {
-                // Sent together. Lanes that are opened after a commit that failed are closed again.
-                let client = database.client();
-                let (committed, begun, opened, done) = join!(
-                    biased;
-                    async { client.batch_execute("commit").await },
-                    async { client.batch_execute(BEGIN_OPENING).await },
-                    queue::open(database, &self.lanes),
-                    async { client.batch_execute("commit").await },
-                );
-                committed.context("committing the planner's transaction")?;
-                if begun.is_ok() && opened.is_ok() && done.is_ok() {
-                    self.lanes.clear();
-                }
-                tracing::debug!(changes = stored.changes, events = stored.events, "planned");
-                Ok(stored)
-            }
-            Err(error) => {
-                self.lanes = before;
-                // Where this fails the connection is lost, and the transaction with it.
-                let _ = database.client().batch_execute("rollback").await;
-                Err(error)
-            }
+        let stored = async {
+            let (stored, last) = self.store(database, batch).await?;
+            self.store_and_commit(database, last).await?;
+            tracing::debug!(changes = stored.changes, events = stored.events, "planned");
+            Ok(stored)
+        };
+        let stored: Result<Stored> = stored.await;
+        if stored.is_err() {
+            self.lanes = before;
+            // Where this fails the connection is lost, and the transaction with it.
+            let _ = database.client().batch_execute("rollback").await;
         }
+        stored
+    }
+
+    /// Stores the last events of a transaction, commits it, and opens the lanes, all sent together. Where storing fails
+    /// PostgreSQL takes the commit for a rollback; lanes that are opened then are closed again.
+    async fn store_and_commit(&mut self, database: &Prepared<'_, Client>, last: Vec<Addressed>) -> Result<()> {
+        database.prepare(&[queue::OPEN_LANES]).await?;
+        let last = queue::store_all_but_the_last(database, &last).await?;
+        let client = database.client();
+        let (stored, committed, begun, opened, done) = join!(
+            biased;
+            queue::store(database, last),
+            async { client.batch_execute("commit").await },
+            async { client.batch_execute(BEGIN_OPENING).await },
+            queue::open(database, &self.lanes),
+            async { client.batch_execute("commit").await },
+        );
+        stored?;
+        committed.context("committing the planner's transaction")?;
+        if begun.is_ok() && opened.is_ok() && done.is_ok() {
+            self.lanes.clear();
+        }
+        Ok(())
     }
 
     /// Opens lanes that could not be opened when their deliveries were stored.
@@ -119,13 +134,18 @@ impl Writer {
         batch: &[Planned],
     ) -> Result<Option<anyhow::Error>> {
         let before = self.lanes.clone();
-        let stored = self.store(database, batch).await;
+        let stored = async {
+            let (_, last) = self.store(database, batch).await?;
+            queue::store(database, &last).await
+        };
+        let stored = stored.await;
         self.lanes = before;
         database.client().batch_execute("rollback").await.context("rolling back a trial")?;
         Ok(stored.err())
     }
 
-    async fn store(&mut self, database: &Prepared<'_, Client>, batch: &[Planned]) -> Result<Stored> {
+    /// Takes the changes and stores their events but for the last of them, which it returns.
+    async fn store(&mut self, database: &Prepared<'_, Client>, batch: &[Planned]) -> Result<(Stored, Vec<Addressed>)> {
         let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
         let events: Vec<&Event> = batch.iter().flat_map(|planned| &planned.events).collect();
         database.prepare(&[change::CONSUME, webhook::READ, HAS_TAPS]).await?;
@@ -146,16 +166,24 @@ impl Writer {
         let events = completion::in_place(events, &completions);
         let groups: Vec<EventRecipients<'_>> =
             events.iter().flat_map(|event| webhooks.recipients(event, is_tapped)).collect();
-        let stored = self.store_groups(database, &groups).await?;
-        Ok(Stored { changes: seqs.len(), events: stored })
+        let (stored, last) = self.store_groups(database, &groups).await?;
+        Ok((Stored { changes: seqs.len(), events: stored }, last))
     }
 
-    /// Renders events and stores them portion by portion; how many there were.
-    async fn store_groups(&mut self, database: &Prepared<'_, Client>, groups: &[EventRecipients<'_>]) -> Result<usize> {
+    /// Renders events and stores them portion by portion; how many there were, and the last portion, which is still to
+    /// be stored.
+    async fn store_groups(
+        &mut self,
+        database: &Prepared<'_, Client>,
+        groups: &[EventRecipients<'_>],
+    ) -> Result<(usize, Vec<Addressed>)> {
         let Writer { renderer, rulebook, batch_bytes, lanes, .. } = self;
-        let rendering = renderer.begin(database, &with_payload(groups).collect::<Vec<_>>()).await?;
+        let mut rendering = renderer.begin(database, &with_payload(groups).collect::<Vec<_>>()).await?;
         let mut stored = 0;
+        let mut last = Vec::new();
         for portion in portions(groups) {
+            queue::store(database, &last).await?;
+            last.clear();
             if let [EventRecipients { shown, recipients, with_payload: true, rules }] = portion
                 && shown.event.objects.len() > PORTION
                 && shown.in_full()
@@ -170,16 +198,14 @@ impl Writer {
                 continue;
             }
             let mut bodies = rendering.bodies(&with_payload(portion).collect::<Vec<_>>()).await?.into_iter();
-            let mut ready = Vec::new();
             for EventRecipients { shown: EventView { event, .. }, recipients, with_payload, rules } in portion {
                 let body = if *with_payload { bodies.next() } else { None };
-                ready.extend(address(database, rulebook, rules, event, recipients, body).await?);
+                last.extend(address(database, rulebook, rules, event, recipients, body).await?);
             }
-            stored += ready.len();
-            lanes.extend(ready.iter().flat_map(Addressed::lanes));
-            queue::store(database, &ready).await?;
+            stored += last.len();
+            lanes.extend(last.iter().flat_map(Addressed::lanes));
         }
-        Ok(stored)
+        Ok((stored, last))
     }
 }
 
