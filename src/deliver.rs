@@ -59,6 +59,7 @@ pub use option::{DeliveryOptions, OptionCache, TRAINING};
 use record::Recorder;
 use sender::Sender;
 use share::Shares;
+pub use signature::signature;
 pub use trace::Traces;
 
 /// Maximum lanes that are worked on at once; the others stay due.
