@@ -10,6 +10,8 @@ set intervalstyle = 'postgres';
 set extra_float_digits = 1;
 set bytea_output = 'hex';
 set quote_all_identifiers = off;
+-- None of our statements runs for so long that it would be worth it.
+set jit = off;
 set statement_timeout = 0;
 set lock_timeout = 0;
 set idle_in_transaction_session_timeout = '60s';

@@ -4,4 +4,3 @@
 set plan_cache_mode = force_generic_plan;
 set enable_seqscan = off;
 set max_parallel_workers_per_gather = 0;
-set jit = off;

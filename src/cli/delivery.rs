@@ -16,6 +16,7 @@ use crate::config::Settings;
 use crate::model::{Action, DeliveryId, Scope, WebhookId};
 use crate::ops::attempt::{RecordedAttempt, Tail};
 use crate::ops::delivery::{self, DeliveryState, Filter};
+use crate::ops::search;
 use crate::ops::transition::{self, Transition};
 
 /// Pause between two looks of `tail`.
@@ -24,14 +25,14 @@ const TAIL_INTERVAL: Duration = Duration::from_millis(300);
 /// What to do with deliveries.
 #[derive(Debug, Subcommand)]
 pub enum DeliveryCommand {
-    /// List deliveries, the newest first
+    /// List deliveries, the newest first; of one webhook those that are pending before those that ended
     #[command(after_help = "Example: lshookd delivery list --state dead --since 2h")]
     List {
         #[command(flatten)]
         filter: FilterArgs,
         /// Maximum number of deliveries
-        #[arg(long, short = 'n', default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
-        limit: i64,
+        #[arg(long, short = 'n', default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
     },
     /// Show one delivery in full with its attempts
     #[command(after_help = "Example: lshookd delivery show 4711")]
@@ -169,9 +170,9 @@ const ATTEMPTS: &[(&str, &str)] = &[
     ("route", "ROUTE"),
 ];
 
-async fn list(client: &Client, filter: Filter, limit: i64, output: Output) -> Result<()> {
-    filter.check(client).await?;
-    output.table(&delivery::find(client, &filter, None, limit).await?, COLUMNS, "No matching deliveries.");
+async fn list(client: &Client, filter: Filter, limit: u32, output: Output) -> Result<()> {
+    search::check(client, &filter).await?;
+    output.table(&search::newest(client, filter, usize::try_from(limit)?).await?, COLUMNS, "No matching deliveries.");
     Ok(())
 }
 
@@ -232,7 +233,7 @@ async fn apply(client: &Client, what: Transition, selection: Selection, output: 
 }
 
 async fn tail(mut client: Client, settings: &Settings, webhook: Option<WebhookId>, output: Output) -> Result<()> {
-    Filter { webhook, ..Filter::default() }.check(&client).await?;
+    search::check(&client, &Filter { webhook, ..Filter::default() }).await?;
     let mut tail = Tail::default();
     loop {
         match tail.next(&client, webhook).await {

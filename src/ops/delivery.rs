@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use super::{check_known, check_project, rows};
+use super::rows;
 use crate::deliver::CloudEvent;
 use crate::model::{Action, DeliveryId, Scope, WebhookId, masked_url};
 
@@ -74,25 +74,6 @@ impl Filter {
             && state.is_none()
             && since.is_none()
             && until.is_none()
-    }
-
-    /// Refuses a webhook or a project that is not there and of which there are no deliveries either.
-    ///
-    /// # Errors
-    /// Then, or when the database cannot be asked.
-    pub async fn check(&self, client: &Client) -> Result<()> {
-        let of = |webhook, project| Filter { webhook, project, ..Filter::default() };
-        if let Some(webhook) = self.webhook
-            && find(client, &of(Some(webhook), None), None, 1).await?.is_empty()
-        {
-            check_known(client, &[webhook]).await?;
-        }
-        if let Some(project) = self.project.and_then(Scope::project)
-            && find(client, &of(None, self.project), None, 1).await?.is_empty()
-        {
-            check_project(client, project).await?;
-        }
-        Ok(())
     }
 }
 
@@ -227,26 +208,6 @@ pub struct DeliveryDetail {
     pub waits_behind: i64,
     /// The JSON that the endpoint receives, as it is signed and sent.
     pub body: String,
-}
-
-/// Deliveries before one, or the newest; the newest first.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn find(
-    client: &Client,
-    filter: &Filter,
-    before: Option<DeliveryId>,
-    limit: i64,
-) -> Result<Vec<DeliverySummary>> {
-    let Filter { webhook, action, project, state, since, until } = filter;
-    rows(
-        client,
-        include_str!("../../sql/ops/deliveries.sql"),
-        &[webhook, &action.map(Action::name), project, &state.map(DeliveryState::name), since, until, &before, &limit],
-    )
-    .await
-    .context("reading lshookd.delivery")
 }
 
 /// One delivery, by its number or its webhook-id.

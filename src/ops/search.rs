@@ -111,6 +111,49 @@ pub async fn page(client: &Client, search: &Search, place: Place, size: usize) -
     }
 }
 
+/// The newest that match, of one webhook what is pending before what ended; so many at most, however long it takes.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn newest(client: &Client, filter: Filter, limit: usize) -> Result<Vec<DeliverySummary>> {
+    let search = Search { filter, text: None };
+    let mut found = Vec::new();
+    let mut place = Place::Top;
+    while found.len() < limit {
+        let page = page(client, &search, place, limit - found.len()).await?;
+        found.extend(page.deliveries);
+        match page.older {
+            Some(older) => place = older,
+            None => break,
+        }
+    }
+    Ok(found)
+}
+
+/// Refuses a webhook or a project that is not there and of which there are no deliveries either.
+///
+/// # Errors
+/// Then, or when the database cannot be asked.
+pub async fn check(client: &Client, filter: &Filter) -> Result<()> {
+    if let Some(webhook) = filter.webhook
+        && let Err(unknown) = super::check_known(client, &[webhook]).await
+    {
+        let of_it = Filter { webhook: Some(webhook), ..Filter::default() };
+        if newest(client, of_it, 1).await?.is_empty() {
+            return Err(unknown);
+        }
+    }
+    if let Some(project) = filter.project.and_then(Scope::project)
+        && let Err(unknown) = super::check_project(client, project).await
+    {
+        let query = "select exists (select from lshookd.delivery where project_id = $1::bigint) as has_deliveries";
+        if !client.query_one(query, &[&project]).await?.get::<_, bool>("has_deliveries") {
+            return Err(unknown);
+        }
+    }
+    Ok(())
+}
+
 /// What a step read.
 struct Step<K> {
     found: Vec<DeliverySummary>,

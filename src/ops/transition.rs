@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
 use super::delivery::{DeliveryState, Filter};
+use super::search;
 use crate::model::{Action, DeliveryId};
 
 /// Deliveries of one transaction.
@@ -67,7 +68,7 @@ pub async fn apply(
     if ids.is_empty() && filter.is_empty() {
         fail!(Choice, "say which deliveries: by number, or by a filter such as --state dead or --since 2h");
     }
-    filter.check(client).await?;
+    search::check(client, filter).await?;
     check_states(client, transition, ids).await?;
     let mut done = 0;
     let mut after = DeliveryId(0);
