@@ -4,7 +4,7 @@
 LABEL_STUDIO ?= 1.23.2
 export LSHOOKD_TEST_LABEL_STUDIO = $(LABEL_STUDIO)
 
-.PHONY: client demo test test-faults test-matrix test-servers test-package test-image bench deb lint clean
+.PHONY: client demo test test-faults test-matrix test-servers test-package test-image bench bench-full deb lint clean
 
 ## Show it: the real Label Studio, lshookd beside it, and what each sends. KEEP=1 leaves it running.
 demo:
@@ -38,6 +38,13 @@ bench:
 	@echo "==> building"
 	@cargo build --quiet --release --package lshookd --package lshookd-bench
 	@target/release/lshookd-bench
+
+## The same with what takes minutes to set up.
+bench-full:
+	@tests/testbed/setup.sh $(LABEL_STUDIO)
+	@echo "==> building"
+	@cargo build --quiet --release --package lshookd --package lshookd-bench
+	@target/release/lshookd-bench full
 
 ## A Debian package, in target/debian.
 deb:

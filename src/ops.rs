@@ -40,9 +40,16 @@ use crate::model::WebhookId;
 use crate::pg;
 use crate::schema::install;
 
-/// Ids as they are listed to a reader: `1, 2, 3`.
+/// So many things of one kind are named to a reader; there may be ten thousand.
+pub const NAMED: usize = 20;
+
+/// Ids as they are listed to a reader: `1, 2, 3`; of many the first, and how many others there are.
 pub fn listed(ids: &[WebhookId]) -> String {
-    ids.iter().map(WebhookId::to_string).collect::<Vec<_>>().join(", ")
+    let named = ids.iter().take(NAMED).map(WebhookId::to_string).collect::<Vec<_>>().join(", ");
+    match ids.len().saturating_sub(NAMED) {
+        0 => named,
+        others => format!("{named} and {others} others"),
+    }
 }
 
 /// Connects, and makes sure that lshookd is installed in this database, in this version.

@@ -1,4 +1,5 @@
-//! `make bench`: every figure beside a bare reference, in the same run, in pairs.
+//! `make bench`: every figure beside a bare reference, in the same run, in pairs; `make bench-full` (`lshookd-bench full`)
+//! takes what needs minutes to set up as well.
 //!
 //! Prints a table and writes `bench/results.md`. Ratios are medians of paired runs, with the
 //! smallest and the largest beside them.
@@ -14,6 +15,7 @@ mod pull;
 mod report;
 mod rest;
 mod scale;
+mod years;
 
 use anyhow::Result;
 use lshookd_testbed::daemon::Lshookd;
@@ -89,7 +91,9 @@ async fn main() -> Result<()> {
     let ground = Ground::prepare().await?;
     let mut report = Report::begin();
     // Named on the command line, one part alone.
-    let wanted = std::env::args().nth(1);
+    let named = std::env::args().nth(1);
+    let is_full = named.as_deref() == Some("full");
+    let wanted = named.filter(|_| !is_full);
     let is_wanted = |part: &str| wanted.as_deref().is_none_or(|wanted| wanted == part);
     // First, while PostgreSQL has nothing else to tidy up.
     if is_wanted("idle") {
@@ -137,6 +141,9 @@ async fn main() -> Result<()> {
     }
     if is_wanted("backlogs") {
         scale::backlogs(&ground, &mut report).await?;
+    }
+    if is_full || wanted.as_deref() == Some("years") {
+        years::measure(&ground, &mut report).await?;
     }
     if wanted.is_some() {
         return Ok(());

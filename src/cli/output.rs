@@ -61,7 +61,7 @@ pub fn values(rows: &[impl Serialize]) -> Vec<Value> {
 }
 
 /// A table that fits the terminal.
-pub fn table(rows: &[Value], columns: &[(&str, &str)]) -> Table {
+pub fn table(rows: &[Value], columns: &[(&str, &str)]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(columns.iter().map(|(_, title)| Cell::new(title).add_attribute(Attribute::Bold)));
@@ -77,7 +77,7 @@ pub fn table(rows: &[Value], columns: &[(&str, &str)]) -> Table {
     if !std::io::stdout().is_terminal() || super::is_plain() {
         table.force_no_tty();
     }
-    table
+    table.trim_fmt()
 }
 
 /// The color of a state's name.
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn what_people_wrote_is_no_escape_of_the_terminal() {
         let rows = [json!({"title": "\u{1b}]0;evil\u{7}", "at": "2026-01-02T03:04:05.678+00:00", "state": "dead"})];
-        let table = table(&rows, &[("title", "title"), ("at", "at"), ("state", "state")]).to_string();
+        let table = table(&rows, &[("title", "title"), ("at", "at"), ("state", "state")]);
         assert!(!table.contains('\u{1b}') && !table.contains('\u{7}'), "{table:?}");
         assert!(table.contains("2026-01-02\u{a0}03:04:05 "), "{table:?}");
     }

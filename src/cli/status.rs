@@ -10,9 +10,9 @@ use tokio_postgres::Client;
 use super::Output;
 use super::output::{plain, table, values};
 use crate::config::{Listed, Settings};
-use crate::ops::check::{Level, Report, check};
-use crate::ops::listed;
+use crate::ops::check::{Finding, Level, Report, check};
 use crate::ops::status::{self, Status};
+use crate::ops::{NAMED, listed};
 
 /// Pause between two looks of `--watch`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -88,19 +88,50 @@ pub async fn run_check(settings: &Settings, strict: bool, output: Output) -> boo
     report.level < if strict { Level::Warning } else { Level::Error }
 }
 
+/// The first findings of each code, as rows; of the others how many they are.
+fn first_of_each(findings: &[Finding], row: impl Fn(&Finding) -> Value) -> Vec<Value> {
+    let mut rows = Vec::new();
+    for alike in findings.chunk_by(|one, next| one.code == next.code) {
+        let (named, others) = alike.split_at(NAMED.min(alike.len()));
+        rows.extend(named.iter().map(&row));
+        if let Some(level) = others.iter().map(|finding| finding.level).max() {
+            let text = format!("{} more of these; `lshookd check --json` lists them", others.len());
+            rows.push(json!({ "level": level, "code": others[0].code, "text": text }));
+        }
+    }
+    rows
+}
+
 fn print_report(report: &Report, output: Output) {
     if output.json {
         say!("{}", json!(report));
         return;
     }
-    let row = |finding: &crate::ops::check::Finding| {
+    let row = |finding: &Finding| {
         let hint = finding.hint.as_deref().map(|hint| format!("\n→ {hint}")).unwrap_or_default();
         json!({ "level": finding.level, "code": finding.code, "text": plain(&format!("{}{hint}", finding.message)) })
     };
-    let rows: Vec<Value> = report.findings.iter().map(row).collect();
+    let rows = first_of_each(&report.findings, row);
     say!("{}", table(&rows, &[("level", ""), ("code", "CHECK"), ("text", "FOUND")]));
     let set: Vec<&Listed> = report.settings.iter().filter(|setting| setting.origin != Listed::DEFAULT).collect();
     if !set.is_empty() {
         say!("\n{}", table(&values(&set), &[("key", "SETTING"), ("value", "VALUE"), ("origin", "FROM")]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_findings_of_a_kind_the_first_are_shown() {
+        let finding = |code, level| Finding { code, level, message: String::new(), hint: None };
+        let mut findings = vec![finding("disabled", Level::Warning); 25];
+        findings.push(finding("database", Level::Ok));
+        findings.extend(vec![finding("headers", Level::Warning); 20]);
+        let rows = first_of_each(&findings, |finding| json!(finding.code));
+        assert_eq!(rows.len(), 20 + 1 + 1 + 20);
+        let more = json!({"level": "warning", "code": "disabled", "text": "5 more of these; `lshookd check --json` lists them"});
+        assert_eq!((&rows[20], &rows[21]), (&more, &json!("database")));
     }
 }

@@ -109,7 +109,7 @@ impl WebhookCommand {
             // A path, and whoever is named before it, may be secrets.
             WebhookCommand::Create(new) => ("webhook create", new.url.host_str().unwrap_or("pull:").to_owned()),
             WebhookCommand::Update(changes) => ("webhook update", one(&changes.id)),
-            WebhookCommand::Delete { ids, .. } => ("webhook delete", format!("webhook {}", listed(ids))),
+            WebhookCommand::Delete { ids, .. } => ("webhook delete", named(Some(ids))),
             WebhookCommand::Adopt { chosen, .. } => ("webhook adopt", named(chosen.ids())),
             WebhookCommand::Release(chosen) => ("webhook release", named(chosen.ids())),
             WebhookCommand::Pause(chosen) => ("webhook pause", named(chosen.ids())),
@@ -526,6 +526,8 @@ async fn test(client: &Client, settings: &Settings, webhook: WebhookId, action: 
     }
 }
 
+/// Every one of them, for the audit log.
 fn named(ids: Option<&[WebhookId]>) -> String {
-    ids.map_or_else(|| "all webhooks".to_owned(), |ids| format!("webhook {}", listed(ids)))
+    let all = |ids: &[WebhookId]| ids.iter().map(WebhookId::to_string).collect::<Vec<_>>().join(", ");
+    ids.map_or_else(|| "all webhooks".to_owned(), |ids| format!("webhook {}", all(ids)))
 }

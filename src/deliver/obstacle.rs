@@ -19,6 +19,9 @@ use crate::model::WebhookId;
 const AT_ONCE: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// So many of them are named in the log.
+const LOGGED: usize = 20;
+
 /// Names the active webhooks that will get nothing, as names resolve now; does not wait for them.
 ///
 /// # Errors
@@ -27,8 +30,15 @@ pub async fn report_refused(client: &Client, egress: &Egress) -> Result<()> {
     let endpoints = served_endpoints(client).await?;
     let policy = EgressPolicy::new(egress);
     tokio::spawn(async move {
-        for (webhook, reason) in refused(&policy, endpoints).await {
+        let refused = refused(&policy, endpoints).await;
+        for (webhook, reason) in refused.iter().take(LOGGED) {
             tracing::warn!(%webhook, reason, "the endpoint of this webhook is refused");
+        }
+        if let Some(others) = refused.len().checked_sub(LOGGED).filter(|others| *others > 0) {
+            tracing::warn!(
+                others,
+                "the endpoints of other webhooks are refused, too; `lshookd check --json` lists them"
+            );
         }
     });
     Ok(())

@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 
 use super::status::{self, Status};
 use super::webhook_option::{self, WebhookManner};
-use super::{adoption, listed, rule};
+use super::{NAMED, adoption, listed, rule};
 use crate::config::{Listed, Settings};
 use crate::deliver;
 use crate::health::fault::Fault;
@@ -42,7 +42,7 @@ pub enum Level {
 }
 
 /// One finding.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Finding {
     /// Stays the same from version to version.
     pub code: &'static str,
@@ -401,7 +401,7 @@ async fn adoptions(client: &Client, findings: &mut Findings) -> Result<()> {
         findings.warn(
             "released",
             format!("webhook {} is released: Label Studio delivers it, lshookd does not", listed(&released)),
-            format!("`lshookd webhook adopt {}` adopts it again", spaced(&released)),
+            format!("`lshookd webhook adopt {}` adopts it again", arguments(&released, "ID ...")),
         );
     }
     for row in client.query(include_str!("../../sql/ops/disabled_webhooks.sql"), &[]).await? {
@@ -427,7 +427,7 @@ async fn adoptions(client: &Client, findings: &mut Findings) -> Result<()> {
         false => findings.warn(
             "delivered-twice",
             format!("Label Studio and lshookd both deliver webhook {}", listed(&delivered_twice)),
-            format!("`lshookd webhook adopt {}` leaves it to lshookd alone", spaced(&delivered_twice)),
+            format!("`lshookd webhook adopt {}` leaves it to lshookd alone", arguments(&delivered_twice, "--all")),
         ),
     }
     Ok(())
@@ -483,6 +483,10 @@ async fn endpoints(client: &Client, settings: &Settings, findings: &mut Findings
     Ok(())
 }
 
-fn spaced(ids: &[WebhookId]) -> String {
-    ids.iter().map(WebhookId::to_string).collect::<Vec<_>>().join(" ")
+/// Ids as a command takes them, or what stands for so many that nobody would type them.
+fn arguments(ids: &[WebhookId], of_many: &str) -> String {
+    match ids.len() > NAMED {
+        true => of_many.to_owned(),
+        false => ids.iter().map(WebhookId::to_string).collect::<Vec<_>>().join(" "),
+    }
 }
