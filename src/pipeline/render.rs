@@ -166,7 +166,7 @@ impl Renderer {
         Ok(Rendering { reader, unread, projects })
     }
 
-    /// The bodies of events that hold few objects; see [`Rendering::bodies`].
+    /// The bodies of events that hold few objects, and their projects as they are now; see [`Rendering::bodies`].
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -175,6 +175,7 @@ impl Renderer {
         client: &Prepared<'_, impl GenericClient>,
         events: &[EventView<'_>],
     ) -> Result<Vec<String>> {
+        self.forget_projects();
         self.begin(client, events).await?.bodies(events).await
     }
 }
