@@ -4,7 +4,7 @@
 LABEL_STUDIO ?= 1.23.2
 export LSHOOKD_TEST_LABEL_STUDIO = $(LABEL_STUDIO)
 
-.PHONY: client demo test test-faults test-matrix test-servers test-package test-image bench bench-full deb lint clean
+.PHONY: client demo test test-faults test-matrix test-servers test-package test-image bench bench-full flames deb lint clean
 
 ## Show it: the real Label Studio, lshookd beside it, and what each sends. KEEP=1 leaves it running.
 demo:
@@ -45,6 +45,14 @@ bench-full:
 	@echo "==> building"
 	@cargo build --quiet --release --package lshookd --package lshookd-bench
 	@target/release/lshookd-bench full
+
+## Flame graphs of a catch-up in target/flames: the daemon, and each of its PostgreSQL sessions.
+flames:
+	@tests/testbed/setup.sh $(LABEL_STUDIO)
+	@command -v perf >/dev/null || { echo "==> installing perf"; apt-get install -y -q linux-perf >/dev/null; }
+	@echo "==> building"
+	@cargo build --quiet --release --package lshookd --package lshookd-bench
+	@target/release/lshookd-bench flames
 
 ## A Debian package, in target/debian.
 deb:

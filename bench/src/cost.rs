@@ -19,13 +19,7 @@ pub struct Meter {
 impl Meter {
     /// Begins to count.
     pub async fn start(daemon: &Daemon, sql: &Client) -> Result<Meter> {
-        // Not every connection of the name: the one by which the daemon looks around at first is gone in a moment.
-        let active = async || {
-            let rows = sql.query("select backend from lshookd.active_role", &[]).await?;
-            Ok((rows.len() == ROLES).then_some(rows))
-        };
-        let rows = eventually("the daemon is active in every role", Duration::from_secs(10), active).await?;
-        let mut pids: Vec<u32> = rows.iter().map(|row| row.get::<_, i32>("backend").unsigned_abs()).collect();
+        let mut pids: Vec<u32> = sessions(sql).await?.into_iter().map(|(_, backend)| backend).collect();
         pids.push(daemon.pid());
         let mut meter = Meter { pids, before: 0.0 };
         meter.before = meter.total()?;
@@ -40,6 +34,17 @@ impl Meter {
     fn total(&self) -> Result<f64> {
         self.pids.iter().map(|pid| processor_time(*pid)).sum()
     }
+}
+
+/// The processes of the daemon's PostgreSQL sessions, by role, when it is active in all of them.
+pub async fn sessions(sql: &Client) -> Result<Vec<(String, u32)>> {
+    // Not every connection of the name: the one by which the daemon looks around at first is gone in a moment.
+    let active = async || {
+        let rows = sql.query("select role::text, backend from lshookd.active_role", &[]).await?;
+        Ok((rows.len() == ROLES).then_some(rows))
+    };
+    let rows = eventually("the daemon is active in every role", Duration::from_secs(10), active).await?;
+    Ok(rows.iter().map(|row| (row.get("role"), row.get::<_, i32>("backend").unsigned_abs())).collect())
 }
 
 /// Seconds of processor time so far (proc(5), in ticks of a hundredth).

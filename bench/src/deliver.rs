@@ -8,7 +8,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::Uri;
 use futures_util::stream::{self, StreamExt};
+use lshookd_testbed::daemon::Lshookd;
 use lshookd_testbed::eventually;
+use lshookd_testbed::postgres::Database;
 use tokio::sync::mpsc;
 use tokio_postgres::{AsyncMessage, NoTls};
 
@@ -82,23 +84,43 @@ async fn by_reqwest(endpoint: &Endpoint, body: String, count: u64, in_flight: us
     Ok(count as f64 / started.elapsed().as_secs_f64())
 }
 
-/// From changes to deliveries, per second: one-row transactions in 32 projects that were captured while no daemon ran,
-/// from the start of one until all is recorded, beside reqwest posting the same bytes with 32 in flight.
-pub async fn catch_up(ground: &Ground, report: &mut Report) -> Result<()> {
-    const CHANGES: usize = 40_000;
-    const PROJECTS: usize = 32;
-    let mut pairs = Vec::new();
-    for _ in 0..PAIRS {
+/// Projects in which something changed while no daemon ran, each with a webhook.
+const PROJECTS: usize = 32;
+
+/// What waits for a daemon.
+pub struct Outage {
+    /// Where it waits.
+    pub database: Database,
+    /// Who hears of it.
+    pub endpoint: Endpoint,
+    /// To be run.
+    pub lshookd: Lshookd,
+}
+
+impl Outage {
+    /// So many one-row transactions, captured.
+    pub async fn of(ground: &Ground, changes: usize) -> Result<Outage> {
         let (database, endpoint) = (ground.database("catch_up").await?, Endpoint::start().await?);
         let sql = database.connect().await?;
         sql.batch_execute(include_str!("../sql/catch_up_projects.sql")).await?;
         endpoint.subscribe(&database, PROJECTS).await?;
         sql.batch_execute("update webhook set project_id = id").await?;
         let lshookd = ground.lshookd(&database).await?;
-        capture::run(&database, "catch_up", 8, Length::Transactions(CHANGES), None).await?;
+        capture::run(&database, "catch_up", 8, Length::Transactions(changes), None).await?;
         sql.batch_execute("analyze").await?;
         sql.batch_execute("checkpoint").await?;
+        Ok(Outage { database, endpoint, lshookd })
+    }
+}
 
+/// From changes to deliveries, per second: one-row transactions in 32 projects that were captured while no daemon ran,
+/// from the start of one until all is recorded, beside reqwest posting the same bytes with 32 in flight.
+pub async fn catch_up(ground: &Ground, report: &mut Report) -> Result<()> {
+    const CHANGES: usize = 40_000;
+    let mut pairs = Vec::new();
+    for _ in 0..PAIRS {
+        let Outage { database, endpoint, lshookd } = Outage::of(ground, CHANGES).await?;
+        let sql = database.connect().await?;
         let started = Instant::now();
         let daemon = lshookd.run().await?;
         endpoint.reaches(CHANGES as u64).await?;

@@ -9,6 +9,7 @@ mod capture;
 mod cost;
 mod deliver;
 mod endpoint;
+mod flames;
 mod load;
 mod neighbors;
 mod pull;
@@ -89,6 +90,9 @@ async fn main() -> Result<()> {
         return endpoint::serve(port.parse()?).await;
     }
     let ground = Ground::prepare().await?;
+    if std::env::args().nth(1).as_deref() == Some("flames") {
+        return flames::draw(&ground).await;
+    }
     let mut report = Report::begin();
     // Named on the command line, one part alone.
     let named = std::env::args().nth(1);
