@@ -45,11 +45,16 @@ pub const NAMED: usize = 20;
 
 /// Ids as they are listed to a reader: `1, 2, 3`; of many the first, and how many others there are.
 pub fn listed(ids: &[WebhookId]) -> String {
-    let named = ids.iter().take(NAMED).map(WebhookId::to_string).collect::<Vec<_>>().join(", ");
+    let named = joined(&ids[..ids.len().min(NAMED)], ", ");
     match ids.len().saturating_sub(NAMED) {
         0 => named,
         others => format!("{named} and {others} others"),
     }
+}
+
+/// All of the ids, with this between them.
+pub fn joined(ids: &[WebhookId], separator: &str) -> String {
+    ids.iter().map(WebhookId::to_string).collect::<Vec<_>>().join(separator)
 }
 
 /// Connects, and makes sure that lshookd is installed in this database, in this version.

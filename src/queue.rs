@@ -6,4 +6,6 @@
 pub mod change;
 mod event;
 
-pub use event::{Addressed, BodyTooLarge, OPEN_LANES, open, reopen, store, store_all_but_the_last, store_and_open};
+pub use event::{
+    Addressed, BodyTooLarge, OPEN_LANES, open, reopen, store, store_all_but_the_last, store_and_open, store_together,
+};

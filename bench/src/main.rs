@@ -90,12 +90,12 @@ async fn main() -> Result<()> {
         return endpoint::serve(port.parse()?).await;
     }
     let ground = Ground::prepare().await?;
-    if std::env::args().nth(1).as_deref() == Some("flames") {
+    // Named on the command line, one part alone.
+    let named = std::env::args().nth(1);
+    if named.as_deref() == Some("flames") {
         return flames::draw(&ground).await;
     }
     let mut report = Report::begin();
-    // Named on the command line, one part alone.
-    let named = std::env::args().nth(1);
     let is_full = named.as_deref() == Some("full");
     let wanted = named.filter(|_| !is_full);
     let is_wanted = |part: &str| wanted.as_deref().is_none_or(|wanted| wanted == part);

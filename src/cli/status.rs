@@ -126,9 +126,9 @@ mod tests {
     #[test]
     fn of_many_findings_of_a_kind_the_first_are_shown() {
         let finding = |code, level| Finding { code, level, message: String::new(), hint: None };
-        let mut findings = vec![finding("disabled", Level::Warning); 25];
+        let mut findings: Vec<Finding> = (0..25).map(|_| finding("disabled", Level::Warning)).collect();
         findings.push(finding("database", Level::Ok));
-        findings.extend(vec![finding("headers", Level::Warning); 20]);
+        findings.extend((0..20).map(|_| finding("headers", Level::Warning)));
         let rows = first_of_each(&findings, |finding| json!(finding.code));
         assert_eq!(rows.len(), 20 + 1 + 1 + 20);
         let more = json!({"level": "warning", "code": "disabled", "text": "5 more of these; `lshookd check --json` lists them"});

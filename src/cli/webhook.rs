@@ -16,7 +16,7 @@ use crate::model::{Action, WebhookId};
 use crate::ops::webhook::WebhookSummary;
 use crate::ops::webhook_change::{self, LabelStudiosActions, NewWebhook, Update};
 use crate::ops::webhook_option::{DeliveryChoice, PauseAfter, PayloadChoice, parse_rate};
-use crate::ops::{adoption, listed, pause, sample, secret, token, webhook};
+use crate::ops::{adoption, joined, listed, pause, sample, secret, token, webhook};
 
 /// What to do with webhooks.
 #[derive(Debug, Subcommand)]
@@ -528,6 +528,5 @@ async fn test(client: &Client, settings: &Settings, webhook: WebhookId, action: 
 
 /// Every one of them, for the audit log.
 fn named(ids: Option<&[WebhookId]>) -> String {
-    let all = |ids: &[WebhookId]| ids.iter().map(WebhookId::to_string).collect::<Vec<_>>().join(", ");
-    ids.map_or_else(|| "all webhooks".to_owned(), |ids| format!("webhook {}", all(ids)))
+    ids.map_or_else(|| "all webhooks".to_owned(), |ids| format!("webhook {}", joined(ids, ", ")))
 }

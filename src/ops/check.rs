@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 
 use super::status::{self, Status};
 use super::webhook_option::{self, WebhookManner};
-use super::{NAMED, adoption, listed, rule};
+use super::{NAMED, adoption, joined, listed, rule};
 use crate::config::{Listed, Settings};
 use crate::deliver;
 use crate::health::fault::Fault;
@@ -42,7 +42,7 @@ pub enum Level {
 }
 
 /// One finding.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Finding {
     /// Stays the same from version to version.
     pub code: &'static str,
@@ -487,6 +487,6 @@ async fn endpoints(client: &Client, settings: &Settings, findings: &mut Findings
 fn arguments(ids: &[WebhookId], of_many: &str) -> String {
     match ids.len() > NAMED {
         true => of_many.to_owned(),
-        false => ids.iter().map(WebhookId::to_string).collect::<Vec<_>>().join(" "),
+        false => joined(ids, " "),
     }
 }

@@ -12,6 +12,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
 use super::delivery::{DeliveryState, DeliverySummary, Filter};
+use crate::error::Code;
 use crate::model::{Action, DeliveryId, Scope, WebhookId};
 
 /// What one step reads at most; where bodies are searched, less, for each must be decompressed.
@@ -136,22 +137,22 @@ pub async fn newest(client: &Client, filter: Filter, limit: usize) -> Result<Vec
 /// Then, or when the database cannot be asked.
 pub async fn check(client: &Client, filter: &Filter) -> Result<()> {
     if let Some(webhook) = filter.webhook
-        && let Err(unknown) = super::check_known(client, &[webhook]).await
+        && newest(client, Filter { webhook: Some(webhook), ..Filter::default() }, 1).await?.is_empty()
     {
-        let of_it = Filter { webhook: Some(webhook), ..Filter::default() };
-        if newest(client, of_it, 1).await?.is_empty() {
-            return Err(unknown);
-        }
+        super::check_known(client, &[webhook]).await?;
     }
-    if let Some(project) = filter.project.and_then(Scope::project)
-        && let Err(unknown) = super::check_project(client, project).await
-    {
+    let Some(project) = filter.project.and_then(Scope::project) else {
+        return Ok(());
+    };
+    let known = super::check_project(client, project).await;
+    // All deliveries may be looked through: only where it is not there.
+    if known.as_ref().is_err_and(|error| Code::of(error) == Code::UnknownProject) {
         let query = "select exists (select from lshookd.delivery where project_id = $1::bigint) as has_deliveries";
-        if !client.query_one(query, &[&project]).await?.get::<_, bool>("has_deliveries") {
-            return Err(unknown);
+        if client.query_one(query, &[&project]).await?.get("has_deliveries") {
+            return Ok(());
         }
     }
-    Ok(())
+    known
 }
 
 /// What a step read.

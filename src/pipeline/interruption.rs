@@ -12,6 +12,9 @@ use tokio_postgres::error::SqlState;
 /// One that is shorter is told of only where PostgreSQL had no disk space: servers are restarted now and then.
 const WORTH_TELLING: Duration = Duration::from_secs(60);
 
+/// Told of when the planner has worked for so long again: one that has begun just now may fail again.
+const OVER: Duration = Duration::from_secs(10);
+
 /// Those that follow each other more closely are told of together.
 const PACE: Duration = Duration::from_secs(600);
 
@@ -76,7 +79,11 @@ impl Interruption {
     pub fn to_tell(&self, now: Timestamp) -> Option<Told> {
         let mut state = self.state();
         let noted = state.noted.as_ref()?;
-        let lasted = noted.until?.duration_since(noted.since).unsigned_abs();
+        let until = noted.until?;
+        if now.duration_since(until).unsigned_abs() < OVER {
+            return None;
+        }
+        let lasted = until.duration_since(noted.since).unsigned_abs();
         if !noted.lacked_space && lasted < WORTH_TELLING {
             state.noted = None;
             return None;

@@ -78,8 +78,6 @@ struct Planner<'a, A> {
     capture_errors: i64,
     /// When it was looked last for what operators should hear.
     reported: Option<Instant>,
-    /// When this planner began.
-    began: Instant,
     /// When upkeep was done last.
     kept_up: Option<Instant>,
     /// Whether anything was planned since.
@@ -143,7 +141,6 @@ pub async fn run(
         triggers: Triggers::default(),
         capture_errors: 0,
         reported: None,
-        began: Instant::now(),
         kept_up: None,
         has_planned: false,
         throttled_until: None,
@@ -232,11 +229,7 @@ impl<A: Fn()> Planner<'_, A> {
         let transaction = self.session.client.transaction().await.context("beginning a transaction")?;
         let database = statements.on(&transaction);
         let backlog = i64::try_from(self.settings.backlog).unwrap_or(i64::MAX / 2);
-        // One that has begun just now may fail again, and the interruption go on.
-        let interruption = match self.began.elapsed() > REPORT_INTERVAL {
-            true => self.interruption.to_tell(Timestamp::now()),
-            false => None,
-        };
+        let interruption = self.interruption.to_tell(Timestamp::now());
         let reported = operation::report(&database, self.writer.rulebook(), backlog, interruption.as_ref()).await?;
         queue::store_and_open(&database, &reported).await?;
         transaction.commit().await.context("committing operational events")?;

@@ -71,8 +71,7 @@ pub async fn store(client: &Prepared<'_, impl GenericClient>, events: &[Addresse
     store_together(client, last).await
 }
 
-/// Stores those that do not go into the last message, and returns the rest: [storing](store) that sends all that it
-/// sends before it waits for an answer.
+/// Stores those that do not go into the last message, and returns the rest, to be [stored together](store_together).
 ///
 /// # Errors
 /// As [`store`] has.
@@ -98,7 +97,11 @@ pub async fn store_all_but_the_last<'a>(
     Ok(&events[start..])
 }
 
-async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
+/// Stores what goes into one message, left by [`store_all_but_the_last`]: all is sent before an answer is waited for.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }

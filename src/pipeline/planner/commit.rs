@@ -98,7 +98,7 @@ impl Writer {
         let client = database.client();
         let (stored, committed, begun, opened, done) = join!(
             biased;
-            queue::store(database, last),
+            queue::store_together(database, last),
             async { client.batch_execute("commit").await },
             async { client.batch_execute(BEGIN_OPENING).await },
             queue::open(database, &self.lanes),
