@@ -26,6 +26,7 @@ use crate::pg::role::{self, Heartbeat, Role};
 use crate::pg::{self, Session, lock};
 use crate::pipeline::interruption::Interruption;
 use crate::pipeline::planner;
+use crate::queue::DueLanes;
 use crate::schema::install;
 use crate::{admin, deliver, label_studio, pull, retention};
 
@@ -115,6 +116,7 @@ pub async fn run(mut settings: Settings, reread: impl Fn() -> Result<Settings, S
             metrics: metrics.clone(),
             traces: traces.clone(),
             interruption: interruption.clone(),
+            due_lanes: DueLanes::default(),
             stop: stop.clone(),
             name,
         };
@@ -165,6 +167,8 @@ struct Parts {
     traces: Traces,
     /// The planner's.
     interruption: Interruption,
+    /// From the planner to the deliverer.
+    due_lanes: DueLanes,
     stop: CancellationToken,
     /// What this daemon calls itself in heartbeats.
     name: Uuid,
@@ -180,13 +184,14 @@ async fn or_stop(part: impl Future<Output = Result<(), JoinError>>, stop: &Cance
 }
 
 async fn plan(session: Session, heartbeat: Heartbeat, parts: Parts) -> Result<()> {
-    let Parts { settings, service, metrics, interruption, stop, .. } = &parts;
-    planner::run(session, heartbeat, settings, (metrics, interruption), stop, || service.is_alive(Role::Planner)).await
+    let Parts { settings, service, metrics, interruption, due_lanes, stop, .. } = &parts;
+    let is_alive = || service.is_alive(Role::Planner);
+    planner::run(session, heartbeat, settings, (metrics, interruption, due_lanes), stop, is_alive).await
 }
 
 async fn deliver(session: Session, heartbeat: Heartbeat, parts: Parts) -> Result<()> {
-    let Parts { settings, metrics, traces, stop, .. } = &parts;
-    deliver::run(session, settings, (metrics, traces), heartbeat, stop).await
+    let Parts { settings, metrics, traces, due_lanes, stop, .. } = &parts;
+    deliver::run(session, settings, (metrics, traces, due_lanes), heartbeat, stop).await
 }
 
 async fn retain(session: Session, heartbeat: Heartbeat, Parts { settings, stop, .. }: Parts) -> Result<()> {

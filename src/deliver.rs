@@ -48,6 +48,7 @@ use crate::metrics::Metrics;
 use crate::model::{Lane, Scope, WebhookId};
 use crate::pg::role::{self, Heartbeat};
 use crate::pg::{self, Prepared, Session, Statements};
+use crate::queue::DueLanes;
 pub use answer::{Answer, read_leniently};
 pub use cloudevent::CloudEvent;
 use egress::EgressPolicy;
@@ -67,6 +68,9 @@ const MAXIMUM_LANES: usize = 2048;
 
 /// And maximum that are begun after one look: one webhook's share is worked on before the next look.
 const MAXIMUM_BEGUN: usize = 512;
+
+/// So many lanes that were just opened are begun without a look; more are begun in the order in which they wait.
+const MAXIMUM_TOLD: usize = 32;
 
 /// Lanes that end within this time are looked after together.
 const GATHERING: Duration = Duration::from_millis(10);
@@ -120,7 +124,7 @@ impl Shared {
 pub async fn run(
     session: Session,
     settings: &Settings,
-    (metrics, traces): (&Metrics, &Traces),
+    (metrics, traces, due_lanes): (&Metrics, &Traces, &DueLanes),
     heartbeat: Heartbeat,
     stop: &CancellationToken,
 ) -> Result<()> {
@@ -151,10 +155,12 @@ pub async fn run(
         shared: Arc::clone(&shared),
         heartbeat,
         notifications,
+        told: due_lanes.listen(),
         poll: settings.poll,
         failing: FailingWebhooks::new(settings.pause_after),
         lanes: JoinSet::new(),
         active: HashMap::new(),
+        ended: HashMap::new(),
         clock: ServerClock::default(),
         planned_at: Instant::now(),
         kept_up_at: None,
@@ -172,11 +178,15 @@ struct Deliverer {
     shared: Arc<Shared>,
     heartbeat: Heartbeat,
     notifications: mpsc::UnboundedReceiver<()>,
+    /// Lanes that this daemon's planner has opened.
+    told: mpsc::UnboundedReceiver<Vec<Lane>>,
     poll: Duration,
     failing: FailingWebhooks,
     /// The lanes that are worked on.
     lanes: JoinSet<Result<()>>,
     active: HashMap<Id, Lane>,
+    /// When those ended that were worked on a moment ago.
+    ended: HashMap<Lane, Instant>,
     clock: ServerClock,
     /// When PostgreSQL planned its statements anew.
     planned_at: Instant,
@@ -205,11 +215,13 @@ impl Deliverer {
                 Some(ended) = self.lanes.join_next_with_id() => {
                     let lane = end_of(ended, &mut self.active, &self.shared).await?;
                     self.shared.shares.leave(lane.webhook);
+                    self.ended.insert(lane, Instant::now());
                     // It may be due again, and others may wait for its place.
                     self.awaited = self.awaited.saturating_sub(1);
                     let gathering = if self.awaited == 0 { GATHERING } else { CROWDED };
                     self.look_at = self.look_at.min(Instant::now() + gathering);
                 }
+                Some(lanes) = self.told.recv() => self.begin_told(lanes),
                 notified = self.notifications.recv() => match notified {
                     Some(()) => self.look_at = Instant::now(),
                     None => bail!("the connection to PostgreSQL was lost"),
@@ -241,6 +253,7 @@ impl Deliverer {
 
     /// Begins to work on lanes that are due, as far as there is room, and says when to look again.
     async fn look(&mut self) -> Result<()> {
+        self.ended.retain(|_, at| at.elapsed() < GATHERING);
         // Notifications that came together are answered together, by a look after the last of them.
         while self.notifications.try_recv().is_ok() {}
         let room = MAXIMUM_LANES.saturating_sub(self.active.len()).min(MAXIMUM_BEGUN);
@@ -252,19 +265,43 @@ impl Deliverer {
         // Behind those of a webhook that has its share there may be lanes of others.
         let mut hides_others = false;
         for lane in due {
-            if !self.shared.shares.enter(lane.webhook) {
+            if !self.begin(lane) {
                 hides_others = crowded;
-                continue;
             }
-            let shared = Arc::clone(&self.shared);
-            let task = self.lanes.spawn(async move { lane::work(lane, &shared).await });
-            self.active.insert(task.id(), lane);
         }
         // Where more wait than may begin, a look is worth its while when half of those that began have ended.
         self.awaited = if crowded { (self.active.len() - before) / 2 } else { 0 };
         let next = if hides_others { GATHERING } else { next.min(self.poll).min(role::INTERVAL) };
         self.look_at = Instant::now() + if self.active.is_empty() { next } else { next.min(RENEWAL) };
         Ok(())
+    }
+
+    /// Begins to work on lanes that were just opened, if they are few. One that has just ended waits for the look that
+    /// comes then, so that a busy lane has several deliveries in a turn; where there is no room for one, it is found by
+    /// the look that comes when there is.
+    fn begin_told(&mut self, lanes: Vec<Lane>) {
+        if lanes.len() > MAXIMUM_TOLD {
+            self.look_at = Instant::now();
+            return;
+        }
+        for lane in lanes {
+            if let Some(at) = self.ended.get(&lane).filter(|at| at.elapsed() < GATHERING) {
+                self.look_at = self.look_at.min(*at + GATHERING);
+            } else if self.active.len() < MAXIMUM_LANES && !self.active.values().any(|active| *active == lane) {
+                self.begin(lane);
+            }
+        }
+    }
+
+    /// Begins to work on a lane; `false` where its webhook has its share of lanes.
+    fn begin(&mut self, lane: Lane) -> bool {
+        let is_welcome = self.shared.shares.enter(lane.webhook);
+        if is_welcome {
+            let shared = Arc::clone(&self.shared);
+            let task = self.lanes.spawn(async move { lane::work(lane, &shared).await });
+            self.active.insert(task.id(), lane);
+        }
+        is_welcome
     }
 
     /// Lets requests in flight end, records them, and gives the role up.

@@ -4,8 +4,10 @@
 //! (`sql/migrations`); every function here works inside the caller's transaction.
 
 pub mod change;
+mod due;
 mod event;
 
+pub use due::DueLanes;
 pub use event::{
     Addressed, BodyTooLarge, OPEN_LANES, open, reopen, store, store_all_but_the_last, store_and_open, store_together,
 };

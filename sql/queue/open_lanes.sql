@@ -1,7 +1,7 @@
--- Makes lanes due in which nothing was pending; one that waits to retry goes on waiting, and one that consumers pull
--- from is never due, but told of. The fixed order of the locks keeps this from a deadlock with the recording of
--- attempts. After the transaction that stored the deliveries, not in it: that has a snapshot of its beginning, and a
--- lane that was closed since would end it.
+-- Makes lanes due in which nothing was pending, and tells which; one that waits to retry goes on waiting, and one that
+-- consumers pull from is never due, but announced. Lanes that are due are announced if $3. The fixed order of the locks
+-- keeps this from a deadlock with the recording of attempts. After the transaction that stored the deliveries, not in
+-- it: that has a snapshot of its beginning, and a lane that was closed since would end it.
 with given as materialized (
     select webhook_id,
            project_id,
@@ -9,7 +9,7 @@ with given as materialized (
     from unnest($1::bigint[], $2::bigint[]) as listed (webhook_id, project_id)
     group by webhook_id, project_id
 ),
-due as (
+opened as (
     insert into lshookd.lane as lane (webhook_id, project_id, due_at)
     select webhook_id, project_id, case when is_pulled then 'infinity' else now() end
     from given
@@ -17,8 +17,20 @@ due as (
     on conflict (webhook_id, project_id) do update
         set due_at = excluded.due_at
         where lane.due_at = 'infinity' and excluded.due_at < 'infinity'
-    returning 1
+    returning webhook_id, project_id, due_at
+),
+due as (
+    select webhook_id, project_id
+    from opened
+    where due_at < 'infinity'
+),
+announced as materialized (
+    select lshookd.announce_lanes()
+    where ($3::boolean and exists (select from due))
+       or exists (select from given where is_pulled)
 )
-select lshookd.announce_lanes()
-where exists (select from due)
-   or exists (select from given where is_pulled);
+select webhook_id, project_id
+from due
+union all
+select null, null
+from announced;

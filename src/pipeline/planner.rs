@@ -25,11 +25,11 @@ use crate::pg::role::{self, Heartbeat};
 use crate::pg::{Prepared, Session};
 use crate::pipeline::gather::{self, Activity, Clients, Unit};
 use crate::pipeline::interruption::Interruption;
-use crate::pipeline::render::Unrenderable;
+use crate::pipeline::render::{Tasks, Unrenderable};
 use crate::pipeline::rule;
 use crate::pipeline::{listen, operation};
-use crate::queue;
 use crate::queue::change::{self, Connection, Pending};
+use crate::queue::{self, DueLanes};
 use batch::{Planned, batches};
 use commit::Writer;
 use failure::Failure;
@@ -118,7 +118,7 @@ pub async fn run(
     session: Session,
     heartbeat: Heartbeat,
     settings: &Settings,
-    (metrics, interruption): (&Metrics, &Interruption),
+    (metrics, interruption, due_lanes): (&Metrics, &Interruption, &DueLanes),
     stop: &CancellationToken,
     is_alive: impl Fn(),
 ) -> Result<()> {
@@ -136,7 +136,7 @@ pub async fn run(
         interruption,
         stop,
         is_alive,
-        writer: Writer::new(settings),
+        writer: Writer::new(settings, due_lanes.clone()),
         clients,
         triggers: Triggers::default(),
         capture_errors: 0,
@@ -329,7 +329,7 @@ impl<A: Fn()> Planner<'_, A> {
         let mut culprits = Unrenderable::default();
         let alone = if planned.events.len() < 2 { &[] } else { planned.events.as_slice() };
         for event in alone {
-            let alone = [Planned { seqs: Vec::new(), events: vec![event.clone()] }];
+            let alone = [Planned { seqs: Vec::new(), events: vec![event.clone()], tasks: Tasks::new() }];
             if let Some(error) = self.writer.attempt(&self.session.statements.on(client), &alone).await? {
                 match Failure::of(&error, client) {
                     Failure::Collision | Failure::Passing => return Err(error),

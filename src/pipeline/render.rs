@@ -23,9 +23,9 @@ use tokio_postgres::GenericClient;
 
 use crate::label_studio;
 use crate::label_studio::catalog::Catalog;
-use crate::model::{Action, Event, EventView, Kind, Layout};
+use crate::model::{Action, Event, EventView, Kind, Layout, PayloadOptions};
 use crate::pg::Prepared;
-use reader::{Child, Images, Reader, only_id};
+use reader::{Child, Images, Reader, TaskRows, only_id};
 
 /// How long the catalog is taken to stay as it is.
 const CATALOG_AGE: Duration = Duration::from_secs(1);
@@ -103,12 +103,17 @@ struct Projects {
     undefined_keys: HashMap<i64, String>,
 }
 
+/// Each annotation's task, as its change says: it is read together with the annotation, which may have another by now.
+pub type Tasks = HashMap<i64, i64>;
+
 /// The rendering of the events of one transaction: what they have in common.
 pub struct Rendering<'a, C> {
     reader: Reader<'a, C>,
     /// The projects of the events, until they are read.
     unread: BTreeSet<i64>,
     projects: &'a mut Projects,
+    tasks: &'a Tasks,
+    ahead: Option<Objects>,
 }
 
 /// What belongs to another object of those of one portion of events, as JSON, by id.
@@ -118,7 +123,7 @@ struct Children {
 }
 
 /// The objects of one portion of events, as JSON, by id.
-struct Objects {
+pub struct Objects {
     children: Children,
     tasks: HashMap<i64, String>,
     labels: HashMap<i64, String>,
@@ -137,7 +142,7 @@ impl Renderer {
     }
 
     /// Begins with events that are to be rendered in one transaction. Projects that are not known yet are read with the
-    /// first of the objects.
+    /// first of the objects. What was [read ahead](Renderer::read_ahead) is not read again.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -145,6 +150,8 @@ impl Renderer {
         &'a mut self,
         client: &'a Prepared<'a, C>,
         events: &[EventView<'_>],
+        tasks: &'a Tasks,
+        ahead: Option<Objects>,
     ) -> Result<Rendering<'a, C>> {
         let Renderer { catalog, projects, extra_fields } = self;
         let (read_at, catalog) = catalog.get_or_insert_with(|| (Instant::now(), Catalog::default()));
@@ -163,7 +170,21 @@ impl Renderer {
             *projects = Projects::default();
         }
         let unread = wanted.into_iter().filter(|project| !projects.shown.contains_key(project)).collect();
-        Ok(Rendering { reader, unread, projects })
+        Ok(Rendering { reader, unread, projects, tasks, ahead })
+    }
+
+    /// Reads in the caller's transaction what all of these events show of themselves where nobody wants more: sent
+    /// together with the question who receives them, it is a way to PostgreSQL and back less.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn read_ahead(
+        &mut self,
+        client: &Prepared<'_, impl GenericClient>,
+        events: &[EventView<'_>],
+        tasks: &Tasks,
+    ) -> Result<Objects> {
+        self.begin(client, events, tasks, None).await?.read(events).await
     }
 
     /// The bodies of events that hold few objects, and their projects as they are now; see [`Rendering::bodies`].
@@ -176,7 +197,7 @@ impl Renderer {
         events: &[EventView<'_>],
     ) -> Result<Vec<String>> {
         self.forget_projects();
-        self.begin(client, events).await?.bodies(events).await
+        self.begin(client, events, &Tasks::new(), None).await?.bodies(events).await
     }
 }
 
@@ -196,7 +217,11 @@ impl<C: GenericClient> Rendering<'_, C> {
     /// # Errors
     /// [`Unrenderable`], or when the database cannot be asked.
     pub async fn bodies(&mut self, events: &[EventView<'_>]) -> Result<Vec<String>> {
-        let objects = self.read(events).await?;
+        let was_read = events.iter().all(|shown| shown.options == PayloadOptions::default());
+        let objects = match self.ahead.take() {
+            Some(ahead) if was_read => ahead,
+            _ => self.read(events).await?,
+        };
         let mut unrenderable = Unrenderable::default();
         let mut bodies = Vec::with_capacity(events.len());
         for shown in events {
@@ -256,14 +281,19 @@ impl<C: GenericClient> Rendering<'_, C> {
         self.end(shown, part, &mut emit).await
     }
 
-    /// What events of many projects have in common is read with what the first of them are about: asked together, it
-    /// is a way to PostgreSQL and back less.
+    /// What events of many projects have in common, and the tasks that they probably show, is read with what the first
+    /// of them are about: asked together, it is two ways to PostgreSQL and back less.
     async fn read(&mut self, events: &[EventView<'_>]) -> Result<Objects> {
         let unread = std::mem::take(&mut self.unread);
-        let ((shown, keys), children) = try_join!(self.reader.projects(&unread), Children::read(&self.reader, events))?;
+        let likely_tasks = likely_tasks(events, self.tasks);
+        let ((shown, keys), children, tasks) = try_join!(
+            self.reader.projects(&unread),
+            Children::read(&self.reader, events),
+            self.reader.task_rows(&likely_tasks),
+        )?;
         self.projects.shown.extend(shown);
         self.projects.undefined_keys.extend(keys);
-        Objects::read(&self.reader, &self.projects.undefined_keys, children, events).await
+        Objects::read(&self.reader, &self.projects.undefined_keys, children, tasks, events).await
     }
 
     async fn end(
@@ -348,6 +378,17 @@ fn parent<'a>(what: &str, child: Option<&Child>, rows: &'a HashMap<i64, String>)
     rows.get(&id).map(|row| Some(row.as_str())).ok_or_else(|| gone(what, id))
 }
 
+/// The tasks that events show, and those of their annotations as the changes say.
+fn likely_tasks(events: &[EventView<'_>], tasks: &Tasks) -> BTreeSet<i64> {
+    let events = events.iter().filter(|shown| shown.in_full()).map(|shown| shown.event);
+    let task = |event: &Event, id: &i64| match event.action.kind() {
+        Kind::Task => Some(*id),
+        Kind::Annotation => tasks.get(id).copied().filter(|_| event.action.beside() == Some("task")),
+        _ => None,
+    };
+    events.flat_map(|event| event.objects.iter().filter_map(move |id| task(event, id))).collect()
+}
+
 /// An object of an event, and what is shown beside it, as JSON.
 struct Entry<'a> {
     shown: Cow<'a, str>,
@@ -413,6 +454,7 @@ impl Objects {
         reader: &Reader<'_, impl GenericClient>,
         undefined_keys: &HashMap<i64, String>,
         children: Children,
+        mut task_rows: TaskRows,
         events: &[EventView<'_>],
     ) -> Result<Objects> {
         // By task the project of its event: the task itself may have left it by now.
@@ -438,7 +480,10 @@ impl Objects {
         }
         let mut labels: BTreeSet<i64> = children.label_links.values().filter_map(|link| link.parent).collect();
         labels.extend(seen.get(&Kind::Label).into_iter().flatten());
-        let (tasks, labels) = try_join!(reader.tasks(&tasks, undefined_keys), reader.labels(&labels))?;
+        let unread = tasks.keys().filter(|task| !task_rows.contains(**task)).copied().collect();
+        let (more, labels) = try_join!(reader.task_rows(&unread), reader.labels(&labels))?;
+        task_rows.extend(more);
+        let tasks = reader.tasks(task_rows, &tasks, undefined_keys)?;
         let mut images = HashMap::new();
         for (kind, ids) in &seen {
             images.insert(*kind, reader.images(*kind, ids).await?);

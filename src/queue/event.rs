@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use tokio::try_join;
-use tokio_postgres::GenericClient;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{GenericClient, Row};
 
 use crate::model::{End, Event, Lane, Scope, WebhookId};
 use crate::pg::Prepared;
@@ -133,25 +133,32 @@ pub async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &
     Ok(())
 }
 
-/// Makes lanes due in which deliveries were stored. Where this is a transaction of its own after the one that stored
-/// them, it waits for nobody who closes such a lane, and whoever stored them must [reopen](reopen) lanes if it does not
-/// come to pass.
+/// Makes lanes due in which deliveries were stored, and returns those that were not. Where this is a transaction of its
+/// own after the one that stored them, it waits for nobody who closes such a lane, and whoever stored them must
+/// [reopen](reopen) lanes if it does not come to pass. Unless the deliverer hears of them otherwise, they are
+/// `announced` to it.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn open(client: &Prepared<'_, impl GenericClient>, lanes: &BTreeSet<Lane>) -> Result<()> {
+pub async fn open(
+    client: &Prepared<'_, impl GenericClient>,
+    lanes: &BTreeSet<Lane>,
+    announced: bool,
+) -> Result<Vec<Lane>> {
     let (webhooks, scopes): (Vec<WebhookId>, Vec<Scope>) = lanes.iter().map(|lane| (lane.webhook, lane.scope)).unzip();
-    client.execute(OPEN_LANES, &[&webhooks, &scopes]).await.context("opening lanes")?;
-    Ok(())
+    let due = client.query(OPEN_LANES, &[&webhooks, &scopes, &announced]).await.context("opening lanes")?;
+    let lane = |row: &Row| Some(Lane { webhook: row.get::<_, Option<_>>("webhook_id")?, scope: row.get("project_id") });
+    Ok(due.iter().filter_map(lane).collect())
 }
 
-/// Stores events and makes their lanes due at once, as part of the caller's transaction.
+/// [Stores](store) events and [opens](open) their lanes in the same transaction.
 ///
 /// # Errors
 /// As [`store`] has.
 pub async fn store_and_open(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
     store(client, events).await?;
-    open(client, &events.iter().flat_map(Addressed::lanes).collect()).await
+    open(client, &events.iter().flat_map(Addressed::lanes).collect(), true).await?;
+    Ok(())
 }
 
 /// Makes all lanes due that have something pending and sleep: somebody stored it and was gone before it could open

@@ -4,6 +4,8 @@ use crate::config::Settings;
 use crate::model::Event;
 use crate::pipeline::gather::Unit;
 use crate::pipeline::plan;
+use crate::pipeline::render::Tasks;
+use crate::queue::change::Relation;
 
 /// Objects that the events of one transaction are about, at most, unless one event has more.
 const OBJECTS: usize = 2_000;
@@ -14,6 +16,8 @@ pub struct Planned {
     pub seqs: Vec<i64>,
     /// What comes of them, in order.
     pub events: Vec<Event>,
+    /// What they say whose its annotations are.
+    pub tasks: Tasks,
 }
 
 impl Planned {
@@ -31,8 +35,14 @@ pub fn batches(units: Vec<Unit>, settings: &Settings) -> Vec<Vec<Planned>> {
     let mut packed = 0;
     for unit in units {
         let events = plan::plan(&unit, settings.batch_size, settings.gather.settle);
-        let changes = unit.transactions.iter().flat_map(|transaction| &transaction.changes);
-        let planned = Planned { seqs: changes.map(|change| change.seq).collect(), events };
+        let changes = || unit.transactions.iter().flat_map(|transaction| &transaction.changes);
+        let annotated = changes().filter(|change| change.relation == Relation::Annotation);
+        let tasks = annotated.flat_map(|change| change.ids.iter().zip(&change.parents));
+        let planned = Planned {
+            seqs: changes().map(|change| change.seq).collect(),
+            events,
+            tasks: tasks.filter_map(|(id, task)| Some((*id, (*task)?))).collect(),
+        };
         let objects: usize = planned.events.iter().map(|event| event.objects.len()).sum();
         if packed > 0 && packed + objects > OBJECTS {
             batches.push(Vec::new());

@@ -2,7 +2,7 @@
 //! all. Rows are read in its snapshot, so that no payload is older than its change; projects in that of the first
 //! transaction of a look, which is newer than all changes of the look.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use anyhow::{Context, Result};
 use tokio::{join, try_join};
@@ -10,18 +10,20 @@ use tokio_postgres::{Client, GenericClient};
 
 use super::batch::Planned;
 use crate::config::Settings;
-use crate::model::{Event, EventView, Lane, WebhookId};
+use crate::model::{Event, EventView, Lane, PayloadOptions, Scope, WebhookId};
 use crate::pg::Prepared;
 use crate::pipeline::completion;
-use crate::pipeline::render::{PORTION, Renderer, Unrenderable, gone};
+use crate::pipeline::render::{Objects, PORTION, Renderer, Tasks, Unrenderable, gone};
 use crate::pipeline::rule::{Rule, RuleOutput, Rulebook};
 use crate::pipeline::webhook::{self, EventRecipients, Webhooks};
-use crate::queue::{self, Addressed, change};
+use crate::queue::{self, Addressed, DueLanes, change};
 
 /// All that the transaction reads is of one moment.
 const BEGIN: &str = "start transaction isolation level repeatable read";
 /// Nobody waits for the disk here: what a crash of the server takes with it, the next planner opens.
 const BEGIN_OPENING: &str = "begin; set local synchronous_commit = off";
+/// Of so many projects it is kept in mind, at most, whether somebody wants to see their events.
+const MAXIMUM_SHOWN: usize = 1_000;
 const HAS_TAPS: &str = include_str!("../../../sql/plan/taps.sql");
 
 /// How many changes became how many events.
@@ -38,19 +40,25 @@ pub struct Writer {
     rulebook: Rulebook,
     organization_webhooks: bool,
     batch_bytes: usize,
+    /// Where somebody wanted more of the latest events than their names.
+    shown: HashSet<Scope>,
     /// In which deliveries are stored, and which are still to be opened.
     lanes: BTreeSet<Lane>,
+    /// Where the deliverer hears of those that are.
+    due_lanes: DueLanes,
 }
 
 impl Writer {
-    /// By these settings.
-    pub fn new(settings: &Settings) -> Writer {
+    /// By these settings; for this daemon's deliverer.
+    pub fn new(settings: &Settings, due_lanes: DueLanes) -> Writer {
         Writer {
             renderer: Renderer::new(&settings.extra_fields),
             rulebook: Rulebook::default(),
             organization_webhooks: settings.organization_webhooks,
             batch_bytes: settings.batch_bytes,
+            shown: HashSet::new(),
             lanes: BTreeSet::new(),
+            due_lanes,
         }
     }
 
@@ -84,6 +92,7 @@ impl Writer {
         let stored: Result<Stored> = stored.await;
         if stored.is_err() {
             self.lanes = before;
+            self.shown.clear();
             // Where this fails the connection is lost, and the transaction with it.
             let _ = database.client().batch_execute("rollback").await;
         }
@@ -101,13 +110,14 @@ impl Writer {
             queue::store_together(database, last),
             async { client.batch_execute("commit").await },
             async { client.batch_execute(BEGIN_OPENING).await },
-            queue::open(database, &self.lanes),
+            queue::open(database, &self.lanes, !self.due_lanes.has_listener()),
             async { client.batch_execute("commit").await },
         );
         stored?;
         committed.context("committing the planner's transaction")?;
-        if begun.is_ok() && opened.is_ok() && done.is_ok() {
+        if let (Ok(()), Ok(due), Ok(())) = (begun, opened, done) {
             self.lanes.clear();
+            self.due_lanes.tell(due);
         }
         Ok(())
     }
@@ -118,7 +128,7 @@ impl Writer {
     /// When they still cannot be.
     pub async fn open_lanes(&mut self, database: &Prepared<'_, Client>) -> Result<()> {
         if !self.lanes.is_empty() {
-            queue::open(database, &self.lanes).await?;
+            queue::open(database, &self.lanes, true).await?;
             self.lanes.clear();
         }
         Ok(())
@@ -148,14 +158,22 @@ impl Writer {
     async fn store(&mut self, database: &Prepared<'_, Client>, batch: &[Planned]) -> Result<(Stored, Vec<Addressed>)> {
         let seqs: Vec<i64> = batch.iter().flat_map(|planned| &planned.seqs).copied().collect();
         let events: Vec<&Event> = batch.iter().flat_map(|planned| &planned.events).collect();
+        let tasks: Tasks = batch.iter().flat_map(|planned| &planned.tasks).map(|(id, task)| (*id, *task)).collect();
+        let likely_shown = self.likely_shown(&events);
         database.prepare(&[change::CONSUME, webhook::READ, HAS_TAPS]).await?;
         // Sent together, which is a way to PostgreSQL and back less.
-        let ((), (), webhooks, is_tapped) = try_join!(
+        let ((), (), webhooks, is_tapped, ahead) = try_join!(
             biased;
             async { database.client().batch_execute(BEGIN).await.context("beginning the planner's transaction") },
             change::consume(database, &seqs),
             Webhooks::read(database, &events, self.organization_webhooks),
             has_taps(database),
+            async {
+                match likely_shown {
+                    Some(shown) => self.renderer.read_ahead(database, &shown, &tasks).await.map(Some),
+                    None => Ok(None),
+                }
+            },
         )?;
         let mut unrenderable = Unrenderable::default();
         for event in events.iter().filter(|event| webhooks.is_unknown(event.scope)) {
@@ -166,8 +184,28 @@ impl Writer {
         let events = completion::in_place(events, &completions);
         let groups: Vec<EventRecipients<'_>> =
             events.iter().flat_map(|event| webhooks.recipients(event, is_tapped)).collect();
-        let (stored, last) = self.store_groups(database, &groups).await?;
+        self.note_shown(&events, &groups);
+        let (stored, last) = self.store_groups(database, &groups, &tasks, ahead).await?;
         Ok((Stored { changes: seqs.len(), events: stored }, last))
+    }
+
+    /// The events as somebody probably wants them shown: they are few, and the latest of each of their projects were.
+    fn likely_shown<'a>(&self, events: &[&'a Event]) -> Option<Vec<EventView<'a>>> {
+        let objects: usize = events.iter().map(|event| event.objects.len()).sum();
+        let is_likely = objects <= PORTION && events.iter().all(|event| self.shown.contains(&event.scope));
+        let view = |event: &&'a Event| EventView { event, options: PayloadOptions::default() };
+        (is_likely && objects > 0).then(|| events.iter().map(view).collect())
+    }
+
+    /// Keeps in mind of which projects events are shown.
+    fn note_shown(&mut self, events: &[&Event], groups: &[EventRecipients<'_>]) {
+        for event in events {
+            self.shown.remove(&event.scope);
+        }
+        self.shown.extend(with_payload(groups).map(|shown| shown.event.scope));
+        if self.shown.len() > MAXIMUM_SHOWN {
+            self.shown.clear();
+        }
     }
 
     /// Renders events and stores them portion by portion; how many there were, and the last portion, which is still to
@@ -176,9 +214,12 @@ impl Writer {
         &mut self,
         database: &Prepared<'_, Client>,
         groups: &[EventRecipients<'_>],
+        tasks: &Tasks,
+        ahead: Option<Objects>,
     ) -> Result<(usize, Vec<Addressed>)> {
         let Writer { renderer, rulebook, batch_bytes, lanes, .. } = self;
-        let mut rendering = renderer.begin(database, &with_payload(groups).collect::<Vec<_>>()).await?;
+        let shown: Vec<EventView<'_>> = with_payload(groups).collect();
+        let mut rendering = renderer.begin(database, &shown, tasks, ahead).await?;
         let mut stored = 0;
         let mut last = Vec::new();
         for portion in portions(groups) {

@@ -32,6 +32,29 @@ pub fn only_id(id: i64) -> String {
     format!(r#"{{"id":{id}}}"#)
 }
 
+/// Many-to-many fields with their values, by the id of their owner.
+type Links = HashMap<i64, Vec<(String, String)>>;
+
+/// Rows of tasks, by id.
+#[derive(Default)]
+pub struct TaskRows {
+    rows: HashMap<i64, Row>,
+    links: Links,
+}
+
+impl TaskRows {
+    /// Whether this task was there.
+    pub fn contains(&self, task: i64) -> bool {
+        self.rows.contains_key(&task)
+    }
+
+    /// Adds others.
+    pub fn extend(&mut self, more: TaskRows) {
+        self.rows.extend(more.rows);
+        self.links.extend(more.links);
+    }
+}
+
 /// Rows as watching triggers saw them: by id, and by the transaction that wrote them.
 #[derive(Default)]
 pub struct Images {
@@ -112,38 +135,43 @@ impl<C: GenericClient> Reader<'_, C> {
         Ok(rows.iter().map(|row| (row.get("id"), row.get("predictions"))).collect())
     }
 
-    /// Tasks, with `$undefined$` in their data replaced
+    /// The rows of tasks, to be [shown](Reader::tasks).
+    pub async fn task_rows(&self, ids: &BTreeSet<i64>) -> Result<TaskRows> {
+        if ids.is_empty() {
+            return Ok(TaskRows::default());
+        }
+        let shape = self.shape("task")?;
+        let rows = self.rows(include_str!("../../../sql/render/task_rows.sql"), ids);
+        let (rows, links) = try_join!(rows, self.links(shape, ids))?;
+        Ok(TaskRows { rows: rows.into_iter().map(|row| (row.get("id"), row)).collect(), links })
+    }
+
+    /// Tasks in their projects, with `$undefined$` in their data replaced
     /// (`replace_task_data_undefined_with_config_field` in Label Studio's `core/label_config.py`).
-    pub async fn tasks(
+    pub fn tasks(
         &self,
+        TaskRows { rows, mut links }: TaskRows,
         homes: &BTreeMap<i64, i64>,
         undefined_keys: &HashMap<i64, String>,
     ) -> Result<HashMap<i64, String>> {
         let mut tasks = HashMap::new();
-        if homes.is_empty() {
-            return Ok(tasks);
-        }
-        let ids = homes.keys().copied().collect();
-        let shape = self.shape("task")?;
-        let (rows, mut links) =
-            try_join!(self.rows(include_str!("../../../sql/render/task_rows.sql"), &ids), self.links(shape, &ids))?;
-        for row in rows {
-            let id: i64 = row.get("id");
+        for (id, home) in homes {
+            let Some(row) = rows.get(id) else {
+                continue;
+            };
             let Some(text) = row.get::<_, Option<&str>>("row") else {
-                tasks.insert(id, only_id(id));
+                tasks.insert(*id, only_id(*id));
                 continue;
             };
             let mut fields = Fields::parse(text)?;
-            if let Some(home) = homes.get(&id) {
-                fields.fill("project_id", *home);
-            }
+            fields.fill("project_id", *home);
             let project = fields.get("project_id").and_then(|id| id.parse().ok());
             if let Some(key) = project.and_then(|project: i64| undefined_keys.get(&project)) {
                 fields.rename_undefined("data", key)?;
             }
-            fields.serialize_as(shape);
-            fields.extend(links.remove(&id));
-            tasks.insert(id, fields.to_json());
+            fields.serialize_as(self.shape("task")?);
+            fields.extend(links.remove(id));
+            tasks.insert(*id, fields.to_json());
         }
         Ok(tasks)
     }
@@ -238,14 +266,14 @@ impl<C: GenericClient> Reader<'_, C> {
     }
 
     /// The many-to-many fields of the owners; each owner has all of them.
-    async fn links(&self, shape: &Shape, owners: &BTreeSet<i64>) -> Result<HashMap<i64, Vec<(String, String)>>> {
+    async fn links(&self, shape: &Shape, owners: &BTreeSet<i64>) -> Result<Links> {
         let ids: Vec<i64> = owners.iter().copied().collect();
         let asked = shape.links.iter().map(async |link| {
             let parameters: [&(dyn ToSql + Sync); 4] = [&link.table, &link.own, &link.other, &ids];
             let rows = self.client.query(LINKED_PAIRS, &parameters).await;
             rows.with_context(|| format!("reading Label Studio's many-to-many field {}", link.field))
         });
-        let mut fields: HashMap<i64, Vec<(String, String)>> = HashMap::new();
+        let mut fields = Links::new();
         for (link, rows) in shape.links.iter().zip(try_join_all(asked).await?) {
             let mut linked: HashMap<i64, BTreeSet<i64>> = HashMap::new();
             for row in rows {
