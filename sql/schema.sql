@@ -50,6 +50,7 @@ begin
     group by project_id;
     if found then
         perform lshookd.wake();
+        perform lshookd.counts_changed(project_id, array_agg(task_id)) from removed group by project_id;
     end if;
     return null;
 exception when others then
@@ -84,6 +85,7 @@ begin
     elsif made.quantity = 1 then
         insert into lshookd.change (relation, operation, project_id, ids, parents, bulk)
         values ('annotation', 'insert', made.project_id, array[made.id], array[made.task_id], made.derived);
+        perform lshookd.counts_changed(made.project_id, array[made.task_id]);
     else
         insert into lshookd.change (relation, operation, project_id, ids, parents, bulk)
         select 'annotation', 'insert', project_id, array_agg(id order by id), array_agg(task_id order by id),
@@ -97,6 +99,7 @@ begin
         ) as annotation
         -- An event is of one project, and one statement may write to several.
         group by project_id;
+        perform lshookd.counts_changed(project_id, array_agg(task_id)) from added group by project_id;
     end if;
     -- Seldom does anybody sleep who has to be woken; see lshookd.wake.
     if not pg_try_advisory_xact_lock_shared(1819503723, 0) then
@@ -136,6 +139,13 @@ begin
     if found then
         perform lshookd.wake();
     end if;
+    perform lshookd.counts_changed(project_id, array_agg(task_id))
+    from (
+        select project_id, task_id from removed
+        union
+        select project_id, task_id from added
+    ) as counted
+    group by project_id;
     return null;
 exception when others then
     perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
@@ -330,6 +340,7 @@ begin
     group by project_id;
     if found then
         perform lshookd.wake();
+        perform lshookd.counts_changed(project_id, array_agg(id)) from removed group by project_id;
     end if;
     return null;
 exception when others then
@@ -350,6 +361,7 @@ begin
     group by project_id;
     if found then
         perform lshookd.wake();
+        perform lshookd.counts_changed(project_id, array_agg(id)) from added group by project_id;
     end if;
     return null;
 exception when others then
@@ -362,30 +374,46 @@ CREATE FUNCTION lshookd.capture_task_update() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    touched bigint;
+    moved bigint;
 begin
-    perform
-    from (select null as id, null as project_id) as absent
-    cross join lateral (select id as task, project_id as project from removed) as before
-    join lateral (select id as task, project_id as project from added) as after on after.task = before.task
-    where after.project is distinct from before.project;
+    select count(*),
+           count(*) filter (where after.project is distinct from before.project)
+    into touched, moved
+    from (select null as id, null as project_id, null as is_labeled) as absent
+    cross join lateral (select id as task, project_id as project, is_labeled as finished from removed) as before
+    join lateral (select id as task, project_id as project, is_labeled as finished from added) as after
+        on after.task = before.task
+    where after.project is distinct from before.project
+       or after.finished is distinct from before.finished;
     -- By far the most: counters.
-    if not found then
+    if touched = 0 then
         return null;
     end if;
     begin
-        insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
-        select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
-               lshookd.is_label_studios()
-        from removed
-        join added on added.id = removed.id
-        cross join lateral (values ('delete', removed.project_id), ('insert', added.project_id))
-            as move (operation, project_id)
-        where added.project_id is distinct from removed.project_id
-          and move.project_id is not null
-        group by move.operation, move.project_id
-        -- The deletion first: a webhook of both projects learns that a task left before it learns where it came.
-        order by move.operation;
-        perform lshookd.wake();
+        if moved > 0 then
+            insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
+            select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
+                   lshookd.is_label_studios()
+            from removed
+            join added on added.id = removed.id
+            cross join lateral (values ('delete', removed.project_id), ('insert', added.project_id))
+                as move (operation, project_id)
+            where added.project_id is distinct from removed.project_id
+              and move.project_id is not null
+            group by move.operation, move.project_id
+            -- The deletion first: a webhook of both projects learns that a task left before it learns where it came.
+            order by move.operation;
+            perform lshookd.wake();
+        end if;
+        perform lshookd.counts_changed(project_id, array_agg(id))
+        from (
+            select project_id, id from removed
+            union
+            select project_id, id from added
+        ) as counted
+        group by project_id;
     exception when others then
         perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
     end;
@@ -457,6 +485,23 @@ begin
     update lshookd.lane set due_at = 'infinity'
     where lane.webhook_id = close_lane.webhook_id and lane.project_id = close_lane.project_id;
     return true;
+end
+$$;
+
+CREATE FUNCTION lshookd.counts_changed(project bigint, tasks bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if not pg_try_advisory_xact_lock_shared(1819503723, 64 + (project % 64)::integer) then
+        begin
+            insert into lshookd.recount (project_id, parts)
+            select project, array_agg(distinct coalesce(task >> 7, -1))
+            from unnest(tasks) as listed (task);
+        exception when others then
+            perform lshookd.capture_failed('recount', 'INSERT', sqlerrm);
+        end;
+    end if;
 end
 $$;
 
@@ -790,6 +835,71 @@ CREATE FUNCTION lshookd.parent_of(relation text, "row" jsonb) RETURNS bigint
            end::bigint
 $$;
 
+CREATE FUNCTION lshookd.part_counts(projects bigint[], parts bigint[]) RETURNS TABLE(id bigint, part bigint, task_number bigint, finished_task_number bigint, total_annotations_number bigint, num_tasks_with_annotations bigint, useful_annotation_number bigint, ground_truth_number bigint, skipped_annotations_number bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET row_security TO 'off'
+    AS $$
+begin
+    return query
+    select wanted.project,
+           wanted.part,
+           tasks.total,
+           tasks.finished,
+           annotations.valid,
+           annotations.tasks,
+           annotations.useful,
+           annotations.truths,
+           annotations.skips
+    from unnest(projects, parts) as wanted (project, part)
+    cross join lateral (
+        select count(*) as total,
+               count(*) filter (where task.finished) as finished
+        from (select false as is_labeled) as absent
+        cross join lateral (
+            select is_labeled as finished
+            from public.task as task
+            where task.id >= wanted.part << 7
+              and task.id < (wanted.part + 1) << 7
+              and task.project_id + 0 = wanted.project
+        ) as task
+    ) as tasks
+    cross join lateral (
+        select coalesce(sum(by_task.valid), 0)::bigint as valid,
+               count(*) filter (where by_task.useful > 0) as tasks,
+               coalesce(sum(by_task.useful), 0)::bigint as useful,
+               coalesce(sum(by_task.truths), 0)::bigint as truths,
+               coalesce(sum(by_task.skips), 0)::bigint as skips
+        from (
+            select count(*) filter (where not annotation.skipped) as valid,
+                   count(*) filter (where annotation.useful) as useful,
+                   count(*) filter (where annotation.truth) as truths,
+                   count(*) filter (where annotation.skipped) as skips
+            from (select false as was_cancelled, false as ground_truth, '' as result) as absent
+            cross join lateral (
+                select task_id,
+                       was_cancelled as skipped,
+                       ground_truth as truth,
+                       not was_cancelled and not ground_truth and result is not null as useful
+                from (
+                    select *
+                    from public.task_completion as of_tasks
+                    where of_tasks.task_id >= wanted.part << 7
+                      and of_tasks.task_id < (wanted.part + 1) << 7
+                    union all
+                    select *
+                    from public.task_completion as of_none
+                    where wanted.part = -1
+                      and of_none.task_id is null
+                ) as annotation
+                where annotation.project_id + 0 = wanted.project
+            ) as annotation
+            group by annotation.task_id
+        ) as by_task
+    ) as annotations;
+end
+$$;
+
 CREATE FUNCTION lshookd.payload_of(relation text, source name, "row" json) RETURNS json
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -849,7 +959,7 @@ begin
 end
 $$;
 
-CREATE FUNCTION lshookd.project_counts(ids bigint[]) RETURNS TABLE(id bigint, task_number bigint, finished_task_number bigint, total_annotations_number bigint, num_tasks_with_annotations bigint, useful_annotation_number bigint, ground_truth_number bigint, skipped_annotations_number bigint)
+CREATE FUNCTION lshookd.project_counts(ids bigint[]) RETURNS TABLE(id bigint, part bigint, task_number bigint, finished_task_number bigint, total_annotations_number bigint, num_tasks_with_annotations bigint, useful_annotation_number bigint, ground_truth_number bigint, skipped_annotations_number bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET row_security TO 'off'
@@ -857,46 +967,57 @@ CREATE FUNCTION lshookd.project_counts(ids bigint[]) RETURNS TABLE(id bigint, ta
 begin
     return query
     select wanted.id,
-           tasks.total,
-           tasks.finished,
-           annotations.valid,
-           annotations.tasks,
-           annotations.useful,
-           annotations.truths,
-           annotations.skips
+           part.part,
+           coalesce(part.total, 0),
+           coalesce(part.finished, 0),
+           coalesce(part.valid, 0),
+           coalesce(part.tasks, 0),
+           coalesce(part.useful, 0),
+           coalesce(part.truths, 0),
+           coalesce(part.skips, 0)
     from unnest(ids) as wanted (id)
     cross join lateral (
-        select count(*) as total,
-               count(*) filter (where task.finished) as finished
-        from (select false as is_labeled) as absent
-        cross join lateral (
-            select is_labeled as finished from public.task as task where task.project_id = wanted.id
-        ) as task
-    ) as tasks
-    cross join lateral (
-        select coalesce(sum(by_task.valid), 0)::bigint as valid,
-               count(*) filter (where by_task.useful > 0) as tasks,
-               coalesce(sum(by_task.useful), 0)::bigint as useful,
-               coalesce(sum(by_task.truths), 0)::bigint as truths,
-               coalesce(sum(by_task.skips), 0)::bigint as skips
+        select *
         from (
-            -- By task: that is how the tasks with annotations are counted the fastest.
-            select count(*) filter (where not annotation.skipped) as valid,
-                   count(*) filter (where annotation.useful) as useful,
-                   count(*) filter (where annotation.truth) as truths,
-                   count(*) filter (where annotation.skipped) as skips
-            from (select false as was_cancelled, false as ground_truth, '' as result) as absent
+            select task.part,
+                   count(*) as total,
+                   count(*) filter (where task.finished) as finished
+            from (select false as is_labeled) as absent
             cross join lateral (
-                select task_id,
-                       was_cancelled as skipped,
-                       ground_truth as truth,
-                       not was_cancelled and not ground_truth and result is not null as useful
-                from public.task_completion as annotation
-                where annotation.project_id = wanted.id
-            ) as annotation
-            group by annotation.task_id
-        ) as by_task
-    ) as annotations;
+                select task.id::bigint >> 7 as part, is_labeled as finished
+                from public.task as task
+                where task.project_id = wanted.id
+            ) as task
+            group by task.part
+        ) as tasks
+        full join (
+            select coalesce(by_task.task_id::bigint >> 7, -1) as part,
+                   sum(by_task.valid)::bigint as valid,
+                   count(*) filter (where by_task.useful > 0) as tasks,
+                   sum(by_task.useful)::bigint as useful,
+                   sum(by_task.truths)::bigint as truths,
+                   sum(by_task.skips)::bigint as skips
+            from (
+                -- By task: that is how the tasks with annotations are counted the fastest.
+                select annotation.task_id,
+                       count(*) filter (where not annotation.skipped) as valid,
+                       count(*) filter (where annotation.useful) as useful,
+                       count(*) filter (where annotation.truth) as truths,
+                       count(*) filter (where annotation.skipped) as skips
+                from (select false as was_cancelled, false as ground_truth, '' as result) as absent
+                cross join lateral (
+                    select task_id,
+                           was_cancelled as skipped,
+                           ground_truth as truth,
+                           not was_cancelled and not ground_truth and result is not null as useful
+                    from public.task_completion as annotation
+                    where annotation.project_id = wanted.id
+                ) as annotation
+                group by annotation.task_id
+            ) as by_task
+            group by 1
+        ) as annotations using (part)
+    ) as part;
 end
 $$;
 
@@ -2124,6 +2245,14 @@ CREATE TABLE lshookd.puller (
 );
 
 COMMENT ON TABLE lshookd.puller IS 'Webhooks whose events consumers pull, and the hash of the token that each asks for.';
+
+CREATE UNLOGGED TABLE lshookd.recount (
+    project_id bigint NOT NULL,
+    parts bigint[] NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='10000', vacuum_truncate='false');
+
+COMMENT ON TABLE lshookd.recount IS 'Parts of large projects that are counted anew before the next payload shows the counts.';
 
 CREATE TABLE lshookd.rule (
     name text NOT NULL,

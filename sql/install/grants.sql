@@ -39,7 +39,7 @@ begin
     if capture is not null then
         execute format('grant usage on schema lshookd to %I', capture);
         execute format('grant select, insert on lshookd.change, lshookd.deleted_row, lshookd.watched_row to %I', capture);
-        execute format('grant insert on lshookd.capture_error to %I', capture);
+        execute format('grant insert on lshookd.capture_error, lshookd.recount to %I', capture);
         execute format('grant select on lshookd.payload_option to %I', capture);
         execute format('grant select (role, holder) on lshookd.active_role to %I', capture);
         execute format('grant select (holder, key, value) on lshookd.daemon_setting to %I', capture);
@@ -60,7 +60,7 @@ begin
                prosecdef and prorettype = 'trigger'::regtype and proname ~ '^(capture|watch|watches)_' and proname <> 'watch_after_choice'
                    as captures,
                prosecdef and prorettype <> 'trigger'::regtype and proname <> 'watch_as_wanted' as accesses,
-               proname in ('wake', 'may_notify', 'capture_failed', 'is_label_studios', 'unplanned', 'project_of', 'parent_of',
+               proname in ('wake', 'may_notify', 'capture_failed', 'is_label_studios', 'unplanned', 'counts_changed', 'project_of', 'parent_of',
                            'differences', 'payload_of', 'is_read', 'in_flight') as is_for_capture,
                proname in ('set_webhooks_active', 'create_webhook', 'update_webhook', 'delete_webhooks', 'watch_as_wanted')
                    or prorettype = 'trigger'::regtype as is_for_owner

@@ -5,6 +5,11 @@ with filler as (
     insert into lshookd.change (relation, operation, ids, parents)
     select 'filler', 'insert', array_fill(0::bigint, array[8]), array_fill(0::bigint, array[8])
     from generate_series(1, 5000)
+),
+noted as (
+    insert into lshookd.recount (project_id, parts)
+    select 0, '{0}'
+    from generate_series(1, 5000)
 )
 insert into lshookd.capture_error (relation, operation, message)
 select 'filler', 'insert', repeat('x', 100)

@@ -48,6 +48,24 @@ alter table lshookd.change set (
     vacuum_truncate = false
 );
 
+-- Parts of projects whose counts may have changed, where the planner keeps counts of the project, which it takes anew
+-- when the server has crashed.
+create unlogged table lshookd.recount (
+    project_id  bigint    not null,
+    parts       bigint[]  not null  -- of 128 tasks by id: the id without its last seven bits
+);
+
+comment on table lshookd.recount is
+    'Parts of large projects that are counted anew before the next payload shows the counts.';
+
+alter table lshookd.recount set (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 10000,
+    vacuum_truncate = false
+);
+
 -- Errors inside capture. They never reach Label Studio's statement; they are kept here.
 create table lshookd.capture_error (
     at         timestamptz not null default clock_timestamp(),

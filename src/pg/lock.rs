@@ -29,6 +29,13 @@ pub enum LockKey {
     Watch = 5,
 }
 
+/// The second keys from here on are of buckets of projects: the planner holds that of a project whose counts it keeps.
+const COUNTS: i32 = 64;
+const BUCKETS: i64 = 64;
+
+/// Waits for those who share a bucket's lock, most of which are done at once: nobody new can share it meanwhile.
+const BRIEFLY: &str = "begin; set local lock_timeout = '100ms'";
+const LOCK: &str = "select pg_advisory_lock($1::integer, $2::integer)";
 const TRY_LOCK: &str = "select pg_try_advisory_lock($1::integer, $2::integer) as locked";
 const UNLOCK: &str = "select pg_advisory_unlock($1::integer, $2::integer)";
 
@@ -50,6 +57,30 @@ pub async fn unlock(client: &Prepared<'_, Client>, key: LockKey) -> Result<()> {
     Ok(())
 }
 
+/// The second key of a project's bucket.
+pub fn counts_key(project: i64) -> i32 {
+    COUNTS + i32::try_from(project.rem_euclid(BUCKETS)).unwrap_or_default()
+}
+
+/// Takes the lock of a bucket of projects for the session.
+///
+/// # Errors
+/// With `lock_not_available` when others share it for longer than a moment; when the connection is lost.
+pub async fn lock_counts(client: &Prepared<'_, Client>, key: i32) -> Result<(), tokio_postgres::Error> {
+    client.client().batch_execute(BRIEFLY).await?;
+    let taken = client.execute(LOCK, &[&CLASS, &key]).await;
+    client.client().batch_execute("rollback").await?;
+    taken.map(drop)
+}
+
+/// Gives the lock of a bucket back.
+///
+/// # Errors
+/// When the connection is lost.
+pub async fn unlock_counts(client: &Prepared<'_, Client>, key: i32) -> Result<(), tokio_postgres::Error> {
+    client.execute(UNLOCK, &[&CLASS, &key]).await.map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +95,7 @@ mod tests {
         assert_eq!(key_in("sql/functions/capture/wake.sql"), LockKey::Idle as i32);
         assert_eq!(key_in("sql/functions/capture/capture_annotation_insert.sql"), LockKey::Idle as i32);
         assert_eq!(key_in("sql/functions/watch/watch_as_wanted.sql"), LockKey::Watch as i32);
+        let bucket = format!("({CLASS}, {COUNTS} + (project % {BUCKETS})::integer)");
+        assert!(std::fs::read_to_string("sql/functions/capture/counts_changed.sql").unwrap().contains(&bucket));
     }
 }

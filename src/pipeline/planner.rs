@@ -215,7 +215,12 @@ impl<A: Fn()> Planner<'_, A> {
             database.discard_plans().await?;
         }
         database.execute(include_str!("../../sql/plan/forget_rows.sql"), &[]).await?;
-        self.capture_errors = report_capture_errors(&database, self.capture_errors).await?;
+        let capture_errors = report_capture_errors(&database, self.capture_errors).await?;
+        if std::mem::replace(&mut self.capture_errors, capture_errors) != capture_errors || self.triggers.are_missing()
+        {
+            self.writer.counts().forget();
+        }
+        self.writer.counts().review(&database).await?;
         if self.reported.is_none_or(|reported| reported.elapsed() > REPORT_INTERVAL) {
             self.reported = Some(Instant::now());
             self.report().await?;
@@ -267,7 +272,9 @@ impl<A: Fn()> Planner<'_, A> {
             if self.stop.is_cancelled() {
                 break;
             }
-            self.heartbeat.beat(&self.session.statements.on(&self.session.client)).await?;
+            let database = self.session.statements.on(&self.session.client);
+            self.heartbeat.beat(&database).await?;
+            self.writer.counts().keep(&database).await?;
             self.commit_or_set_aside(batch).await?;
         }
         Ok(())

@@ -3,13 +3,13 @@
 //! Relies on PostgreSQL for the JSON of a row (`row_to_json`), whose values are passed on as
 //! text, so that no number loses a digit; what differs between a row and Label Studio's
 //! serializer is fixed by name, as the [catalog](crate::label_studio::catalog) says. Rows are read in the
-//! caller's transaction, and projects with their counts once for all transactions that plan what was read together:
-//! to count a large project takes longer than all the rest. An event with many
-//! objects is rendered piece by piece, so that an import takes no more memory than one body.
+//! caller's transaction, and projects with their [counts](counts) once for all transactions that plan what was read
+//! together. An event with many objects is rendered piece by piece, so that an import takes no more memory than one body.
 //!
 //! Promises that an event is shown with all of its objects, as they are or as they last were, or not at all: what
 //! cannot be shown is an error that names it ([`Unrenderable`]).
 
+mod counts;
 mod reader;
 pub mod row;
 
@@ -25,6 +25,7 @@ use crate::label_studio;
 use crate::label_studio::catalog::Catalog;
 use crate::model::{Action, Event, EventView, Kind, Layout, PayloadOptions};
 use crate::pg::Prepared;
+pub use counts::Counts;
 use reader::{Child, Images, Reader, TaskRows, only_id};
 
 /// How long the catalog is taken to stay as it is.
@@ -91,6 +92,7 @@ pub fn gone(what: &str, id: i64) -> String {
 pub struct Renderer {
     catalog: Option<(Instant, Catalog)>,
     projects: Projects,
+    counts: Counts,
     extra_fields: Vec<String>,
 }
 
@@ -112,6 +114,7 @@ pub struct Rendering<'a, C> {
     /// The projects of the events, until they are read.
     unread: BTreeSet<i64>,
     projects: &'a mut Projects,
+    counts: &'a mut Counts,
     tasks: &'a Tasks,
     ahead: Option<Objects>,
 }
@@ -133,12 +136,18 @@ pub struct Objects {
 impl Renderer {
     /// A renderer that shows these fields, beside Label Studio's own; each as table.field.
     pub fn new(extra_fields: &[String]) -> Renderer {
-        Renderer { catalog: None, projects: Projects::default(), extra_fields: extra_fields.to_vec() }
+        let (projects, counts) = (Projects::default(), Counts::default());
+        Renderer { catalog: None, projects, counts, extra_fields: extra_fields.to_vec() }
     }
 
     /// Reads projects anew from here on: for changes that were not there yet when they were read.
     pub fn forget_projects(&mut self) {
         self.projects = Projects::default();
+    }
+
+    /// The counts of large projects, for a session that lives on.
+    pub fn counts(&mut self) -> &mut Counts {
+        &mut self.counts
     }
 
     /// Begins with events that are to be rendered in one transaction. Projects that are not known yet are read with the
@@ -153,11 +162,12 @@ impl Renderer {
         tasks: &'a Tasks,
         ahead: Option<Objects>,
     ) -> Result<Rendering<'a, C>> {
-        let Renderer { catalog, projects, extra_fields } = self;
+        let Renderer { catalog, projects, counts, extra_fields } = self;
         let (read_at, catalog) = catalog.get_or_insert_with(|| (Instant::now(), Catalog::default()));
         if *catalog == Catalog::default() || read_at.elapsed() >= CATALOG_AGE {
             let fresh = Catalog::read(client, extra_fields).await?;
             if fresh != *catalog {
+                counts.forget();
                 report_unsupported(client).await?;
             }
             (*read_at, *catalog) = (Instant::now(), fresh);
@@ -170,7 +180,7 @@ impl Renderer {
             *projects = Projects::default();
         }
         let unread = wanted.into_iter().filter(|project| !projects.shown.contains_key(project)).collect();
-        Ok(Rendering { reader, unread, projects, tasks, ahead })
+        Ok(Rendering { reader, unread, projects, counts, tasks, ahead })
     }
 
     /// Reads in the caller's transaction what all of these events show of themselves where nobody wants more: sent
@@ -287,7 +297,7 @@ impl<C: GenericClient> Rendering<'_, C> {
         let unread = std::mem::take(&mut self.unread);
         let likely_tasks = likely_tasks(events, self.tasks);
         let ((shown, keys), children, tasks) = try_join!(
-            self.reader.projects(&unread),
+            self.reader.projects(&unread, self.counts),
             Children::read(&self.reader, events),
             self.reader.task_rows(&likely_tasks),
         )?;

@@ -7,6 +7,7 @@ mod capture;
 mod commands;
 mod console;
 mod consumers;
+mod counts;
 mod crowd;
 mod delivery;
 mod endpoints;

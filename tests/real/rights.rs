@@ -474,6 +474,7 @@ async fn each_role_has_the_rights_that_its_work_takes_and_no_more() -> Result<()
         "insert lshookd.capture_error",
         "insert lshookd.change",
         "insert lshookd.deleted_row",
+        "insert lshookd.recount",
         "insert lshookd.watched_row",
         "select lshookd.change",
         "select lshookd.deleted_row",

@@ -25,6 +25,7 @@ begin
     group by project_id;
     if found then
         perform lshookd.wake();
+        perform lshookd.counts_changed(project_id, array_agg(task_id)) from removed group by project_id;
     end if;
     return null;
 exception when others then

@@ -30,6 +30,7 @@ begin
     elsif made.quantity = 1 then
         insert into lshookd.change (relation, operation, project_id, ids, parents, bulk)
         values ('annotation', 'insert', made.project_id, array[made.id], array[made.task_id], made.derived);
+        perform lshookd.counts_changed(made.project_id, array[made.task_id]);
     else
         insert into lshookd.change (relation, operation, project_id, ids, parents, bulk)
         select 'annotation', 'insert', project_id, array_agg(id order by id), array_agg(task_id order by id),
@@ -43,6 +44,7 @@ begin
         ) as annotation
         -- An event is of one project, and one statement may write to several.
         group by project_id;
+        perform lshookd.counts_changed(project_id, array_agg(task_id)) from added group by project_id;
     end if;
     -- Seldom does anybody sleep who has to be woken; see lshookd.wake.
     if not pg_try_advisory_xact_lock_shared(1819503723, 0) then

@@ -29,6 +29,13 @@ begin
     if found then
         perform lshookd.wake();
     end if;
+    perform lshookd.counts_changed(project_id, array_agg(task_id))
+    from (
+        select project_id, task_id from removed
+        union
+        select project_id, task_id from added
+    ) as counted
+    group by project_id;
     return null;
 exception when others then
     perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);

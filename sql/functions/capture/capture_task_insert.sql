@@ -13,6 +13,7 @@ begin
     group by project_id;
     if found then
         perform lshookd.wake();
+        perform lshookd.counts_changed(project_id, array_agg(id)) from added group by project_id;
     end if;
     return null;
 exception when others then

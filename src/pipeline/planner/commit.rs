@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::model::{Event, EventView, Lane, PayloadOptions, Scope, WebhookId};
 use crate::pg::Prepared;
 use crate::pipeline::completion;
-use crate::pipeline::render::{Objects, PORTION, Renderer, Tasks, Unrenderable, gone};
+use crate::pipeline::render::{Counts, Objects, PORTION, Renderer, Tasks, Unrenderable, gone};
 use crate::pipeline::rule::{Rule, RuleOutput, Rulebook};
 use crate::pipeline::webhook::{self, EventRecipients, Webhooks};
 use crate::queue::{self, Addressed, DueLanes, change};
@@ -75,6 +75,11 @@ impl Writer {
     /// Reads projects anew from here on: there are changes that are newer than those that were read.
     pub fn begin_look(&mut self) {
         self.renderer.forget_projects();
+    }
+
+    /// The counts of large projects.
+    pub fn counts(&mut self) -> &mut Counts {
+        self.renderer.counts()
     }
 
     /// Takes the changes of a batch and stores its events; then opens their lanes.

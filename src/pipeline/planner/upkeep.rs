@@ -20,6 +20,11 @@ pub struct Triggers {
 }
 
 impl Triggers {
+    /// Whether some were missing when it was looked last.
+    pub fn are_missing(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
     /// Somebody may disable or drop them while the daemon runs: what they would capture is lost.
     ///
     /// # Errors

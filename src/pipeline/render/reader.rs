@@ -9,12 +9,12 @@ use tokio::try_join;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row};
 
+use super::counts::{self, Counts};
 use super::row::{self, Fields};
 use crate::label_studio::catalog::{Catalog, Shape};
 use crate::model::Kind;
 use crate::pg::Prepared;
 
-const COUNTS_OF: &str = "select * from lshookd.project_counts($1::bigint[])";
 /// The ids behind one many-to-many field, for the given owners.
 const LINKED_PAIRS: &str =
     "select owner_id, linked_id from lshookd.linked_pairs($1::oid, $2::text, $3::text, $4::bigint[])";
@@ -81,16 +81,11 @@ impl<C: GenericClient> Reader<'_, C> {
 
     /// Projects with their counts; and of each the key that `$undefined$` stands for in the
     /// data of its tasks.
-    pub async fn projects(&self, ids: &BTreeSet<i64>) -> Result<(HashMap<i64, String>, HashMap<i64, String>)> {
-        const COUNTS: [&str; 7] = [
-            "task_number",
-            "finished_task_number",
-            "total_annotations_number",
-            "num_tasks_with_annotations",
-            "useful_annotation_number",
-            "ground_truth_number",
-            "skipped_annotations_number",
-        ];
+    pub async fn projects(
+        &self,
+        ids: &BTreeSet<i64>,
+        counts: &mut Counts,
+    ) -> Result<(HashMap<i64, String>, HashMap<i64, String>)> {
         let mut projects = HashMap::new();
         let mut undefined_keys = HashMap::new();
         if ids.is_empty() {
@@ -100,10 +95,9 @@ impl<C: GenericClient> Reader<'_, C> {
         let (rows, mut links, counts, predictions) = try_join!(
             self.rows(include_str!("../../../sql/render/project_rows.sql"), ids),
             self.links(shape, ids),
-            self.rows(COUNTS_OF, ids),
+            counts.of(self.client, ids),
             self.predictions(ids),
         )?;
-        let counts: HashMap<i64, Row> = counts.into_iter().map(|row| (row.get("id"), row)).collect();
         for row in rows {
             let id: i64 = row.get("id");
             let Some(text) = row.get::<_, Option<&str>>("row") else {
@@ -115,8 +109,7 @@ impl<C: GenericClient> Reader<'_, C> {
                 undefined_keys.insert(id, key);
             }
             fields.serialize_as(shape);
-            for name in COUNTS {
-                let count = counts.get(&id).map_or(0, |row| row.get::<_, i64>(name));
+            for (name, count) in counts::NAMES.iter().zip(counts.get(&id).copied().unwrap_or_default()) {
                 fields.push(name, count.to_string());
             }
             fields.push("total_predictions_number", predictions.get(&id).unwrap_or(&0).to_string());
