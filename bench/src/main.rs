@@ -99,6 +99,8 @@ async fn main() -> Result<()> {
     let is_full = named.as_deref() == Some("full");
     let wanted = named.filter(|_| !is_full);
     let is_wanted = |part: &str| wanted.as_deref().is_none_or(|wanted| wanted == part);
+    // What takes minutes more, and seldom changes.
+    let is_wanted_in_full = |part: &str| is_full || wanted.as_deref() == Some(part);
     // First, while PostgreSQL has nothing else to tidy up.
     if is_wanted("idle") {
         rest::measure(&ground, &mut report).await?;
@@ -114,7 +116,7 @@ async fn main() -> Result<()> {
         deliver::drain(&ground, &mut report, 32, 1_000).await?;
         deliver::drain(&ground, &mut report, 1, 10_000).await?;
     }
-    if is_wanted("pull") {
+    if is_wanted_in_full("pull") {
         pull::measure(&ground, &mut report).await?;
     }
     if is_wanted("catch-up") {
@@ -143,10 +145,10 @@ async fn main() -> Result<()> {
     if is_wanted("daemons") {
         scale::daemons(&ground, &mut report).await?;
     }
-    if is_wanted("backlogs") {
+    if is_wanted_in_full("backlogs") {
         scale::backlogs(&ground, &mut report).await?;
     }
-    if is_full || wanted.as_deref() == Some("years") {
+    if is_wanted_in_full("years") {
         years::measure(&ground, &mut report).await?;
     }
     if wanted.is_some() {
