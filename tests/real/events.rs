@@ -117,7 +117,8 @@ async fn an_annotation_comes_with_its_task_and_project() -> Result<()> {
     assert_eq!(event.body["task"]["comment_authors"], json!([]));
     let counts = ["task_number", "total_annotations_number", "useful_annotation_number", "num_tasks_with_annotations"];
     assert_eq!(counts.map(|count| event.body["project"][count].as_i64()), [Some(1), Some(1), Some(0), Some(0)]);
-    env.run("insert into task_comment_authors (task_id, user_id) select 1, id from htx_user order by id limit 1").await?;
+    env.run("insert into task_comment_authors (task_id, user_id) select 1, id from htx_user order by id limit 1")
+        .await?;
     env.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}')"#).await?;
     let event = env.receiver.expect(3).await?.remove(2);
     assert_eq!(event.body["task"]["comment_authors"], json!([1]));

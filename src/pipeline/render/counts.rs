@@ -31,7 +31,8 @@ const COUNT: &str = "select * from lshookd.project_counts($1::bigint[])";
 const COUNT_PARTS: &str = include_str!("../../../sql/render/count_parts.sql");
 const RECOUNT: &str = include_str!("../../../sql/render/recount.sql");
 
-/// A project is large that has so many tasks and annotations: to count fewer takes about as long as to recount a part.
+/// A project is large that has so many tasks and annotations: fewer are counted in a few milliseconds, and whoever
+/// annotates them notes nothing.
 const LARGE: i64 = 10_000;
 
 /// Parts whose counts are kept, at most: a million tasks have 8,000 and take less than a megabyte.
