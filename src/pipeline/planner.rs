@@ -216,10 +216,10 @@ impl<A: Fn()> Planner<'_, A> {
         }
         database.execute(include_str!("../../sql/plan/forget_rows.sql"), &[]).await?;
         let capture_errors = report_capture_errors(&database, self.capture_errors).await?;
-        if std::mem::replace(&mut self.capture_errors, capture_errors) != capture_errors || self.triggers.are_missing()
-        {
+        if std::mem::replace(&mut self.capture_errors, capture_errors) != capture_errors {
             self.writer.counts().forget();
         }
+        self.writer.counts().lack_notes(self.triggers.are_missing());
         self.writer.counts().review(&database).await?;
         if self.reported.is_none_or(|reported| reported.elapsed() > REPORT_INTERVAL) {
             self.reported = Some(Instant::now());

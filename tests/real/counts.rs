@@ -172,3 +172,22 @@ async fn counts_are_right_when_many_write_and_the_daemon_is_killed() -> Result<(
     daemon.stop().await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_are_not_kept_while_a_trigger_is_missing() -> Result<()> {
+    let (env, _daemon) = large_project("uncounted").await?;
+    shown_as_counted(&env, "first").await?;
+    shown_as_counted(&env, "kept").await?;
+    env.run("alter table task disable trigger lshookd_task_update").await?;
+    // The planner looks every ten seconds.
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    env.run("update task set is_labeled = true where project_id = 1 and id % 2 = 0").await?;
+    shown_as_counted(&env, "without a trigger").await?;
+    env.lshookd.succeed(&["install"]).await?;
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    for round in 0..3 {
+        env.run("update task set is_labeled = not is_labeled where project_id = 1 and id % 3 = 0").await?;
+        shown_as_counted(&env, &format!("with it again, {round}")).await?;
+    }
+    Ok(())
+}

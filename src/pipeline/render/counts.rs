@@ -69,6 +69,8 @@ pub struct Counts {
     refused: HashMap<i32, Instant>,
     /// Large projects whose counts are not kept yet: they are when they are counted next and the lock is held.
     large: BTreeSet<i64>,
+    /// Whether triggers are missing that would note what changes.
+    lacks_notes: bool,
     cleaned: Option<Instant>,
 }
 
@@ -117,7 +119,7 @@ impl Counts {
         for row in client.query(COUNT, &[&others]).await.context("counting projects")? {
             let (project, tally) = (row.get("id"), tally(&row));
             counts.insert(project, tally);
-            if tally[0] + tally[2] >= LARGE && has_room {
+            if tally[0] + tally[2] >= LARGE && has_room && !self.lacks_notes {
                 self.large.insert(project);
             }
         }
@@ -209,6 +211,15 @@ impl Counts {
     /// Takes all counts anew: something may have changed that nobody noted.
     pub fn forget(&mut self) {
         self.kept.clear();
+    }
+
+    /// Keeps no counts as long as triggers are missing.
+    pub fn lack_notes(&mut self, lack: bool) {
+        self.lacks_notes = lack;
+        if lack {
+            self.kept.clear();
+            self.large.clear();
+        }
     }
 }
 
