@@ -3,7 +3,7 @@
 //! Relies on PostgreSQL for the JSON of a row (`row_to_json`), whose values are passed on as
 //! text, so that no number loses a digit; what differs between a row and Label Studio's
 //! serializer is fixed by name, as the [catalog](crate::label_studio::catalog) says. Rows are read in the
-//! caller's transaction, and projects with their [counts](counts) once for all transactions that plan what was read
+//! caller's transaction, and projects with their [counts](Counts) once for all transactions that plan what was read
 //! together. An event with many objects is rendered piece by piece, so that an import takes no more memory than one body.
 //!
 //! Promises that an event is shown with all of its objects, as they are or as they last were, or not at all: what
