@@ -2264,6 +2264,8 @@ CREATE UNLOGGED TABLE lshookd.recount (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='10000', vacuum_truncate='false');
 
+ALTER TABLE ONLY lshookd.recount REPLICA IDENTITY FULL;
+
 COMMENT ON TABLE lshookd.recount IS 'Parts of large projects that are counted anew before the next payload shows the counts.';
 
 CREATE TABLE lshookd.rule (

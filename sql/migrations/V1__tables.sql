@@ -584,6 +584,7 @@ comment on table lshookd.backfill is
     'Runs of "lshookd event backfill", and how far each has come.';
 
 -- A publication of all tables refuses updates and deletions of tables that have neither a key nor this.
+alter table lshookd.recount replica identity full;
 alter table lshookd.deleted_row replica identity full;
 alter table lshookd.capture_error replica identity full;
 alter table lshookd.pause replica identity full;
