@@ -28,7 +28,6 @@ pub const NAMES: [&str; 7] = [
 ];
 
 const COUNT: &str = "select * from lshookd.project_counts($1::bigint[])";
-const COUNT_PARTS: &str = include_str!("../../../sql/render/count_parts.sql");
 const RECOUNT: &str = include_str!("../../../sql/render/recount.sql");
 
 /// A project is large that has so many tasks and annotations: fewer are counted in a few milliseconds, and whoever
@@ -85,32 +84,27 @@ impl Counts {
         client: &Prepared<'_, impl GenericClient>,
         projects: &BTreeSet<i64>,
     ) -> Result<HashMap<i64, Tally>> {
-        if !self.held.is_empty() {
-            self.recount(client).await?;
-        }
-        let mut counts = HashMap::new();
-        let mut unknown = Vec::new();
         let now = Instant::now();
         for project in projects {
             if let Some(at) = self.held.get_mut(&lock::counts_key(*project)) {
                 *at = now;
             }
+        }
+        if !self.held.is_empty() {
+            let to_keep =
+                projects.iter().copied().filter(|project| self.large.contains(project) && self.holds(*project));
+            self.recount(client, to_keep.collect()).await?;
+        }
+        let mut counts = HashMap::new();
+        let mut others = Vec::new();
+        for project in projects {
             match self.kept.get_mut(project) {
                 Some(kept) => {
                     kept.used = now;
                     counts.insert(*project, kept.total);
                 }
-                None => unknown.push(*project),
+                None => others.push(*project),
             }
-        }
-        if unknown.is_empty() {
-            return Ok(counts);
-        }
-        let (to_keep, others): (Vec<i64>, Vec<i64>) =
-            unknown.into_iter().partition(|project| self.large.remove(project) && self.holds(*project));
-        if !to_keep.is_empty() {
-            self.count_parts(client, &to_keep).await?;
-            counts.extend(to_keep.into_iter().filter_map(|project| Some((project, self.kept.get(&project)?.total))));
         }
         if others.is_empty() {
             return Ok(counts);
@@ -131,26 +125,17 @@ impl Counts {
         self.held.contains_key(&lock::counts_key(project))
     }
 
-    /// Counts projects part by part, to keep that.
-    async fn count_parts(&mut self, client: &Prepared<'_, impl GenericClient>, projects: &[i64]) -> Result<()> {
-        let mut parts: HashMap<i64, HashMap<i64, Tally>> =
-            projects.iter().map(|project| (*project, HashMap::new())).collect();
-        for row in client.query(COUNT_PARTS, &[&projects]).await.context("counting parts of projects")? {
-            parts.entry(row.get("id")).or_default().insert(row.get("part"), tally(&row));
-        }
-        let now = Instant::now();
-        self.kept.extend(parts.into_iter().map(|(project, parts)| {
-            let total = sum(parts.values());
-            (project, Kept { parts, total, since: now, used: now })
-        }));
-        Ok(())
-    }
-
-    /// Counts anew what has changed. Where the transaction is rolled back the notes are there again, and what was
-    /// counted is as true.
-    async fn recount(&mut self, client: &Prepared<'_, impl GenericClient>) -> Result<()> {
+    /// Counts anew what has changed of projects that are kept, and all parts of those that are to be. Where the
+    /// transaction is rolled back the notes are there again, and what was counted is as true.
+    async fn recount(&mut self, client: &Prepared<'_, impl GenericClient>, to_keep: Vec<i64>) -> Result<()> {
         let projects: Vec<i64> = self.kept.keys().copied().collect();
-        for row in client.query(RECOUNT, &[&projects]).await.context("counting parts of projects")? {
+        let rows = client.query(RECOUNT, &[&projects, &to_keep]).await.context("counting parts of projects")?;
+        let now = Instant::now();
+        for project in to_keep {
+            self.large.remove(&project);
+            self.kept.insert(project, Kept { parts: HashMap::new(), total: Tally::default(), since: now, used: now });
+        }
+        for row in rows {
             let Some(Kept { parts, total, .. }) = self.kept.get_mut(&row.get("id")) else {
                 continue;
             };
@@ -225,11 +210,4 @@ impl Counts {
 
 fn tally(row: &Row) -> Tally {
     NAMES.map(|name| row.get(name))
-}
-
-fn sum<'a>(parts: impl Iterator<Item = &'a Tally>) -> Tally {
-    parts.fold(Tally::default(), |mut sum, part| {
-        sum.iter_mut().zip(part).for_each(|(sum, count)| *sum += count);
-        sum
-    })
 }
