@@ -482,7 +482,7 @@ begin
     ) then
         return false;
     end if;
-    update lshookd.lane set due_at = 'infinity'
+    update lshookd.lane set due_at = 'infinity', holder = null
     where lane.webhook_id = close_lane.webhook_id and lane.project_id = close_lane.project_id;
     return true;
 end
@@ -2111,11 +2111,12 @@ CREATE TABLE lshookd.lane (
     webhook_id bigint NOT NULL,
     project_id bigint NOT NULL,
     due_at timestamp with time zone NOT NULL,
-    held_until timestamp with time zone
+    held_until timestamp with time zone,
+    holder uuid
 )
 WITH (fillfactor='70');
 
-COMMENT ON TABLE lshookd.lane IS 'The ordered queues: one per webhook and project, and when each is due.';
+COMMENT ON TABLE lshookd.lane IS 'The ordered queues: one per webhook and project, when each is due, and which daemon works on it.';
 
 CREATE TABLE lshookd.lease (
     webhook_id bigint NOT NULL,
@@ -2403,7 +2404,7 @@ CREATE VIEW lshookd.written_rule AS
 COMMENT ON VIEW lshookd.written_rule IS 'Rules as JSON, in the form of a file.';
 
 ALTER TABLE ONLY lshookd.active_role
-    ADD CONSTRAINT active_role_pkey PRIMARY KEY (role);
+    ADD CONSTRAINT active_role_pkey PRIMARY KEY (role, holder);
 
 ALTER TABLE ONLY lshookd.additional_action
     ADD CONSTRAINT additional_action_pkey PRIMARY KEY (name);
@@ -2488,6 +2489,8 @@ ALTER TABLE ONLY lshookd.watch_need
 
 ALTER TABLE ONLY lshookd.watched_row
     ADD CONSTRAINT watched_row_pkey PRIMARY KEY (seq);
+
+CREATE UNIQUE INDEX active_role_single ON lshookd.active_role USING btree (role) WHERE (role <> 'deliverer'::text);
 
 CREATE INDEX attempt_failed ON lshookd.attempt USING btree (started_at) WHERE (error IS NOT NULL);
 

@@ -22,8 +22,9 @@ use crate::deliver::Traces;
 use crate::error::Code;
 use crate::health::Service;
 use crate::metrics::Metrics;
+use crate::pg::lock::{self, LockKey};
 use crate::pg::role::{self, Heartbeat, Role};
-use crate::pg::{self, Session, lock};
+use crate::pg::{self, Session};
 use crate::pipeline::interruption::Interruption;
 use crate::pipeline::planner;
 use crate::queue::DueLanes;
@@ -252,7 +253,11 @@ async fn begin(role: Role, parts: &Parts) -> Result<Option<(Session, Heartbeat)>
     let session = pg::connect(&settings.server).await?;
     label_studio::enter(&session.client, settings.label_studio_schema.as_deref()).await?;
     service.is_ready(role);
-    let Some(heartbeat) = take_role(&session, role, parts).await? else {
+    let heartbeat = match role.lock() {
+        None => Some(Heartbeat::join(&session.statements.on(&session.client), parts.name).await?),
+        Some(lock) => take_role(&session, role, lock, parts).await?,
+    };
+    let Some(heartbeat) = heartbeat else {
         return Ok(None);
     };
     if role == Role::Planner {
@@ -274,19 +279,19 @@ async fn publish(session: &Session, settings: &[Listed], name: Uuid) -> Result<(
 
 /// Waits for a role; `None` when the daemon stops first. Its lock is asked for again and
 /// again: a statement that waits would hold back vacuum.
-async fn take_role(session: &Session, role: Role, parts: &Parts) -> Result<Option<Heartbeat>> {
+async fn take_role(session: &Session, role: Role, lock: LockKey, parts: &Parts) -> Result<Option<Heartbeat>> {
     let Parts { service, stop, name, .. } = parts;
     let database = session.statements.on(&session.client);
     let mut standby_since: Option<Instant> = None;
     while !stop.is_cancelled() {
-        let taken = lock::try_lock(&database, role.lock()).await?;
+        let taken = lock::try_lock(&database, lock).await?;
         // Whoever had the lock is gone with its connection, however lately its heart beat.
         let since = if taken { Duration::ZERO } else { role::LOST };
         // Without the lock there is nothing to look for every second.
         let looks = taken || standby_since.is_none_or(|at| at.elapsed() >= role::INTERVAL);
         if looks && let Some(heartbeat) = Heartbeat::start(&database, role, *name, since).await? {
             if !taken {
-                let holder = session.client.query_opt(LOCK_HOLDER, &[&lock::CLASS, &(role.lock() as i32)]).await?;
+                let holder = session.client.query_opt(LOCK_HOLDER, &[&lock::CLASS, &(lock as i32)]).await?;
                 let of = |name| holder.as_ref().map(|row| row.get::<_, String>(name)).unwrap_or_default();
                 tracing::error!(
                     ?role,

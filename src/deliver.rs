@@ -2,8 +2,7 @@
 //!
 //! Promises: within a lane (one webhook, one project) deliveries go out one after the
 //! other, in the order of their events; lanes do not wait for each other; a delivery is done
-//! when a 2xx answer is recorded, and until then it is sent again. Relies on being the only
-//! deliverer of this database, which the daemon's lock sees to.
+//! when a 2xx answer is recorded, and until then it is sent again. Daemons on one database share its lanes.
 
 mod answer;
 pub mod backoff;
@@ -12,6 +11,7 @@ mod client;
 mod cloudevent;
 mod connect;
 mod connection;
+mod due;
 mod egress;
 mod failing;
 mod headers;
@@ -20,6 +20,7 @@ mod mask;
 mod message;
 mod obstacle;
 mod option;
+mod peers;
 mod publish;
 mod record;
 mod redirect;
@@ -34,7 +35,7 @@ mod trace;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tokio::sync::{Semaphore, mpsc};
@@ -45,18 +46,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::metrics::Metrics;
-use crate::model::{Lane, Scope, WebhookId};
+use crate::model::Lane;
 use crate::pg::role::{self, Heartbeat};
 use crate::pg::{self, Prepared, Session, Statements};
 use crate::queue::DueLanes;
 pub use answer::{Answer, read_leniently};
 pub use cloudevent::CloudEvent;
+use due::{Look, ServerClock, due_lanes};
 use egress::EgressPolicy;
 use failing::FailingWebhooks;
 pub use headers::{carried, ineffective_headers};
 pub use message::Message;
 pub use obstacle::{obstacles, refused_webhooks, report_refused};
 pub use option::{DeliveryOptions, OptionCache, TRAINING};
+use peers::Peers;
 use record::Recorder;
 use sender::Sender;
 use share::Shares;
@@ -104,6 +107,7 @@ struct Shared {
     recorder: Recorder,
     retry_schedule: Vec<Duration>,
     shares: Shares,
+    peers: Peers,
     options: OptionCache,
     large_bodies: Semaphore,
     metrics: Metrics,
@@ -143,6 +147,7 @@ pub async fn run(
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
         shares: Shares::new(settings.concurrency, settings.concurrency_per_webhook, MAXIMUM_LANES),
+        peers: Peers::new(heartbeat.holder()),
         options: OptionCache::default(),
         large_bodies: Semaphore::new(LARGE_BODIES as usize),
         metrics: metrics.clone(),
@@ -156,6 +161,7 @@ pub async fn run(
         heartbeat,
         notifications,
         told: due_lanes.listen(),
+        due_lanes: due_lanes.clone(),
         poll: settings.poll,
         failing: FailingWebhooks::new(settings.pause_after),
         lanes: JoinSet::new(),
@@ -180,6 +186,7 @@ struct Deliverer {
     notifications: mpsc::UnboundedReceiver<()>,
     /// Lanes that this daemon's planner has opened.
     told: mpsc::UnboundedReceiver<Vec<Lane>>,
+    due_lanes: DueLanes,
     poll: Duration,
     failing: FailingWebhooks,
     /// The lanes that are worked on.
@@ -239,7 +246,11 @@ impl Deliverer {
                 self.planned_at = Instant::now();
                 database.discard_plans().await?;
             }
-            if self.kept_up_at.is_none_or(|at| at.elapsed() >= self.poll.min(role::INTERVAL)) {
+            let peers = &self.shared.peers;
+            peers.ask(&database).await?;
+            peers.release(&database, self.active.values().copied()).await?;
+            self.due_lanes.belong_to(peers.is_alone().then_some(peers.own()));
+            if peers.is_first() && self.kept_up_at.is_none_or(|at| at.elapsed() >= self.poll.min(role::INTERVAL)) {
                 self.kept_up_at = Some(Instant::now());
                 let woken = database.execute(include_str!("../sql/deliver/wake_changed.sql"), &[]).await;
                 woken.context("waking the lanes of changed webhooks")?;
@@ -257,9 +268,9 @@ impl Deliverer {
         // Notifications that came together are answered together, by a look after the last of them.
         while self.notifications.try_recv().is_ok() {}
         let room = MAXIMUM_LANES.saturating_sub(self.active.len()).min(MAXIMUM_BEGUN);
-        let looking = timeout(LEASE, due_lanes(&self.shared, &self.active, room, self.poll, &mut self.clock));
+        let looking = timeout(LEASE, due_lanes(&self.shared, self.active.values().copied(), room, &mut self.clock));
         let looking = looking.await.context("PostgreSQL is silent; another daemon may be active").flatten();
-        let (due, next) = looking?;
+        let Look { due, next, has_left } = looking?;
         let crowded = due.len() >= room;
         let before = self.active.len();
         // Behind those of a webhook that has its share there may be lanes of others.
@@ -271,7 +282,10 @@ impl Deliverer {
         }
         // Where more wait than may begin, a look is worth its while when half of those that began have ended.
         self.awaited = if crowded { (self.active.len() - before) / 2 } else { 0 };
-        let next = if hides_others { GATHERING } else { next.min(self.poll).min(role::INTERVAL) };
+        // What it leaves to others it takes where they do not.
+        let often = if self.shared.peers.is_alone() { role::INTERVAL } else { peers::INTERVAL };
+        let soon = if has_left { CROWDED } else { often };
+        let next = if hides_others { GATHERING } else { next.unwrap_or(soon).min(soon).min(self.poll) };
         self.look_at = Instant::now() + if self.active.is_empty() { next } else { next.min(RENEWAL) };
         Ok(())
     }
@@ -356,74 +370,4 @@ async fn end_of(
 pub async fn send_at_once(settings: &Settings, message: &Message) -> Result<Answer> {
     let policy = Arc::new(EgressPolicy::new(&settings.egress));
     Ok(Sender::new(settings, policy)?.send(message).await)
-}
-
-/// The lanes that are due and may be worked on; and how long until the next look.
-async fn due_lanes(
-    shared: &Shared,
-    active: &HashMap<Id, Lane>,
-    room: usize,
-    poll: Duration,
-    clock: &mut ServerClock,
-) -> Result<(Vec<Lane>, Duration)> {
-    let client = shared.database();
-    let (webhooks, scopes): (Vec<WebhookId>, Vec<Scope>) =
-        active.values().map(|lane| (lane.webhook, lane.scope)).unzip();
-    let room = i64::try_from(room).unwrap_or(i64::MAX);
-    let rows = client
-        .query(include_str!("../sql/deliver/due_lanes.sql"), &[&webhooks, &scopes, &room, &shared.shares.full()])
-        .await
-        .context("reading lshookd.lane")?;
-    if rows.first().is_some_and(|row| clock.stepped_back(row.get("now"), Instant::now())) {
-        tracing::warn!("PostgreSQL's clock was set back; what waits for a retry is attempted now");
-        client.execute(include_str!("../sql/deliver/end_pauses.sql"), &[]).await.context("ending pauses")?;
-        return Ok((Vec::new(), Duration::ZERO));
-    }
-    let mut due = Vec::new();
-    let mut next = poll;
-    for row in rows {
-        match row.get::<_, Option<f64>>("wait") {
-            Some(wait) => next = next.min(Duration::try_from_secs_f64(wait).unwrap_or(poll)),
-            None => due.push(Lane { webhook: row.get("webhook_id"), scope: row.get("project_id") }),
-        }
-    }
-    Ok((due, next))
-}
-
-/// The server's clock, by which pauses are measured.
-#[derive(Default)]
-struct ServerClock(Option<(SystemTime, Instant)>);
-
-impl ServerClock {
-    /// Whether it went back since the last look, by more than a look may take.
-    fn stepped_back(&mut self, now: SystemTime, at: Instant) -> bool {
-        const NOTEWORTHY: Duration = Duration::from_secs(10);
-        let expected = self.0.map(|(before, then)| before + at.saturating_duration_since(then));
-        self.0 = Some((now, at));
-        expected.and_then(|expected| expected.duration_since(now).ok()).is_some_and(|back| back > NOTEWORTHY)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_goes_back_is_noticed_and_one_that_goes_forward_is_not() {
-        let (start, now) = (Instant::now(), SystemTime::now());
-        let mut clock = ServerClock::default();
-        let mut look = |seconds: u64, clock_says: i64| {
-            let says = match clock_says {
-                ahead @ 0.. => now + Duration::from_secs(ahead.unsigned_abs()),
-                back => now - Duration::from_secs(back.unsigned_abs()),
-            };
-            clock.stepped_back(says, start + Duration::from_secs(seconds))
-        };
-        assert!(!look(0, 0));
-        assert!(!look(5, 4));
-        assert!(!look(10, 3600));
-        assert!(look(15, 15));
-        assert!(!look(20, 20));
-        assert!(look(25, -3600));
-    }
 }

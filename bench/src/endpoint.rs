@@ -4,17 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use bytes::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use lshookd_testbed::postgres::Database;
 use lshookd_testbed::{free_port, listens};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
+use tokio_rustls::TlsAcceptor;
 
 /// Where it is.
 pub struct Endpoint {
     port: u16,
+    /// Where it is over TLS.
+    secure_port: u16,
+    certificate: tempfile::NamedTempFile,
     client: reqwest::Client,
     _process: Child,
 }
@@ -22,11 +31,31 @@ pub struct Endpoint {
 impl Endpoint {
     /// Starts one.
     pub async fn start() -> Result<Endpoint> {
-        let port = free_port()?;
+        let (port, secure_port) = (free_port()?, free_port()?);
+        let certificate = tempfile::NamedTempFile::new()?;
         let mut command = Command::new(std::env::current_exe()?);
-        let process = command.args(["endpoint", &port.to_string()]).kill_on_drop(true).spawn()?;
+        let process = command
+            .args(["endpoint", &port.to_string(), &secure_port.to_string()])
+            .arg(certificate.path())
+            .kill_on_drop(true)
+            .spawn()?;
         listens("the endpoint", port).await?;
-        Ok(Endpoint { port, client: reqwest::Client::builder().no_proxy().build()?, _process: process })
+        listens("the endpoint over TLS", secure_port).await?;
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Endpoint { port, secure_port, certificate, client, _process: process })
+    }
+
+    /// The file of the authority that its certificate is trusted by.
+    pub fn authority(&self) -> String {
+        self.certificate.path().display().to_string()
+    }
+
+    /// Lets the webhooks on it be posted over TLS.
+    pub async fn secure(&self, database: &Database) -> Result<()> {
+        let (plain, secure) = (self.url(0), format!("https://127.0.0.1:{}/0", self.secure_port));
+        let query = "update webhook set url = replace(url, rtrim($1, '0'), rtrim($2, '0'))";
+        database.connect().await?.execute(query, &[&plain, &secure]).await?;
+        Ok(())
     }
 
     /// A URL on it.
@@ -71,8 +100,8 @@ impl Endpoint {
     }
 }
 
-/// Serves until it is killed.
-pub async fn serve(port: u16) -> Result<()> {
+/// Serves until it is killed: at one port, and at the other over TLS, by a certificate that it writes to a file.
+pub async fn serve(port: u16, secure_port: u16, certificate: &str) -> Result<()> {
     let counter = Arc::new(AtomicU64::new(0));
     let count =
         axum::routing::get(async |State(counter): State<Arc<AtomicU64>>| counter.load(Ordering::Relaxed).to_string());
@@ -89,6 +118,28 @@ pub async fn serve(port: u16) -> Result<()> {
         .fallback(take)
         .layer(DefaultBodyLimit::disable())
         .with_state(counter);
-    axum::serve(tokio::net::TcpListener::bind(("127.0.0.1", port)).await?, router).await?;
+    let key = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    std::fs::write(certificate, key.cert.pem())?;
+    let secret = PrivatePkcs8KeyDer::from(key.signing_key.serialize_der());
+    let tls = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![key.cert.der().clone()], secret.into())?;
+    tokio::spawn(serve_securely(secure_port, TlsAcceptor::from(Arc::new(tls)), router.clone()));
+    axum::serve(TcpListener::bind(("127.0.0.1", port)).await?, router).await?;
     Ok(())
+}
+
+async fn serve_securely(port: u16, tls: TlsAcceptor, router: Router) -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    loop {
+        let (stream, _) = listener.accept().await.context("accepting a connection")?;
+        let (tls, router) = (tls.clone(), router.clone());
+        tokio::spawn(async move {
+            if let Ok(stream) = tls.accept(stream).await {
+                let service = TowerToHyperService::new(router);
+                // Whoever connected may have gone.
+                let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            }
+        });
+    }
 }

@@ -6,6 +6,7 @@
 
 mod api;
 mod capture;
+mod control_group;
 mod cost;
 mod deliver;
 mod endpoint;
@@ -86,12 +87,15 @@ fn version() -> String {
 async fn main() -> Result<()> {
     // Fails where it was done before, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    if let Some(port) = std::env::args().skip_while(|word| word != "endpoint").nth(1) {
-        return endpoint::serve(port.parse()?).await;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [part, port, secure_port, certificate] = arguments.as_slice()
+        && part == "endpoint"
+    {
+        return endpoint::serve(port.parse()?, secure_port.parse()?, certificate).await;
     }
     let ground = Ground::prepare().await?;
     // Named on the command line, one part alone.
-    let named = std::env::args().nth(1);
+    let named = arguments.into_iter().next();
     if named.as_deref() == Some("flames") {
         return flames::draw(&ground).await;
     }

@@ -8,6 +8,7 @@ use tokio::process::Command;
 
 use crate::Ground;
 use crate::capture;
+use crate::control_group::ControlGroup;
 use crate::cost::Meter;
 use crate::endpoint::Endpoint;
 use crate::report::Report;
@@ -22,15 +23,25 @@ const ROUNDS: usize = 2;
 /// How fast a backlog of so many deliveries drains by so many daemons, portion by portion: deliveries per second
 /// of each, and the largest daemon's memory.
 async fn drain(ground: &Ground, deliveries: u64, daemons: usize) -> Result<(Vec<f64>, u64)> {
+    drain_by(ground, deliveries, daemons, None).await
+}
+
+/// The same; each daemon may have no more of a processor than this, and posts over TLS then.
+async fn drain_by(ground: &Ground, deliveries: u64, daemons: usize, each: Option<f64>) -> Result<(Vec<f64>, u64)> {
     let (database, endpoint) = (ground.database("backlog").await?, Endpoint::start().await?);
     endpoint.subscribe(&database, LANES).await?;
-    let lshookd = ground.lshookd(&database).await?;
+    let mut lshookd = ground.lshookd(&database).await?;
+    if each.is_some() {
+        endpoint.secure(&database).await?;
+        lshookd = lshookd.with("LSHOOKD_CA_FILE", &endpoint.authority());
+    }
     let sql = database.connect().await?;
     let events = deliveries / LANES as u64;
     sql.batch_execute(&format!("set bench.events = {events}")).await?;
     sql.batch_execute(include_str!("../sql/queue.sql")).await?;
     sql.batch_execute("checkpoint").await?;
-    let portion = deliveries.min(DRAINED) / LANES as u64 * LANES as u64;
+    let most = if each.is_some() { DRAINED / 4 } else { DRAINED };
+    let portion = deliveries.min(most) / LANES as u64 * LANES as u64;
     let (mut rates, mut memory) = (Vec::new(), 0);
     while rates.len() < ROUNDS && endpoint.count().await? + portion <= deliveries {
         let before = endpoint.count().await?;
@@ -38,6 +49,10 @@ async fn drain(ground: &Ground, deliveries: u64, daemons: usize) -> Result<(Vec<
         for _ in 1..daemons {
             running.push(lshookd.start().await?);
         }
+        let groups: Vec<ControlGroup> = match each {
+            Some(each) => running.iter().map(|daemon| ControlGroup::hold(daemon.pid(), each)).collect::<Result<_>>()?,
+            None => Vec::new(),
+        };
         // From the first deliveries on: how long a daemon takes to start is not the question.
         let begun = endpoint.reaches(before + 1).await?;
         let started = Instant::now();
@@ -47,6 +62,7 @@ async fn drain(ground: &Ground, deliveries: u64, daemons: usize) -> Result<(Vec<
             memory = memory.max(daemon.peak_kilobytes()?);
             daemon.stop().await?;
         }
+        drop(groups);
     }
     Ok((rates, memory / 1000))
 }
@@ -74,6 +90,13 @@ pub async fn daemons(ground: &Ground, report: &mut Report) -> Result<()> {
     for daemons in [2, 4] {
         let (several, _) = drain(ground, 100_000, daemons).await?;
         report.pairs(&format!("drain by {daemons} daemons against one"), "/s", &beside(&several, &one), "> 1");
+    }
+    // Where the daemon is the limit, and neither PostgreSQL nor the endpoint.
+    for (each, what) in [(0.5, "half a core"), (0.1, "a tenth of a core")] {
+        let (one, _) = drain_by(ground, 100_000, 1, Some(each)).await?;
+        let (four, _) = drain_by(ground, 100_000, 4, Some(each)).await?;
+        let name = format!("drain over TLS by 4 daemons with {what} each against one");
+        report.pairs(&name, "/s", &beside(&four, &one), "≥ 2.5");
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
--- The heartbeat of a daemon ($2) in a role ($1): it takes the role, or keeps it. No row where another daemon has it
--- whose heart beat within $3 seconds.
+-- The heartbeat of a daemon ($2) in a role ($1) that one daemon has at a time: it takes the role, or keeps it. No row where
+-- another daemon has it whose heart beat within $3 seconds.
 insert into lshookd.active_role as active (role, holder)
 values ($1::text, $2::uuid)
-on conflict (role) do update
+on conflict (role) where role <> 'deliverer' do update
     set holder = excluded.holder,
         backend = excluded.backend,
         since = case when active.holder = excluded.holder and active.backend = excluded.backend then active.since else excluded.since end,

@@ -2,6 +2,7 @@
 -- is over or, for a webhook, until that has changed.
 update lshookd.lane
 set due_at = until.moment,
+    holder = null,
     held_until = case when $4::boolean then until.moment end
 from (select clock_timestamp() + $3::float8 * interval '1 second' as moment) as until
 where webhook_id = $1::bigint

@@ -1,5 +1,5 @@
 -- Records a batch of attempts: the attempts themselves, the new state of each delivery, and
--- for those to be retried when their lane is due. Lanes are locked in their fixed order,
+-- for those to be retried when their lane is due, for whichever daemon. Lanes are locked in their fixed order,
 -- the one in which the planner wakes them.
 with outcome as (
     select *
@@ -38,7 +38,8 @@ waiting as (
     for update of lane
 )
 update lshookd.lane
-set due_at = clock_timestamp() + waiting.pause * interval '1 second'
+set due_at = clock_timestamp() + waiting.pause * interval '1 second',
+    holder = null
 from waiting
 where lane.webhook_id = waiting.webhook_id
   and lane.project_id = waiting.project_id;

@@ -220,11 +220,12 @@ create table lshookd.lane (
     project_id  bigint      not null,
     due_at      timestamptz not null,  -- when its next delivery may be attempted; infinity: nothing is pending
     held_until  timestamptz,           -- as long as it is due then, it waits for its webhook to be delivered again
+    holder      uuid,                  -- the daemon that works on it, as long as lshookd.active_role has it as a deliverer
     primary key (webhook_id, project_id)
 ) with (fillfactor = 70);
 
 comment on table lshookd.lane is
-    'The ordered queues: one per webhook and project, and when each is due.';
+    'The ordered queues: one per webhook and project, when each is due, and which daemon works on it.';
 
 create index lane_due on lshookd.lane (due_at) where due_at < 'infinity';
 
@@ -496,12 +497,16 @@ create index rule_state_throttled on lshookd.rule_state (rule) where throttled_b
 -- Which daemon is active in which role. The proof is the heartbeat, which only a daemon can write: an advisory
 -- lock can be taken by anybody.
 create table lshookd.active_role (
-    role      text        not null primary key check (role in ('planner', 'deliverer', 'retention')),
+    role      text        not null check (role in ('planner', 'deliverer', 'retention')),
     holder    uuid        not null,  -- the daemon's own name
     backend   integer     not null default pg_backend_pid(),
     since     timestamptz not null default clock_timestamp(),
-    beat_at   timestamptz not null default clock_timestamp()
+    beat_at   timestamptz not null default clock_timestamp(),
+    primary key (role, holder)
 ) with (fillfactor = 50);
+
+-- Any number of daemons deliver.
+create unique index active_role_single on lshookd.active_role (role) where role <> 'deliverer';
 
 comment on table lshookd.active_role is
     'Which daemon is active in which role, and its latest heartbeat.';

@@ -113,12 +113,13 @@ happened as materialized (
     select $2::text, '', null, null, $3::timestamptz, $4::text, null, null
     where $2::text is not null
     union all
-    -- The first that is seen in a role took it over from nobody.
+    -- The first that is seen in a role took it over from nobody. Any number of daemons deliver.
     select case when known.kind is null then 'seen' else 'takeover' end, active_role.role, null, null, active_role.since,
            active_role.role, null, active_role.holder::text
     from lshookd.active_role
     left join lshookd.operation as known on known.kind = 'takeover' and known.subject = active_role.role
-    where known.mark is distinct from active_role.holder::text
+    where active_role.role <> 'deliverer'
+      and known.mark is distinct from active_role.holder::text
 ),
 noted as (
     insert into lshookd.operation (kind, subject, until, mark)

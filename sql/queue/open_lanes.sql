@@ -1,5 +1,6 @@
 -- Makes lanes due in which nothing was pending, and tells which; one that waits to retry goes on waiting, and one that
--- consumers pull from is never due, but announced. Lanes that are due are announced if $3. The fixed order of the locks
+-- consumers pull from is never due, but announced. Lanes that are due are the daemon's $3, which hears of them otherwise;
+-- with null they are nobody's, and announced. The fixed order of the locks
 -- keeps this from a deadlock with the recording of attempts. After the transaction that stored the deliveries, not in
 -- it: that has a snapshot of its beginning, and a lane that was closed since would end it.
 with given as materialized (
@@ -10,12 +11,16 @@ with given as materialized (
     group by webhook_id, project_id
 ),
 opened as (
-    insert into lshookd.lane as lane (webhook_id, project_id, due_at)
-    select webhook_id, project_id, case when is_pulled then 'infinity' else now() end
+    insert into lshookd.lane as lane (webhook_id, project_id, due_at, holder)
+    select webhook_id,
+           project_id,
+           case when is_pulled then 'infinity' else now() end,
+           case when not is_pulled then $3::uuid end
     from given
     order by webhook_id, project_id
     on conflict (webhook_id, project_id) do update
-        set due_at = excluded.due_at
+        set due_at = excluded.due_at,
+            holder = excluded.holder
         where lane.due_at = 'infinity' and excluded.due_at < 'infinity'
     returning webhook_id, project_id, due_at
 ),
@@ -26,7 +31,7 @@ due as (
 ),
 announced as materialized (
     select lshookd.announce_lanes()
-    where ($3::boolean and exists (select from due))
+    where ($3::uuid is null and exists (select from due))
        or exists (select from given where is_pulled)
 )
 select webhook_id, project_id

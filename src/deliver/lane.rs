@@ -76,6 +76,11 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
             // Something came meanwhile, or became pending again: it is read from the oldest on.
             last_sent = DeliveryId(0);
         }
+        if shared.peers.should_leave(lane) {
+            shared.recorder.flush().await?;
+            shared.peers.left(lane);
+            return Ok(());
+        }
         // Without a place, which others could have meanwhile.
         let paced = shared.options.take_turn(&shared.database(), lane.webhook).await?;
         if let Some(wait) = paced {

@@ -140,7 +140,7 @@ impl Run {
         let addressed: Vec<Addressed> =
             events.iter().zip(bodies).map(|(event, body)| Addressed::new(event, vec![webhook], Some(body))).collect();
         queue::store(&database, &addressed).await?;
-        queue::open(&database, &addressed.iter().flat_map(Addressed::lanes).collect(), true).await?;
+        queue::open(&database, &addressed.iter().flat_map(Addressed::lanes).collect(), None).await?;
         let query = include_str!("../../sql/ops/advance_backfill.sql");
         transaction.execute(query, &[&self.id, &last, &announced]).await?;
         transaction.commit().await?;

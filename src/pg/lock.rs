@@ -21,8 +21,6 @@ pub enum LockKey {
     Install = 1,
     /// Held by the active planner.
     Planner = 2,
-    /// Held by the active deliverer.
-    Deliverer = 3,
     /// Held by the active retention.
     Retention = 4,
     /// Held while watching triggers are installed or removed (`lshookd.watch_as_wanted`).

@@ -2,7 +2,7 @@
 //!
 //! The work itself writes it, so that work that hangs has none. A daemon takes a role with the advisory lock of that
 //! role, which goes with its connection; where somebody else holds that lock and no heart beats, with the heartbeat
-//! alone. Each beat asks whether the role is still this daemon's.
+//! alone. Any number of daemons deliver, without a lock. Each beat asks whether the role is still this daemon's.
 
 use std::time::{Duration, Instant};
 
@@ -20,14 +20,14 @@ pub const INTERVAL: Duration = Duration::from_secs(10);
 /// may take half of that.
 pub const LOST: Duration = Duration::from_secs(120);
 
-/// One part of a daemon's work, in which exactly one daemon is active.
+/// One part of a daemon's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Changes → events.
+    /// Changes → events: one daemon.
     Planner,
-    /// Events → requests.
+    /// Events → requests: all daemons.
     Deliverer,
-    /// Deletes what ended long ago.
+    /// Deletes what ended long ago: one daemon.
     Retention,
 }
 
@@ -35,12 +35,12 @@ impl Role {
     /// All roles.
     pub const ALL: [Role; 3] = [Role::Planner, Role::Deliverer, Role::Retention];
 
-    /// The advisory lock that the active daemon holds.
-    pub fn lock(self) -> LockKey {
+    /// The advisory lock that the active daemon holds, where there is one such daemon.
+    pub fn lock(self) -> Option<LockKey> {
         match self {
-            Role::Planner => LockKey::Planner,
-            Role::Deliverer => LockKey::Deliverer,
-            Role::Retention => LockKey::Retention,
+            Role::Planner => Some(LockKey::Planner),
+            Role::Deliverer => None,
+            Role::Retention => Some(LockKey::Retention),
         }
     }
 
@@ -63,6 +63,21 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
+    /// Begins to deliver, beside others.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn join(client: &Prepared<'_, Client>, holder: Uuid) -> Result<Heartbeat> {
+        let joined = client.execute(include_str!("../../sql/daemon/join.sql"), &[&holder]).await;
+        joined.context("writing lshookd.active_role")?;
+        Ok(Heartbeat { role: Role::Deliverer, holder, beat_at: Instant::now() })
+    }
+
+    /// The daemon's own name.
+    pub fn holder(&self) -> Uuid {
+        self.holder
+    }
+
     /// Takes a role, from whoever else's heart has not beaten for `since`; `None` where it has.
     ///
     /// # Errors
@@ -93,8 +108,13 @@ impl Heartbeat {
     }
 
     async fn write(&self, client: &Prepared<'_, Client>, since: Duration) -> Result<bool> {
-        let query = include_str!("../../sql/daemon/beat.sql");
-        let rows = client.query(query, &[&self.role.name(), &self.holder, &since.as_secs_f64()]).await;
+        let rows = match self.role {
+            Role::Deliverer => client.query(include_str!("../../sql/daemon/stay.sql"), &[&self.holder]).await,
+            role => {
+                let query = include_str!("../../sql/daemon/beat.sql");
+                client.query(query, &[&role.name(), &self.holder, &since.as_secs_f64()]).await
+            }
+        };
         Ok(!rows.context("writing lshookd.active_role")?.is_empty())
     }
 

@@ -7,35 +7,49 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use uuid::Uuid;
 
 use crate::model::Lane;
 
 /// Where the planner tells of lanes, and the deliverer hears of them.
 #[derive(Clone, Default)]
-pub struct DueLanes(Arc<Mutex<Option<UnboundedSender<Vec<Lane>>>>>);
+pub struct DueLanes(Arc<Mutex<Listener>>);
+
+#[derive(Default)]
+struct Listener {
+    sender: Option<UnboundedSender<Vec<Lane>>>,
+    owner: Option<Uuid>,
+}
 
 impl DueLanes {
     /// Hears of lanes from here on, in place of whoever did before.
     pub fn listen(&self) -> UnboundedReceiver<Vec<Lane>> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        *self.listener() = Some(sender);
+        *self.listener() = Listener { sender: Some(sender), owner: None };
         receiver
     }
 
-    /// Whether somebody listens.
-    pub fn has_listener(&self) -> bool {
-        self.listener().as_ref().is_some_and(|sender| !sender.is_closed())
+    /// Lanes that are opened are this daemon's from the beginning; with `None`, whoever's comes first.
+    pub fn belong_to(&self, owner: Option<Uuid>) {
+        self.listener().owner = owner;
+    }
+
+    /// Whose lanes are that are opened, where it hears of them.
+    pub fn owner(&self) -> Option<Uuid> {
+        let listener = self.listener();
+        listener.owner.filter(|_| listener.sender.as_ref().is_some_and(|sender| !sender.is_closed()))
     }
 
     /// Tells of lanes, if somebody listens.
     pub fn tell(&self, lanes: Vec<Lane>) {
-        if let Some(sender) = self.listener().as_ref().filter(|_| !lanes.is_empty()) {
+        let listener = self.listener();
+        if let Some(sender) = listener.sender.as_ref().filter(|_| listener.owner.is_some() && !lanes.is_empty()) {
             // Whoever listened may be gone: the lanes are in the table.
             let _ = sender.send(lanes);
         }
     }
 
-    fn listener(&self) -> MutexGuard<'_, Option<UnboundedSender<Vec<Lane>>>> {
+    fn listener(&self) -> MutexGuard<'_, Listener> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

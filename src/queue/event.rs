@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tokio::try_join;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row};
+use uuid::Uuid;
 
 use crate::model::{End, Event, Lane, Scope, WebhookId};
 use crate::pg::Prepared;
@@ -135,18 +136,18 @@ pub async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &
 
 /// Makes lanes due in which deliveries were stored, and returns those that were not. Where this is a transaction of its
 /// own after the one that stored them, it waits for nobody who closes such a lane, and whoever stored them must
-/// [reopen](reopen) lanes if it does not come to pass. Unless the deliverer hears of them otherwise, they are
-/// `announced` to it.
+/// [reopen](reopen) lanes if it does not come to pass. They are the `owner`'s, which hears of them otherwise, or else
+/// announced.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn open(
     client: &Prepared<'_, impl GenericClient>,
     lanes: &BTreeSet<Lane>,
-    announced: bool,
+    owner: Option<Uuid>,
 ) -> Result<Vec<Lane>> {
     let (webhooks, scopes): (Vec<WebhookId>, Vec<Scope>) = lanes.iter().map(|lane| (lane.webhook, lane.scope)).unzip();
-    let due = client.query(OPEN_LANES, &[&webhooks, &scopes, &announced]).await.context("opening lanes")?;
+    let due = client.query(OPEN_LANES, &[&webhooks, &scopes, &owner]).await.context("opening lanes")?;
     let lane = |row: &Row| Some(Lane { webhook: row.get::<_, Option<_>>("webhook_id")?, scope: row.get("project_id") });
     Ok(due.iter().filter_map(lane).collect())
 }
@@ -157,7 +158,7 @@ pub async fn open(
 /// As [`store`] has.
 pub async fn store_and_open(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
     store(client, events).await?;
-    open(client, &events.iter().flat_map(Addressed::lanes).collect(), true).await?;
+    open(client, &events.iter().flat_map(Addressed::lanes).collect(), None).await?;
     Ok(())
 }
 

@@ -29,6 +29,7 @@ mod python_client;
 mod replication;
 mod rights;
 mod rules;
+mod sharing;
 mod signatures;
 mod test_env;
 mod tls;

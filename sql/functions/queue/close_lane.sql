@@ -16,7 +16,7 @@ begin
     ) then
         return false;
     end if;
-    update lshookd.lane set due_at = 'infinity'
+    update lshookd.lane set due_at = 'infinity', holder = null
     where lane.webhook_id = close_lane.webhook_id and lane.project_id = close_lane.project_id;
     return true;
 end

@@ -115,7 +115,7 @@ impl Writer {
             queue::store_together(database, last),
             async { client.batch_execute("commit").await },
             async { client.batch_execute(BEGIN_OPENING).await },
-            queue::open(database, &self.lanes, !self.due_lanes.has_listener()),
+            queue::open(database, &self.lanes, self.due_lanes.owner()),
             async { client.batch_execute("commit").await },
         );
         stored?;
@@ -133,7 +133,7 @@ impl Writer {
     /// When they still cannot be.
     pub async fn open_lanes(&mut self, database: &Prepared<'_, Client>) -> Result<()> {
         if !self.lanes.is_empty() {
-            queue::open(database, &self.lanes, true).await?;
+            queue::open(database, &self.lanes, None).await?;
             self.lanes.clear();
         }
         Ok(())
