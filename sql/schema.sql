@@ -797,11 +797,20 @@ CREATE FUNCTION lshookd.ml_backend_webhooks(ids bigint[]) RETURNS SETOF bigint
     SET row_security TO 'off'
     AS $$
 begin
+    -- Of all, both tables are read once.
+    if ids is null then
+        return query
+        select distinct webhook.id::bigint
+        from public.ml_mlbackend as backend
+        join public.webhook as webhook
+          on webhook.project_id = backend.project_id and webhook.url::text = rtrim(backend.url::text, '/') || '/webhook';
+        return;
+    end if;
     -- By the index where some are given: each lane asks for its own.
     return query
     select webhook.id::bigint
     from public.webhook as webhook
-    where webhook.id = any (coalesce(ids, array(select every.id::bigint from public.webhook as every)))
+    where webhook.id = any (ids)
       and exists (
           select
           from public.ml_mlbackend as backend
@@ -1714,6 +1723,26 @@ CREATE FUNCTION lshookd.webhook_rows(ids bigint[]) RETURNS TABLE(id bigint, orga
     SET row_security TO 'off'
     AS $$
 begin
+    -- Of all, both tables are read once.
+    if ids is null then
+        return query
+        select webhook.id::bigint,
+               webhook.organization_id::bigint,
+               webhook.project_id::bigint,
+               webhook.url::text,
+               webhook.headers::jsonb,
+               webhook.send_payload,
+               webhook.send_for_all_actions,
+               webhook.is_active,
+               coalesce(chosen.actions, '{}')
+        from public.webhook as webhook
+        left join (
+            select webhook_action.webhook_id, array_agg(webhook_action.action::text order by webhook_action.action) as actions
+            from public.webhook_action as webhook_action
+            group by webhook_action.webhook_id
+        ) as chosen on chosen.webhook_id = webhook.id;
+        return;
+    end if;
     -- By the index where some are given: each lane asks for its own.
     return query
     select webhook.id::bigint,
@@ -1731,7 +1760,7 @@ begin
                order by webhook_action.action
            )
     from public.webhook as webhook
-    where webhook.id = any (coalesce(ids, array(select every.id::bigint from public.webhook as every)));
+    where webhook.id = any (ids);
 end
 $$;
 

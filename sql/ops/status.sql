@@ -1,5 +1,5 @@
--- What is pending, what fails, how large the queues are, and how much was delivered in the last minute. A lane fails
--- only while somebody would attempt its next delivery: its webhook is there, delivered by lshookd and not paused.
+-- What is pending, what fails, and how large the queues are. A lane fails only while somebody would attempt its next
+-- delivery: its webhook is there, delivered by lshookd and not paused.
 with served as materialized (
     select webhook.id
     from lshookd.webhook_states() as webhook
@@ -20,18 +20,6 @@ from (
            lag.oldest_change_seconds,
            lag.deliveries_pending,
            lag.oldest_delivery_seconds,
-           (
-               -- By webhook, as the index has it: the attempts of a minute are quickly found only after vacuum.
-               select coalesce(sum(latest.quantity), 0)
-               from lshookd.webhook_states() as webhook
-               cross join lateral (
-                   select count(*) as quantity
-                   from lshookd.delivery
-                   where delivery.webhook_id = webhook.id
-                     and delivery.state = 'delivered'
-                     and delivery.ended_at > statement_timestamp() - interval '1 minute'
-               ) as latest
-           ) as delivered_last_minute,
            (select count(*) from lshookd.delivery where state = 'dead') as deliveries_dead,
            (select count(*) from lshookd.change_set_aside) as changes_set_aside,
            (select count(*) from lshookd.capture_error) as capture_errors,

@@ -4,7 +4,9 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::try_join;
 use tokio_postgres::Client;
 
 use super::Output;
@@ -33,14 +35,14 @@ const FAILING: &[(&str, &str)] = &[
 /// When the database cannot be asked.
 pub async fn show(mut client: Client, settings: &Settings, watch: bool, output: Output) -> Result<()> {
     loop {
-        match status::read(&client).await {
-            Ok(status) => {
+        match read(&client).await {
+            Ok(shown) => {
                 if watch && std::io::stdout().is_terminal() && !output.json {
                     print!("\x1b[2J\x1b[H");
                 }
                 let is_read = match output.json {
-                    true => say!("{}", Value::from(&status)),
-                    false => print(&status),
+                    true => say!("{}", json!(shown)),
+                    false => print(&shown),
                 };
                 if !watch || !is_read {
                     return Ok(());
@@ -53,15 +55,28 @@ pub async fn show(mut client: Client, settings: &Settings, watch: bool, output: 
     }
 }
 
+/// The status, and how much goes on.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    status: Status,
+    delivered_last_minute: i64,
+}
+
+async fn read(client: &Client) -> Result<Shown> {
+    let (status, delivered) = try_join!(status::read(client), status::delivered_last_minute(client))?;
+    Ok(Shown { status, delivered_last_minute: delivered })
+}
+
 /// `false` when nobody reads any more.
-fn print(status: &Status) -> bool {
+fn print(Shown { status, delivered_last_minute }: &Shown) -> bool {
     let Status { changes_unplanned, oldest_change_seconds, deliveries_pending, oldest_delivery_seconds, .. } = status;
     let roles: Vec<&str> = status.active_roles.iter().map(|active| active.role.as_str()).collect();
     let roles = if roles.is_empty() { "none: no daemon is running".to_owned() } else { roles.join(", ") };
     let is_read = say!("active         {roles}");
     say!("unplanned      {changes_unplanned} changes, the oldest for {oldest_change_seconds:.1} s");
     say!("pending        {deliveries_pending} deliveries, the oldest for {oldest_delivery_seconds:.1} s");
-    say!("delivered      {} in the last minute", status.delivered_last_minute);
+    say!("delivered      {delivered_last_minute} in the last minute");
     say!("dead           {} deliveries", status.deliveries_dead);
     say!("lanes          {}, of these {} due and {} failing", status.lanes, status.lanes_due, status.lanes_failing);
     if status.all_paused {

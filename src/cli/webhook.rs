@@ -23,7 +23,11 @@ use crate::ops::{adoption, joined, listed, pause, sample, secret, token, webhook
 pub enum WebhookCommand {
     /// List webhooks: who delivers each, what is pending, and what fails
     #[command(after_help = "Example: lshookd webhook list --json")]
-    List,
+    List {
+        /// Maximum number of webhooks, by their numbers [default: 100; all with --json]
+        #[arg(long, short = 'n', value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
+    },
     /// Create a webhook of a project or of the organization, delivered by lshookd alone
     #[command(after_help = "Example: lshookd webhook create https://trainer.example.com/hook --project 7 \
                             --actions ANNOTATION_CREATED,ANNOTATION_UPDATED")]
@@ -105,7 +109,7 @@ impl WebhookCommand {
     pub fn change(&self) -> Option<(&'static str, String)> {
         let one = |id: &WebhookId| format!("webhook {id}");
         Some(match self {
-            WebhookCommand::List | WebhookCommand::Secret { rotate: false, .. } => return None,
+            WebhookCommand::List { .. } | WebhookCommand::Secret { rotate: false, .. } => return None,
             // A path, and whoever is named before it, may be secrets.
             WebhookCommand::Create(new) => ("webhook create", new.url.host_str().unwrap_or("pull:").to_owned()),
             WebhookCommand::Update(changes) => ("webhook update", one(&changes.id)),
@@ -294,7 +298,7 @@ pub struct UpdateArgs {
 /// As the operation has.
 pub async fn run(client: &mut Client, settings: &Settings, command: WebhookCommand, output: Output) -> Result<()> {
     match command {
-        WebhookCommand::List => list(client, output).await,
+        WebhookCommand::List { limit } => list(client, limit, output).await,
         WebhookCommand::Create(new) => create(client, new, output).await,
         WebhookCommand::Update(changes) => update(client, &changes, output).await,
         WebhookCommand::Delete { ids, yes } => delete(client, &ids, yes, output).await,
@@ -338,15 +342,26 @@ const COLUMNS: &[(&str, &str)] = &[
     ("last_error", "LAST ERROR"),
 ];
 
-async fn list(client: &Client, output: Output) -> Result<()> {
+/// A table of more than this is for nobody to read.
+const READABLE: u32 = 100;
+
+async fn list(client: &Client, limit: Option<u32>, output: Output) -> Result<()> {
     let with_scope = |webhook: &WebhookSummary| {
         let mut row = serde_json::to_value(webhook).unwrap_or_default();
         row["scope"] = json!(webhook.scope());
         row["all_actions"] = json!(webhook.all_actions());
         row
     };
-    let rows: Vec<Value> = webhook::list(client, None, None).await?.iter().map(with_scope).collect();
+    let mut ids = webhook::ids(client).await?;
+    let all = ids.len();
+    if let Some(limit) = limit.or((!output.json).then_some(READABLE)) {
+        ids.truncate(usize::try_from(limit)?);
+    }
+    let rows: Vec<Value> = webhook::list(client, Some(&ids), None).await?.iter().map(with_scope).collect();
     output.table(&rows, COLUMNS, "Label Studio has no webhooks; `lshookd webhook create` creates one.");
+    if ids.len() < all && !output.json {
+        say!("\n{} of {all} webhooks; `lshookd webhook list --limit {all}` lists all.", ids.len());
+    }
     Ok(())
 }
 

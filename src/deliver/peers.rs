@@ -130,9 +130,11 @@ impl Peers {
     /// Whether a lane is to be left to others: its deliveries are recorded first, and then it is [left](Peers::left).
     pub fn should_leave(&self, lane: Lane) -> bool {
         let mut state = self.state();
-        let is_foreign = !state.is_first && state.limited.contains(&lane.webhook);
-        let leaves = is_foreign || state.excess > 0;
-        state.excess -= i64::from(leaves && !is_foreign);
+        if state.limited.contains(&lane.webhook) {
+            return !state.is_first;
+        }
+        let leaves = state.excess > 0;
+        state.excess -= i64::from(leaves);
         leaves
     }
 

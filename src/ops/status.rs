@@ -3,7 +3,6 @@
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio_postgres::{Client, Row};
 
 use super::rows;
@@ -20,8 +19,6 @@ pub struct Status {
     pub deliveries_pending: i64,
     /// Age of the oldest of their events.
     pub oldest_delivery_seconds: f64,
-    /// Deliveries of the last minute.
-    pub delivered_last_minute: i64,
     /// Dead deliveries.
     pub deliveries_dead: i64,
     /// Changes that cannot be planned.
@@ -116,6 +113,15 @@ pub async fn read(client: &Client) -> Result<Status> {
     Ok(status)
 }
 
+/// How much was delivered in the last minute.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn delivered_last_minute(client: &Client) -> Result<i64> {
+    let row = client.query_one(include_str!("../../sql/ops/delivered_last_minute.sql"), &[]).await;
+    Ok(row.context("reading lshookd.delivery")?.get("quantity"))
+}
+
 /// Which daemon is active in which role.
 ///
 /// # Errors
@@ -129,11 +135,4 @@ pub async fn active_roles(client: &Client) -> Result<Vec<ActiveRole>> {
         since: row.get("since"),
     };
     Ok(rows.iter().map(role).collect())
-}
-
-impl From<&Status> for Value {
-    fn from(status: &Status) -> Value {
-        // Numbers, texts and lists of them are always JSON.
-        serde_json::to_value(status).unwrap_or_default()
-    }
 }

@@ -727,6 +727,49 @@ async fn check_and_status_say_what_is_wrong() -> Result<()> {
     Ok(())
 }
 
+/// A table of all is for nobody to read; a program is not told of some for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_of_webhooks_is_cut_and_says_so() -> Result<()> {
+    let env = TestEnv::new("manywebhooks").await?;
+    for _ in 0..102 {
+        env.webhook("/project", "{}").await?;
+    }
+    env.run(
+        "update webhook set send_for_all_actions = false;
+         insert into webhook_action (webhook_id, action) select 7, unnest(array['TASKS_CREATED', 'PROJECT_UPDATED']);
+         insert into ml_mlbackend (project_id, state, url, created_at, updated_at, auto_update, is_interactive, timeout,
+                                   auth_method, basic_auth_user, basic_auth_pass, title, description, model_version)
+         select 1, 'CO', 'http://127.0.0.1:1/', now(), now(), true, false, 100, 'NONE', '', '', '', '', '';
+         update webhook set url = 'http://127.0.0.1:1/webhook' where id in (8, 9)",
+    )
+    .await?;
+    let all = ask(&env.lshookd, &["webhook", "list"]).await?;
+    assert_eq!(all.as_array().map(Vec::len), Some(102));
+    assert_eq!(all[6]["actions"], json!(["PROJECT_UPDATED", "TASKS_CREATED"]));
+    assert_eq!(all[5]["actions"], json!([]));
+    let backends = all.as_array().into_iter().flatten().filter(|webhook| webhook["is_ml_backend"] == true);
+    assert_eq!(backends.map(|webhook| webhook["id"].clone()).collect::<Vec<_>>(), [8, 9]);
+    let table = env.lshookd.succeed(&["webhook", "list"]).await?;
+    assert!(table.contains("100 of 102 webhooks") && table.contains("--limit 102"), "{table}");
+    let table = env.lshookd.succeed(&["webhook", "list", "--limit", "102"]).await?;
+    assert!(!table.contains("of 102 webhooks"), "{table}");
+    let two = ask(&env.lshookd, &["webhook", "list", "-n", "2"]).await?;
+    assert_eq!(two.as_array().map(Vec::len), Some(2));
+    // Of all, tables are read in another way than of some.
+    let differing = "select count(*)
+                     from (
+                         (select * from lshookd.webhook_rows(null) except
+                          select * from lshookd.webhook_rows(array(select id from webhook)))
+                         union all
+                         (select * from lshookd.webhook_rows(array(select id from webhook)) except
+                          select * from lshookd.webhook_rows(null))
+                     ) as difference";
+    assert_eq!(env.number(differing).await?, 0);
+    let backends = "select count(*) from lshookd.ml_backend_webhooks(array(select id from webhook))";
+    assert_eq!(env.number(backends).await?, 2);
+    Ok(())
+}
+
 /// As in `lshookd webhook list | head`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_goes_away_is_no_reason_to_panic() -> Result<()> {

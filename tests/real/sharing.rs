@@ -125,7 +125,7 @@ async fn the_lanes_of_a_daemon_that_ends_are_taken_over_at_once() -> Result<()> 
 /// How many requests another daemon makes, none knows: a limit holds for all of them together.
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_that_limit_their_requests_are_delivered_by_the_first_daemon_alone() -> Result<()> {
-    let env = backlog("limited", 200).await?;
+    let env = backlog("limited", 300).await?;
     let _first = env.lshookd.run().await?;
     let _second = env.lshookd.start().await?;
     let shared = async || Ok((held(&env).await?.len() == 2).then_some(()));
@@ -139,14 +139,15 @@ async fn webhooks_that_limit_their_requests_are_delivered_by_the_first_daemon_al
                    from lshookd.lane
                    where lane.due_at <= now() and lane.webhook_id % 2 = 0";
     let gathered = async || Ok((env.sql.query_one(limited, &[]).await?.get::<_, String>(0) == first).then_some(()));
-    eventually("the first has them", Duration::from_secs(8), gathered).await?;
-    // And goes on having them.
+    // Each knows of the limit within a second, and lets go of a lane after at most another.
+    sleep(Duration::from_secs(1)).await;
+    eventually("the first has them", Duration::from_secs(2), gathered).await?;
     for _ in 0..10 {
         sleep(Duration::from_millis(100)).await;
         let holders: String = env.sql.query_one(limited, &[]).await?.get(0);
         ensure!(holders.is_empty() || holders == first, "{holders}");
     }
-    all_is_delivered(&env, 200).await
+    all_is_delivered(&env, 300).await
 }
 
 /// Whoever has been forgotten by the others must not go on.
