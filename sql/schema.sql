@@ -39,7 +39,7 @@ begin
       and case
               when unplanned.keep_all then true
               else removed.id in (
-                       select unnest(change.ids) from lshookd.change
+                       select unnest(change.ids) from lshookd.waiting_change as change
                        where change.relation in ('annotation', 'watched_annotation') and change.operation <> 'delete'
                    )
           end;
@@ -325,10 +325,10 @@ begin
       and case
               when unplanned.keep_all then true
               else removed.id in (
-                       select unnest(change.ids) from lshookd.change
+                       select unnest(change.ids) from lshookd.waiting_change as change
                        where change.relation in ('task', 'watched_task') and change.operation <> 'delete'
                    ) or removed.id in (
-                       select unnest(change.parents) from lshookd.change
+                       select unnest(change.parents) from lshookd.waiting_change as change
                        where change.relation in ('annotation', 'watched_annotation') and change.operation <> 'delete'
                           or change.project_id is null
                    )
@@ -466,25 +466,34 @@ exception when others then
 end
 $$;
 
-CREATE FUNCTION lshookd.close_lane(webhook_id bigint, project_id bigint) RETURNS boolean
+CREATE FUNCTION lshookd.close_lane(webhook_id bigint, project_id bigint, settled bigint) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    ended  bigint;
+    oldest bigint;
 begin
-    perform from lshookd.lane
+    select lane.ended_up_to into ended
+    from lshookd.lane
     where lane.webhook_id = close_lane.webhook_id and lane.project_id = close_lane.project_id
     for update;
-    if exists (
-        select from lshookd.delivery
-        where delivery.webhook_id = close_lane.webhook_id
-          and delivery.project_id = close_lane.project_id
-          and delivery.state = 'pending'
-    ) then
-        return false;
+    select delivery.id into oldest
+    from lshookd.delivery
+    where delivery.webhook_id = close_lane.webhook_id
+      and delivery.project_id = close_lane.project_id
+      and delivery.state = 'pending'
+      and delivery.id > ended
+    order by delivery.id
+    limit 1;
+    if oldest is null or least(settled, oldest - 1) > ended + 1000 then
+        update lshookd.lane
+        set due_at = case when oldest is null then 'infinity' else lane.due_at end,
+            holder = case when oldest is not null then lane.holder end,
+            ended_up_to = greatest(ended, least(settled, oldest - 1))
+        where lane.webhook_id = close_lane.webhook_id and lane.project_id = close_lane.project_id;
     end if;
-    update lshookd.lane set due_at = 'infinity', holder = null
-    where lane.webhook_id = close_lane.webhook_id and lane.project_id = close_lane.project_id;
-    return true;
+    return oldest is null;
 end
 $$;
 
@@ -642,7 +651,7 @@ CREATE FUNCTION lshookd.in_flight() RETURNS xid8[]
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select coalesce(array_agg(distinct change.xid), '{}')
-    from lshookd.change
+    from lshookd.waiting_change as change
     where exists (select from pg_stat_get_activity(change.backend) as activity where activity.pid is not null)
 $$;
 
@@ -775,8 +784,11 @@ CREATE FUNCTION lshookd.make_lanes_due(webhooks bigint[], projects bigint[], at_
         from given
         order by webhook_id, project_id
         on conflict (webhook_id, project_id) do update
-            set due_at = excluded.due_at
-            where excluded.due_at < 'infinity' and (at_once or lane.due_at = 'infinity')
+            set due_at = case
+                    when excluded.due_at < 'infinity' and (at_once or lane.due_at = 'infinity') then excluded.due_at
+                    else lane.due_at
+                end,
+                ended_up_to = 0
         returning 1
     )
     select lshookd.announce_lanes()
@@ -1124,8 +1136,16 @@ CREATE FUNCTION lshookd.requeue_set_aside() RETURNS bigint
                by_label_studio, columns, became_true, became_false, status
         from placed
         returning seq
+    ),
+    oldest as (
+        select min(seq) as seq, count(*) as quantity
+        from requeued
     )
-    select count(*) from requeued
+    -- The planner reads from there on again.
+    select quantity
+    from oldest
+    where quantity = 0
+       or setval('lshookd.change_floor', least(seq, (select coalesce(pg_sequence_last_value('lshookd.change_floor'), 0)))) >= 0
 $$;
 
 CREATE FUNCTION lshookd.retry(deliveries bigint[]) RETURNS bigint
@@ -1367,7 +1387,7 @@ CREATE FUNCTION lshookd.unplanned(OUT newest bigint, OUT keep_all boolean, OUT i
     AS $$
 begin
     if current_setting('transaction_isolation') = 'read committed' then
-        select max(seq), max(seq) - min(seq) > 1000 into newest, keep_all from lshookd.change;
+        select max(seq), max(seq) - min(seq) > 1000 into newest, keep_all from lshookd.waiting_change;
     else
         newest := pg_sequence_last_value('lshookd.change_seq_seq');
         keep_all := true;
@@ -1932,6 +1952,15 @@ WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', au
 
 COMMENT ON TABLE lshookd.change IS 'Changes of Label Studio''s tables that lshookd has not turned into events yet.';
 
+CREATE SEQUENCE lshookd.change_floor
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    NO MAXVALUE
+    CACHE 1;
+
+COMMENT ON SEQUENCE lshookd.change_floor IS 'No change of a lower number waits to be planned.';
+
 ALTER TABLE lshookd.change ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME lshookd.change_seq_seq
     START WITH 1
@@ -2141,7 +2170,8 @@ CREATE TABLE lshookd.lane (
     project_id bigint NOT NULL,
     due_at timestamp with time zone NOT NULL,
     held_until timestamp with time zone,
-    holder uuid
+    holder uuid,
+    ended_up_to bigint DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='70');
 
@@ -2239,14 +2269,15 @@ CREATE VIEW lshookd.lag AS
           WHERE (delivery.state = 'pending'::text)) AS deliveries_pending,
     (COALESCE(( SELECT EXTRACT(epoch FROM (clock_timestamp() - min(event.occurred_at))) AS "extract"
            FROM ((( SELECT lane_1.webhook_id,
-                    lane_1.project_id
+                    lane_1.project_id,
+                    lane_1.ended_up_to
                    FROM lshookd.lane lane_1
                   WHERE ((lane_1.due_at < 'infinity'::timestamp with time zone) AND (NOT (EXISTS ( SELECT
                            FROM lshookd.pause
                           WHERE ((pause.webhook_id IS NULL) OR (pause.webhook_id = lane_1.webhook_id))))))) lane
              CROSS JOIN LATERAL ( SELECT delivery.event_id
                    FROM lshookd.delivery
-                  WHERE ((delivery.webhook_id = lane.webhook_id) AND (delivery.project_id = lane.project_id) AND (delivery.state = 'pending'::text) AND (delivery.schedule_from = 0))
+                  WHERE ((delivery.webhook_id = lane.webhook_id) AND (delivery.project_id = lane.project_id) AND (delivery.state = 'pending'::text) AND (delivery.schedule_from = 0) AND (delivery.id > lane.ended_up_to))
                   ORDER BY delivery.id
                  LIMIT 1) first)
              JOIN lshookd.event ON ((event.id = first.event_id)))), (0)::numeric))::double precision AS oldest_delivery_seconds;
@@ -2346,6 +2377,29 @@ CREATE TABLE lshookd.tap (
 );
 
 COMMENT ON TABLE lshookd.tap IS 'Who runs "lshookd event listen" now: events are then stored even if no webhook wants them.';
+
+CREATE VIEW lshookd.waiting_change AS
+ SELECT change.seq,
+    change.xid,
+    change.backend,
+    change.session,
+    change.captured_at,
+    change.relation,
+    change.operation,
+    change.project_id,
+    change.ids,
+    change.parents,
+    change.moved,
+    change.bulk,
+    change.by_label_studio,
+    change.columns,
+    change.became_true,
+    change.became_false,
+    change.status
+   FROM lshookd.change
+  WHERE (change.seq >= ( SELECT COALESCE(pg_sequence_last_value('lshookd.change_floor'::regclass), (0)::bigint) AS "coalesce"));
+
+COMMENT ON VIEW lshookd.waiting_change IS 'Changes that wait to be planned, read by an index from lshookd.change_floor on.';
 
 CREATE TABLE lshookd.watch_need (
     purpose text NOT NULL,

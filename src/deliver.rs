@@ -35,6 +35,7 @@ mod trace;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -49,7 +50,7 @@ use crate::metrics::Metrics;
 use crate::model::Lane;
 use crate::pg::role::{self, Heartbeat};
 use crate::pg::{self, Prepared, Session, Statements};
-use crate::queue::DueLanes;
+use crate::queue::{DueLanes, Settled};
 pub use answer::{Answer, read_leniently};
 pub use cloudevent::CloudEvent;
 use due::{Look, ServerClock, due_lanes};
@@ -93,6 +94,9 @@ const RENEWAL: Duration = Duration::from_secs(4);
 /// How long PostgreSQL's plans are taken to suit the queues.
 const PLANS_AGE: Duration = Duration::from_secs(5);
 
+/// How often it is looked up to where all deliveries are there.
+const SETTLING: Duration = Duration::from_secs(1);
+
 /// How long a lane waits that failed by a mistake of ours.
 const AFTER_PANIC: Duration = Duration::from_secs(60);
 
@@ -108,6 +112,8 @@ struct Shared {
     retry_schedule: Vec<Duration>,
     shares: Shares,
     peers: Peers,
+    /// All deliveries up to this one are there, or will never be.
+    settled: AtomicI64,
     options: OptionCache,
     large_bodies: Semaphore,
     metrics: Metrics,
@@ -148,13 +154,14 @@ pub async fn run(
         retry_schedule: settings.retry_schedule.clone(),
         shares: Shares::new(settings.concurrency, settings.concurrency_per_webhook, MAXIMUM_LANES),
         peers: Peers::new(heartbeat.holder()),
+        settled: AtomicI64::new(0),
         options: OptionCache::default(),
         large_bodies: Semaphore::new(LARGE_BODIES as usize),
         metrics: metrics.clone(),
         traces: traces.clone(),
         stop: stop.child_token(),
     });
-    let writing = records.write(shared.database());
+    let writing = records.write(shared.database(), &shared.settled);
     tokio::pin!(writing);
     let mut deliverer = Deliverer {
         shared: Arc::clone(&shared),
@@ -169,6 +176,9 @@ pub async fn run(
         ended: HashMap::new(),
         clock: ServerClock::default(),
         planned_at: Instant::now(),
+        settled: Settled::of("lshookd.delivery", "lshookd.delivery_id_seq"),
+        settled_at: Instant::now(),
+        has_ended: false,
         kept_up_at: None,
         look_at: Instant::now(),
         awaited: 0,
@@ -197,6 +207,10 @@ struct Deliverer {
     clock: ServerClock,
     /// When PostgreSQL planned its statements anew.
     planned_at: Instant,
+    /// Which deliveries are there, and when that was looked for.
+    settled: Settled,
+    settled_at: Instant,
+    has_ended: bool,
     kept_up_at: Option<Instant>,
     /// When to look for lanes that are due.
     look_at: Instant,
@@ -223,6 +237,7 @@ impl Deliverer {
                     let lane = end_of(ended, &mut self.active, &self.shared).await?;
                     self.shared.shares.leave(lane.webhook);
                     self.ended.insert(lane, Instant::now());
+                    self.has_ended = true;
                     // It may be due again, and others may wait for its place.
                     self.awaited = self.awaited.saturating_sub(1);
                     let gathering = if self.awaited == 0 { GATHERING } else { CROWDED };
@@ -245,6 +260,12 @@ impl Deliverer {
             if self.planned_at.elapsed() > PLANS_AGE && !self.active.is_empty() {
                 self.planned_at = Instant::now();
                 database.discard_plans().await?;
+            }
+            // When a lane has ended, and not while the first of its requests is on its way.
+            if std::mem::take(&mut self.has_ended) && self.settled_at.elapsed() > SETTLING {
+                self.settled_at = Instant::now();
+                self.settled.look(&database).await?;
+                self.shared.settled.store(self.settled.up_to(), Ordering::Relaxed);
             }
             let peers = &self.shared.peers;
             peers.ask(&database).await?;

@@ -6,8 +6,12 @@
 pub mod change;
 mod due;
 mod event;
+mod floor;
+mod settled;
 
 pub use due::DueLanes;
 pub use event::{
     Addressed, BodyTooLarge, OPEN_LANES, open, reopen, store, store_all_but_the_last, store_and_open, store_together,
 };
+pub use floor::Floor;
+pub use settled::Settled;

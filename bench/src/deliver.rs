@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::Uri;
 use futures_util::stream::{self, StreamExt};
-use lshookd_testbed::daemon::Lshookd;
+use lshookd_testbed::daemon::{Daemon, Lshookd};
 use lshookd_testbed::eventually;
 use lshookd_testbed::postgres::Database;
 use tokio::sync::mpsc;
@@ -18,6 +18,7 @@ use crate::Ground;
 use crate::capture::{self, Length};
 use crate::endpoint::Endpoint;
 use crate::report::Report;
+use crate::stripped::Stripped;
 
 /// Runs of each.
 const PAIRS: usize = 3;
@@ -27,25 +28,9 @@ const PAIRS: usize = 3;
 pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events: usize) -> Result<()> {
     let mut pairs = Vec::new();
     for _ in 0..PAIRS {
-        let database = ground.database("drain").await?;
-        let endpoint = Endpoint::start().await?;
-        endpoint.subscribe(&database, webhooks).await?;
+        let Backlog { database, endpoint, lshookd, daemon, body, total } =
+            Backlog::of(ground, webhooks, events).await?;
         let sql = database.connect().await?;
-        sql.batch_execute(include_str!("../sql/backlog.sql")).await?;
-        let lshookd = ground.lshookd(&database).await?;
-        lshookd.succeed(&["webhook", "pause", "--all"]).await?;
-        let daemon = lshookd.run().await?;
-        sql.batch_execute(&format!("call backlog({events})")).await?;
-        let total = (webhooks * events) as u64;
-        let waiting = async || {
-            let row = sql.query_one("select count(*) from lshookd.delivery where state = 'pending'", &[]).await?;
-            Ok((row.get::<_, i64>(0).unsigned_abs() == total).then_some(()))
-        };
-        eventually("the backlog is planned", Duration::from_secs(120), waiting).await?;
-        let body: String = sql.query_one("select body from lshookd.event order by id limit 1", &[]).await?.get(0);
-        sql.batch_execute("vacuum analyze").await?;
-        sql.batch_execute("checkpoint").await?;
-
         let started = Instant::now();
         lshookd.succeed(&["webhook", "resume", "--all"]).await?;
         endpoint.reaches(total).await?;
@@ -65,6 +50,83 @@ pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events
         webhooks => format!("drain of {} thousand, {webhooks} lanes", webhooks * events / 1000),
     };
     report.pairs(&what, "/s", &pairs, if webhooks == 1 { "≥ 0.50" } else { "≥ 0.30" });
+    Ok(())
+}
+
+/// What is planned and waits, paused.
+struct Backlog {
+    database: Database,
+    endpoint: Endpoint,
+    lshookd: Lshookd,
+    daemon: Daemon,
+    /// Of the first event.
+    body: String,
+    /// Deliveries.
+    total: u64,
+}
+
+impl Backlog {
+    /// So many events, each to so many webhooks.
+    async fn of(ground: &Ground, webhooks: usize, events: usize) -> Result<Backlog> {
+        let database = ground.database("drain").await?;
+        let endpoint = Endpoint::start().await?;
+        endpoint.subscribe(&database, webhooks).await?;
+        let sql = database.connect().await?;
+        sql.batch_execute(include_str!("../sql/backlog.sql")).await?;
+        let lshookd = ground.lshookd(&database).await?;
+        lshookd.succeed(&["webhook", "pause", "--all"]).await?;
+        let daemon = lshookd.run().await?;
+        sql.batch_execute(&format!("call backlog({events})")).await?;
+        let total = (webhooks * events) as u64;
+        let waiting = async || {
+            let row = sql.query_one("select count(*) from lshookd.delivery where state = 'pending'", &[]).await?;
+            Ok((row.get::<_, i64>(0).unsigned_abs() == total).then_some(()))
+        };
+        eventually("the backlog is planned", Duration::from_secs(120), waiting).await?;
+        let body: String = sql.query_one("select body from lshookd.event order by id limit 1", &[]).await?.get(0);
+        sql.batch_execute("vacuum analyze").await?;
+        sql.batch_execute("checkpoint").await?;
+        Ok(Backlog { database, endpoint, lshookd, daemon, body, total })
+    }
+}
+
+/// What a program that does only what must be done makes of the same work, beside the same references.
+pub async fn floors(ground: &Ground, report: &mut Report) -> Result<()> {
+    const CHANGES: usize = 40_000;
+    let (mut caught_up, mut drained, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..PAIRS {
+        let Outage { database, endpoint, lshookd: _ } = Outage::of(ground, CHANGES).await?;
+        let started = Instant::now();
+        let stripped = Stripped::start(&database, endpoint.url(0).trim_end_matches('0'), PROJECTS).await?;
+        stripped.catch_up().await?;
+        stripped.end().await?;
+        let floor = CHANGES as f64 / started.elapsed().as_secs_f64();
+        ensure!(endpoint.count().await? == CHANGES as u64, "not all of it arrived");
+        let body: String = database
+            .connect()
+            .await?
+            .query_one("select body from lshookd.event order by id limit 1", &[])
+            .await?
+            .get(0);
+        caught_up.push((floor, by_reqwest(&endpoint, body, CHANGES as u64, PROJECTS).await?));
+
+        let Backlog { database, endpoint, daemon, body, total, .. } = Backlog::of(ground, 32, 1_000).await?;
+        daemon.stop().await?;
+        let started = Instant::now();
+        let stripped = Stripped::start(&database, endpoint.url(0).trim_end_matches('0'), 32).await?;
+        stripped.drain().await?;
+        stripped.end().await?;
+        let floor = total as f64 / started.elapsed().as_secs_f64();
+        ensure!(endpoint.count().await? == total, "not all of it arrived");
+        drained.push((floor, by_reqwest(&endpoint, body, total, 32).await?));
+
+        let stripped = commit_to_request(ground, Program::Stripped, false).await?;
+        let bare = commit_to_request(ground, Program::Bare, false).await?;
+        rounds.push((stripped[stripped.len() / 2], bare[bare.len() / 2]));
+    }
+    report.pairs("floor: catch-up of 40 thousand changes in 32 projects", "/s", &caught_up, "");
+    report.pairs("floor: drain of 32 thousand, 32 lanes", "/s", &drained, "");
+    report.pairs("floor: commit to request, idle, 50 %", "ms", &rounds, "");
     Ok(())
 }
 
@@ -139,7 +201,8 @@ pub async fn catch_up(ground: &Ground, report: &mut Report) -> Result<()> {
 pub async fn latency(ground: &Ground, report: &mut Report, busy: bool) -> Result<()> {
     let mut rounds = Vec::new();
     for _ in 0..PAIRS {
-        rounds.push((commit_to_request(ground, true, busy).await?, commit_to_request(ground, false, busy).await?));
+        let ours = commit_to_request(ground, Program::Lshookd, busy).await?;
+        rounds.push((ours, commit_to_request(ground, Program::Bare, busy).await?));
     }
     let load = if busy { "at half load" } else { "idle" };
     for (percent, goal) in [(50, "≤ 6"), (99, "≤ 12")] {
@@ -151,8 +214,18 @@ pub async fn latency(ground: &Ground, report: &mut Report, busy: bool) -> Result
     Ok(())
 }
 
+/// What posts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Program {
+    Lshookd,
+    /// Keeps nothing.
+    Bare,
+    /// Stores each event before it is sent, and records it.
+    Stripped,
+}
+
 /// Milliseconds of each event, in ascending order.
-async fn commit_to_request(ground: &Ground, by_lshookd: bool, busy: bool) -> Result<Vec<f64>> {
+async fn commit_to_request(ground: &Ground, program: Program, busy: bool) -> Result<Vec<f64>> {
     const EVENTS: usize = 250;
     let database = ground.database("latency").await?;
     let sql = database.connect().await?;
@@ -169,7 +242,7 @@ async fn commit_to_request(ground: &Ground, by_lshookd: bool, busy: bool) -> Res
     sql.batch_execute(r#"select fixture.rows('project', '{"title": "Fish", "organization_id": 1}')"#).await?;
     sql.batch_execute(r#"select fixture.rows('task', '{"project_id": 2}')"#).await?;
     let mut daemon = None;
-    if by_lshookd {
+    if program != Program::Bare {
         for project in [1, 2] {
             let row = format!(
                 r#"{{"url": "{url}{project}", "organization_id": 1, "project_id": {project}, "is_active": true,
@@ -177,10 +250,18 @@ async fn commit_to_request(ground: &Ground, by_lshookd: bool, busy: bool) -> Res
             );
             sql.execute("select fixture.rows('webhook', $1::text::jsonb)", &[&row]).await?;
         }
-        daemon = Some(ground.lshookd(&database).await?.with("LSHOOKD_SETTLE", "0").run().await?);
-    } else {
-        sql.batch_execute(include_str!("../sql/notify.sql")).await?;
-        bare_program(&database.environment(), &database.name, url).await?;
+    }
+    let lshookd = if program == Program::Bare { None } else { Some(ground.lshookd(&database).await?) };
+    match (program, lshookd) {
+        (Program::Lshookd, Some(lshookd)) => daemon = Some(lshookd.with("LSHOOKD_SETTLE", "0").run().await?),
+        _ => {
+            sql.batch_execute(include_str!("../sql/notify.sql")).await?;
+            let stripped = match program {
+                Program::Stripped => Some(Stripped::start(&database, &url, 2).await?),
+                _ => None,
+            };
+            bare_program(&database.environment(), &database.name, url, stripped).await?;
+        }
     }
     let load = if busy { Some(tokio::spawn(annotate_elsewhere(database.connect().await?))) } else { None };
     let insert = sql.prepare(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}')"#).await?;
@@ -218,8 +299,13 @@ async fn annotate_elsewhere(client: tokio_postgres::Client) -> Result<()> {
     }
 }
 
-/// LISTENs, and POSTs what it hears.
-async fn bare_program(environment: &[(String, String)], database: &str, url: String) -> Result<()> {
+/// LISTENs, and POSTs what it hears; or has it planned and sent.
+async fn bare_program(
+    environment: &[(String, String)],
+    database: &str,
+    url: String,
+    stripped: Option<Stripped>,
+) -> Result<()> {
     let port = environment.iter().find(|(name, _)| name == "POSTGRE_PORT").map(|(_, port)| port.as_str());
     let config = format!("host=127.0.0.1 user=postgres port={} dbname={database}", port.unwrap_or("5432"));
     let (client, mut connection) = tokio_postgres::connect(&config, NoTls).await?;
@@ -229,7 +315,13 @@ async fn bare_program(environment: &[(String, String)], database: &str, url: Str
     tokio::spawn(async move {
         let _held = held;
         while let Some(Ok(message)) = std::future::poll_fn(|context| connection.poll_message(context)).await {
-            if let AsyncMessage::Notification(heard) = message {
+            let AsyncMessage::Notification(heard) = message else {
+                continue;
+            };
+            if let Some(stripped) = &stripped {
+                // What fails shows as a request that never comes.
+                let _ = stripped.catch_up().await;
+            } else {
                 let project = heard.payload().split(' ').next().unwrap_or_default();
                 let request = poster.post(format!("{url}{project}")).body(heard.payload().to_owned());
                 tokio::spawn(request.send());

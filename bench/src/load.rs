@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use futures_util::future::try_join_all;
 use lshookd_testbed::postgres::Database;
 use tokio_postgres::Client;
 
 use crate::Ground;
 use crate::capture::{self, Length};
+use crate::deliver::Outage;
 use crate::endpoint::Endpoint;
 use crate::report::Report;
 
@@ -75,6 +76,47 @@ fn in_thirds(lags: &[f64]) -> String {
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len().max(1) as f64;
     let third = lags.len() / 3;
     format!("{:.2} s, {:.2} s", mean(&lags[third..2 * third]), mean(&lags[2 * third..]))
+}
+
+/// Minutes for which somebody else's transaction holds back vacuum, and changes a second meanwhile.
+const HELD_MINUTES: usize = 10;
+const HELD_RATE: usize = 1_000;
+
+/// What is delivered while a transaction of somebody else's keeps PostgreSQL from tidying up: in its first minute, and in
+/// its last.
+pub async fn held(ground: &Ground, report: &mut Report) -> Result<()> {
+    let minutes =
+        std::env::var("LSHOOKD_BENCH_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(HELD_MINUTES);
+    let outage = Outage::of(ground, 3_200).await?;
+    let (database, endpoint) = (&outage.database, &outage.endpoint);
+    let (sql, foreign) = (database.connect().await?, database.connect().await?);
+    let daemon = outage.lshookd.run().await?;
+    capture::settled(database).await?;
+    foreign.batch_execute("begin isolation level repeatable read; select count(*) from project").await?;
+    let minute = Duration::from_secs(60);
+    let until = Instant::now() + minute * u32::try_from(minutes)?;
+    let writing = capture::run(database, "catch_up", 8, Length::Seconds(minutes * 60), Some(HELD_RATE));
+    let counting = async {
+        let mut rates = Vec::new();
+        for _ in 0..minutes {
+            let before = endpoint.count().await?;
+            tokio::time::sleep(minute).await;
+            rates.push((endpoint.count().await? - before) as f64 / minute.as_secs_f64());
+        }
+        anyhow::Ok(rates)
+    };
+    let (_, rates, lags) = tokio::try_join!(writing, counting, lags(&sql, until))?;
+    foreign.batch_execute("rollback").await?;
+    daemon.stop().await?;
+    let pair = rates.last().copied().zip(rates.first().copied()).context("it lasts for less than a minute")?;
+    report.pairs(
+        &format!("delivered in minute {minutes} of a foreign transaction, in its first"),
+        "/s",
+        &[pair],
+        "≥ 0.7",
+    );
+    report.alone("their lag in the middle, at last", in_thirds(&lags), "flat");
+    Ok(())
 }
 
 /// So many connections that each rests longer than lshookd waits for it to rest: what is measured is the planner, and

@@ -17,6 +17,7 @@ mod pull;
 mod report;
 mod rest;
 mod scale;
+mod stripped;
 mod years;
 
 use anyhow::Result;
@@ -126,6 +127,9 @@ async fn main() -> Result<()> {
     if is_wanted("catch-up") {
         deliver::catch_up(&ground, &mut report).await?;
     }
+    if is_wanted("floors") {
+        deliver::floors(&ground, &mut report).await?;
+    }
     if is_wanted("api") {
         api::measure(&ground, &mut report).await?;
     }
@@ -148,6 +152,9 @@ async fn main() -> Result<()> {
     }
     if is_wanted("daemons") {
         scale::daemons(&ground, &mut report).await?;
+    }
+    if is_wanted_in_full("held") {
+        load::held(&ground, &mut report).await?;
     }
     if is_wanted_in_full("backlogs") {
         scale::backlogs(&ground, &mut report).await?;

@@ -2,11 +2,11 @@
 -- asks for somebody.
 select row_to_json(listed) as row
 from (
-    select (select count(*) from (select from lshookd.change limit $1::bigint) as counted) as changes_unplanned,
+    select (select count(*) from (select from lshookd.waiting_change limit $1::bigint) as counted) as changes_unplanned,
            coalesce(
                (
                    select extract(epoch from statement_timestamp() - change.captured_at)
-                   from lshookd.change
+                   from lshookd.waiting_change as change
                    order by change.seq
                    limit 1
                ),

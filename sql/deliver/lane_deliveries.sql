@@ -1,4 +1,4 @@
--- What waits in a lane, in order: a hundred deliveries at most, or as many as make up a
+-- What waits in a lane behind a delivery ($3), in order: a hundred deliveries at most, or as many as make up a
 -- megabyte, and at least one; a body that is larger than that alone is left out and fetched by
 -- itself. Each comes with whether these are all that waited, with the webhook as it is now
 -- and the secrets that sign for it, the newest first, and whether it is delivered now: active, or
@@ -32,7 +32,10 @@ waiting as (
         where webhook_id = $1
           and project_id = $2
           and state = 'pending'
-          and id > $3
+          and id > greatest(
+              $3,
+              (select lane.ended_up_to from lshookd.lane where lane.webhook_id = $1 and lane.project_id = $2)
+          )
         order by id
         limit 100
     ) as delivery

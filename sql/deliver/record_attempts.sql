@@ -2,7 +2,9 @@
 -- for those to be retried when their lane is due, for whichever daemon. Lanes are locked in their fixed order,
 -- the one in which the planner wakes them.
 with outcome as (
-    select *
+    -- Pending, by a name: written out, PostgreSQL would take the index of all that is pending for a short one, and read
+    -- all of it with what was delivered since the oldest transaction of the cluster began.
+    select *, 'pending'::text as state_before
     from unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::integer[], $5::smallint[], $6::text[], $7::text[],
                 $8::text[], $9::float8[], $10::inet[], $11::text[], $12::integer[], $13::integer[], $14::integer[],
                 $15::integer[])
@@ -26,7 +28,7 @@ settled as (
         ended_at = case when outcome.state <> 'pending' then clock_timestamp() end
     from outcome
     where delivery.id = outcome.delivery_id
-      and delivery.state = 'pending'
+      and delivery.state = outcome.state_before
     returning delivery.webhook_id, delivery.project_id, outcome.pause
 ),
 waiting as (

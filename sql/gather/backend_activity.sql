@@ -17,7 +17,7 @@ with waiting as (
            relation like 'watched\_%' as watched,
            relation = 'watched_storage' and status = 'in_progress' as urgent,
            case when relation = 'task' and operation = 'insert' and cardinality(ids) = 1 then ids[1] end as single_task
-    from lshookd.change
+    from lshookd.waiting_change
     order by seq
     limit $1::bigint
 ),

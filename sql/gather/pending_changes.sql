@@ -6,7 +6,7 @@
 -- of the waiting changes took it out of one after them.
 with waiting as materialized (
     select *
-    from lshookd.change
+    from lshookd.waiting_change
     order by seq
     limit $1::bigint
 ),
@@ -26,7 +26,7 @@ task as materialized (
 ),
 departure as materialized (
     select departed.id, max(change.seq) as seq
-    from lshookd.change
+    from lshookd.waiting_change as change
     cross join lateral unnest(change.ids) as departed (id)
     where change.relation = 'task'
       and change.operation = 'delete'

@@ -22,6 +22,7 @@ begin
             execute format(
                 'grant %s on %s %s to %I',
                 case
+                    when relation.relname = 'change_floor' then 'select, update'
                     when relation.relkind = 'S' then 'usage, select'
                     when relation.relkind = 'v' or relation.relname in ('migration', 'additional_action', 'watch_need') then 'select'
                     else 'select, insert, update, delete'
@@ -36,9 +37,13 @@ begin
             execute format('grant select on table %s to %I', relation.name, monitor);
         end if;
     end loop;
+    if monitor is not null then
+        execute format('grant select on sequence lshookd.change_floor to %I', monitor);
+    end if;
     if capture is not null then
         execute format('grant usage on schema lshookd to %I', capture);
         execute format('grant select, insert on lshookd.change, lshookd.deleted_row, lshookd.watched_row to %I', capture);
+        execute format('grant select on lshookd.waiting_change to %I', capture);
         execute format('grant insert on lshookd.capture_error, lshookd.recount to %I', capture);
         execute format('grant select on lshookd.payload_option to %I', capture);
         execute format('grant select (role, holder) on lshookd.active_role to %I', capture);
@@ -48,7 +53,7 @@ begin
             'update (released_at, released_snapshot, released_in_flight) on lshookd.adoption to %I',
             capture
         );
-        execute format('grant select on sequence lshookd.change_seq_seq to %I', capture);
+        execute format('grant select on sequence lshookd.change_seq_seq, lshookd.change_floor to %I', capture);
         execute format('grant create on schema lshookd to %I', capture);
     end if;
     if access is not null then

@@ -43,9 +43,16 @@ from (
     from pg_namespace
     where nspname = 'lshookd' and nspowner <> :'owner'::regrole
     union all
-    select 2, case relkind when 'v' then 'view' else 'table' end, oid::regclass::text
+    select 2, case relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end, oid::regclass::text
     from pg_class
-    where relnamespace = to_regnamespace('lshookd') and relkind in ('r', 'v') and relowner <> :'owner'::regrole
+    where relnamespace = to_regnamespace('lshookd')
+      and relkind in ('r', 'v', 'S')
+      and relowner <> :'owner'::regrole
+      -- The sequence of a column goes with its table.
+      and not exists (
+          select from pg_depend
+          where classid = 'pg_class'::regclass and objid = pg_class.oid and refobjsubid > 0 and deptype in ('a', 'i') and relkind = 'S'
+      )
     union all
     select 3, 'function', oid::regprocedure::text
     from pg_proc

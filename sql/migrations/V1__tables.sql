@@ -48,6 +48,14 @@ alter table lshookd.change set (
     vacuum_truncate = false
 );
 
+-- No change below this waits. What was deleted from the queue stays in its table and index for as long as any transaction
+-- in the cluster is older, a dump for example: whoever reads from here does not read through all of it. A sequence, for it
+-- is set in place, where a row would leave its old versions behind as well.
+create sequence lshookd.change_floor minvalue 0;
+
+comment on sequence lshookd.change_floor is
+    'No change of a lower number waits to be planned.';
+
 -- Parts of projects whose counts may have changed, where the planner keeps counts of the project, which it takes anew
 -- when the server has crashed.
 create unlogged table lshookd.recount (
@@ -221,6 +229,9 @@ create table lshookd.lane (
     due_at      timestamptz not null,  -- when its next delivery may be attempted; infinity: nothing is pending
     held_until  timestamptz,           -- as long as it is due then, it waits for its webhook to be delivered again
     holder      uuid,                  -- the daemon that works on it, as long as lshookd.active_role has it as a deliverer
+    -- None of its deliveries up to this one is pending: these are in the index delivery_pending for as long as any
+    -- transaction in the cluster is older.
+    ended_up_to bigint      not null default 0,
     primary key (webhook_id, project_id)
 ) with (fillfactor = 70);
 

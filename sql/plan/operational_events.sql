@@ -40,7 +40,7 @@ present as materialized (
        or (pending.quantity > $1 / 2 and exists (select from lshookd.operation where kind = 'backlog'))
     union all
     select 'changes-waiting', '', null, null, oldest.captured_at, null
-    from (select captured_at from lshookd.change order by seq limit 1) as oldest
+    from (select captured_at from lshookd.waiting_change order by seq limit 1) as oldest
     where oldest.captured_at < statement_timestamp() - interval '10 minutes'
 ),
 begun as (

@@ -9,7 +9,7 @@ select (select count(*) from lshookd.change) as changes_unplanned,
            (
                select extract(epoch from clock_timestamp() - min(event.occurred_at))
                from (
-                   select lane.webhook_id, lane.project_id
+                   select lane.webhook_id, lane.project_id, lane.ended_up_to
                    from lshookd.lane
                    where lane.due_at < 'infinity'
                      and not exists (
@@ -23,6 +23,7 @@ select (select count(*) from lshookd.change) as changes_unplanned,
                      and delivery.project_id = lane.project_id
                      and delivery.state = 'pending'
                      and delivery.schedule_from = 0
+                     and delivery.id > lane.ended_up_to
                    order by delivery.id
                    limit 1
                ) as first

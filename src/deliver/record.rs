@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
@@ -98,11 +99,11 @@ impl Recorder {
 }
 
 impl Records {
-    /// Writes what is recorded until every recorder is gone.
+    /// Writes what is recorded until every recorder is gone. All deliveries up to `settled` are there, or will never be.
     ///
     /// # Errors
     /// When the database refuses or is gone.
-    pub async fn write(mut self, client: Prepared<'_, Client>) -> Result<()> {
+    pub async fn write(mut self, client: Prepared<'_, Client>, settled: &AtomicI64) -> Result<()> {
         let mut entries = Vec::new();
         // As many as came during the last commit: under load batches grow by themselves, and idle nothing waits.
         while self.0.recv_many(&mut entries, BATCH).await > 0 {
@@ -125,7 +126,7 @@ impl Records {
                 let _ = done.send(());
             }
             if !closing.is_empty() {
-                close(&client, closing).await?;
+                close(&client, closing, settled.load(Ordering::Relaxed)).await?;
             }
         }
         Ok(())
@@ -184,10 +185,10 @@ fn milliseconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
-async fn close(client: &Prepared<'_, Client>, lanes: Vec<(Lane, oneshot::Sender<bool>)>) -> Result<()> {
+async fn close(client: &Prepared<'_, Client>, lanes: Vec<(Lane, oneshot::Sender<bool>)>, settled: i64) -> Result<()> {
     let webhooks: Vec<WebhookId> = lanes.iter().map(|(lane, _)| lane.webhook).collect();
     let scopes: Vec<Scope> = lanes.iter().map(|(lane, _)| lane.scope).collect();
-    let rows = client.query(include_str!("../../sql/deliver/close_lanes.sql"), &[&webhooks, &scopes]).await;
+    let rows = client.query(include_str!("../../sql/deliver/close_lanes.sql"), &[&webhooks, &scopes, &settled]).await;
     let rows = rows.context("writing lshookd.lane")?;
     let closed: HashMap<i64, bool> = rows.iter().map(|row| (row.get("place"), row.get("closed"))).collect();
     for ((_, asked), place) in lanes.into_iter().zip(1..) {

@@ -29,7 +29,7 @@ use crate::pipeline::render::{Tasks, Unrenderable};
 use crate::pipeline::rule;
 use crate::pipeline::{listen, operation};
 use crate::queue::change::{self, Connection, Pending};
-use crate::queue::{self, DueLanes};
+use crate::queue::{self, DueLanes, Floor};
 use batch::{Planned, batches};
 use commit::Writer;
 use failure::Failure;
@@ -75,6 +75,7 @@ struct Planner<'a, A> {
     writer: Writer,
     clients: Clients,
     triggers: Triggers,
+    floor: Floor,
     capture_errors: i64,
     /// When it was looked last for what operators should hear.
     reported: Option<Instant>,
@@ -139,6 +140,7 @@ pub async fn run(
         writer: Writer::new(settings, due_lanes.clone()),
         clients,
         triggers: Triggers::default(),
+        floor: Floor::default(),
         capture_errors: 0,
         reported: None,
         kept_up: None,
@@ -172,6 +174,7 @@ impl<A: Fn()> Planner<'_, A> {
                 set_aside::changes(&self.session.client, self.metrics, &[*seq], reason).await?;
             }
             if changes.is_empty() {
+                self.floor.rise(&self.session.statements.on(&self.session.client)).await?;
                 let pause = self.longest_sleep();
                 listen::sleep(&mut self.session, &mut sleeper, pause, self.stop).await?;
                 continue;
@@ -182,6 +185,7 @@ impl<A: Fn()> Planner<'_, A> {
                 continue;
             }
             self.plan(units).await?;
+            self.floor.rise(&self.session.statements.on(&self.session.client)).await?;
             sleeper.has_worked();
             let took = looked.elapsed();
             if took > POLL_INTERVAL && gather::others_work(&self.session.statements.on(&self.session.client)).await? {

@@ -10,11 +10,13 @@
 //! cannot be shown is an error that names it ([`Unrenderable`]).
 
 mod counts;
+mod objects;
 mod reader;
 pub mod row;
+mod unrenderable;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -26,7 +28,10 @@ use crate::label_studio::catalog::Catalog;
 use crate::model::{Action, Event, EventView, Kind, Layout, PayloadOptions};
 use crate::pg::Prepared;
 pub use counts::Counts;
-use reader::{Child, Images, Reader, TaskRows, only_id};
+pub use objects::Objects;
+use objects::{Children, Entry};
+use reader::{Reader, only_id};
+pub use unrenderable::{Unrenderable, gone};
 
 /// How long the catalog is taken to stay as it is.
 const CATALOG_AGE: Duration = Duration::from_secs(1);
@@ -37,56 +42,6 @@ const MAXIMUM_PROJECTS: usize = 1_000;
 /// Objects that are read together, at most; of an event with many, about as many as have so many bytes.
 pub const PORTION: usize = 500;
 const PORTION_BYTES: usize = 2_000_000;
-
-/// Objects that events cannot be made of, for they, or what they belong to, are not there any more and no row was
-/// kept.
-#[derive(Debug, Default, thiserror::Error)]
-#[error("{}", reasons(.0))]
-pub struct Unrenderable(BTreeMap<Kind, Missing>);
-
-/// Those of one kind, and why, of one of them.
-#[derive(Debug)]
-struct Missing {
-    objects: BTreeSet<i64>,
-    reason: String,
-}
-
-fn reasons(missing: &BTreeMap<Kind, Missing>) -> String {
-    missing.values().map(|missing| missing.reason.as_str()).collect::<Vec<_>>().join("; ")
-}
-
-impl Unrenderable {
-    /// Adds an object, and why it cannot be shown.
-    pub fn add(&mut self, kind: Kind, object: i64, reason: impl FnOnce() -> String) {
-        let missing = self.0.entry(kind).or_insert_with(|| Missing { objects: BTreeSet::new(), reason: reason() });
-        missing.objects.insert(object);
-    }
-
-    /// The same for all objects of an event.
-    pub fn add_all(&mut self, event: &Event, reason: impl Fn() -> String) {
-        for object in &event.objects {
-            self.add(event.action.kind(), *object, &reason);
-        }
-    }
-
-    /// An error where there is something.
-    ///
-    /// # Errors
-    /// Then.
-    pub fn check(self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.into()) }
-    }
-
-    /// By kind the objects, and why one of them cannot be shown.
-    pub fn objects(&self) -> impl Iterator<Item = (Kind, Vec<i64>, &str)> {
-        self.0.iter().map(|(kind, missing)| (*kind, missing.objects.iter().copied().collect(), missing.reason.as_str()))
-    }
-}
-
-/// Why an event cannot be shown of which nothing is known any more.
-pub fn gone(what: &str, id: i64) -> String {
-    format!("{what} {id} is not there any more, and no row of it was kept")
-}
 
 /// Renders events, batch by batch.
 pub struct Renderer {
@@ -117,20 +72,6 @@ pub struct Rendering<'a, C> {
     counts: &'a mut Counts,
     tasks: &'a Tasks,
     ahead: Option<Objects>,
-}
-
-/// What belongs to another object of those of one portion of events, as JSON, by id.
-struct Children {
-    annotations: HashMap<i64, Child>,
-    label_links: HashMap<i64, Child>,
-}
-
-/// The objects of one portion of events, as JSON, by id.
-pub struct Objects {
-    children: Children,
-    tasks: HashMap<i64, String>,
-    labels: HashMap<i64, String>,
-    images: HashMap<Kind, Images>,
 }
 
 impl Renderer {
@@ -371,47 +312,6 @@ impl<C: GenericClient> Rendering<'_, C> {
     }
 }
 
-fn push_field(body: &mut String, name: &str, value: [&str; 3]) {
-    for piece in [&["\"", name, "\":"], value.as_slice(), &[","]].concat() {
-        body.push_str(piece);
-    }
-}
-
-/// What an object belongs to, where it belongs to something.
-///
-/// # Errors
-/// That it is gone.
-fn parent<'a>(what: &str, child: Option<&Child>, rows: &'a HashMap<i64, String>) -> Result<Option<&'a str>, String> {
-    let Some(id) = child.and_then(|child| child.parent) else {
-        return Ok(None);
-    };
-    rows.get(&id).map(|row| Some(row.as_str())).ok_or_else(|| gone(what, id))
-}
-
-/// The tasks that events show, and those of their annotations as the changes say.
-fn likely_tasks(events: &[EventView<'_>], tasks: &Tasks) -> BTreeSet<i64> {
-    let events = events.iter().filter(|shown| shown.in_full()).map(|shown| shown.event);
-    let task = |event: &Event, id: &i64| match event.action.kind() {
-        Kind::Task => Some(*id),
-        Kind::Annotation => tasks.get(id).copied().filter(|_| event.action.beside() == Some("task")),
-        _ => None,
-    };
-    events.flat_map(|event| event.objects.iter().filter_map(move |id| task(event, id))).collect()
-}
-
-/// An object of an event, and what is shown beside it, as JSON.
-struct Entry<'a> {
-    shown: Cow<'a, str>,
-    beside: Option<&'a str>,
-    previous: Option<&'a str>,
-}
-
-impl Entry<'_> {
-    fn bytes(&self) -> usize {
-        self.shown.len() + self.beside.map_or(0, str::len) + self.previous.map_or(0, str::len)
-    }
-}
-
 /// What has come together of an event's objects, as the insides of JSON lists: the objects, beside each what it
 /// belongs to, and what it was before.
 #[derive(Default)]
@@ -440,114 +340,21 @@ impl Part {
     }
 }
 
-impl Children {
-    async fn read(reader: &Reader<'_, impl GenericClient>, events: &[EventView<'_>]) -> Result<Children> {
-        let shown = |kind| -> BTreeSet<i64> {
-            let events = events.iter().filter(|shown| shown.in_full()).map(|shown| shown.event);
-            events.filter(|event| event.action.kind() == kind).flat_map(|event| &event.objects).copied().collect()
-        };
-        let (annotations, label_links) = (shown(Kind::Annotation), shown(Kind::LabelLink));
-        let (annotations, label_links) = try_join!(
-            reader.children(include_str!("../../sql/render/annotation_rows.sql"), "task_completion", &annotations),
-            reader.children(
-                include_str!("../../sql/render/label_link_rows.sql"),
-                "labels_manager_labellink",
-                &label_links
-            ),
-        )?;
-        Ok(Children { annotations, label_links })
+fn push_field(body: &mut String, name: &str, value: [&str; 3]) {
+    for piece in [&["\"", name, "\":"], value.as_slice(), &[","]].concat() {
+        body.push_str(piece);
     }
 }
 
-impl Objects {
-    async fn read(
-        reader: &Reader<'_, impl GenericClient>,
-        undefined_keys: &HashMap<i64, String>,
-        children: Children,
-        mut task_rows: TaskRows,
-        events: &[EventView<'_>],
-    ) -> Result<Objects> {
-        // By task the project of its event: the task itself may have left it by now.
-        let mut tasks = BTreeMap::new();
-        let mut seen: HashMap<Kind, BTreeSet<i64>> = HashMap::new();
-        for shown in events {
-            let EventView { event, options } = shown;
-            let kind = event.action.kind();
-            match kind {
-                _ if !shown.in_full() => {}
-                Kind::Task => tasks.extend(event.objects.iter().map(|id| (*id, event.scope.into()))),
-                Kind::Annotation | Kind::LabelLink => {}
-                Kind::Project if !options.enriched => {}
-                _ => seen.entry(kind).or_default().extend(&event.objects),
-            }
-            if options.previous {
-                seen.entry(kind).or_default().extend(&event.objects);
-            }
-        }
-        for EventView { event, .. } in events.iter().filter(|shown| shown.event.action.beside() == Some("task")) {
-            let parents = event.objects.iter().filter_map(|id| children.annotations.get(id)?.parent);
-            tasks.extend(parents.map(|task| (task, event.scope.into())));
-        }
-        let mut labels: BTreeSet<i64> = children.label_links.values().filter_map(|link| link.parent).collect();
-        labels.extend(seen.get(&Kind::Label).into_iter().flatten());
-        let unread = tasks.keys().filter(|task| !task_rows.contains(**task)).copied().collect();
-        let (more, labels) = try_join!(reader.task_rows(&unread), reader.labels(&labels))?;
-        task_rows.extend(more);
-        let tasks = reader.tasks(task_rows, &tasks, undefined_keys)?;
-        let mut images = HashMap::new();
-        for (kind, ids) in &seen {
-            images.insert(*kind, reader.images(*kind, ids).await?);
-        }
-        Ok(Objects { children, tasks, labels, images })
-    }
-
-    fn bytes(&self) -> usize {
-        let images = self.images.values().flat_map(|images| images.latest.values());
-        let children = self.children.annotations.values().map(|child| &child.json);
-        self.tasks.values().chain(children).chain(images).map(String::len).sum()
-    }
-
-    /// An object of an event as that shows it.
-    ///
-    /// # Errors
-    /// Why it cannot.
-    fn entry(&self, event: EventView<'_>, id: i64) -> Result<Entry<'_>, String> {
-        let EventView { event: Event { action, transaction, .. }, options } = event;
-        let kind = action.kind();
-        let images = self.images.get(&kind);
-        let previous = images
-            .filter(|_| options.previous)
-            .and_then(|images| images.before.get(&(id, *transaction)))
-            .map(String::as_str);
-        if !event.in_full() {
-            return Ok(Entry { shown: only_id(id).into(), beside: None, previous });
-        }
-        let seen =
-            || images.and_then(|images| images.after.get(&(id, *transaction)).or_else(|| images.latest.get(&id)));
-        let own = match kind {
-            Kind::Project => Some(""),
-            Kind::Task => self.tasks.get(&id).map(String::as_str),
-            Kind::Annotation => self.children.annotations.get(&id).map(|child| child.json.as_str()),
-            Kind::LabelLink => self.children.label_links.get(&id).map(|child| child.json.as_str()),
-            Kind::Label => self.labels.get(&id).or_else(seen).map(String::as_str),
-            Kind::Prediction | Kind::Draft | Kind::Storage | Kind::User => seen().map(String::as_str),
-            // It is written where it is made.
-            Kind::Operation => None,
-        };
-        let shown = own.ok_or_else(|| gone(kind.name(), id))?;
-        let beside = match action.beside() {
-            Some("task") => parent("task", self.children.annotations.get(&id), &self.tasks)?,
-            Some("label") => parent("label", self.children.label_links.get(&id), &self.labels)?,
-            _ => None,
-        };
-        Ok(Entry { shown: shown.into(), beside, previous })
-    }
-
-    /// A deleted project as it last was, where that is wanted.
-    fn project(&self, event: EventView<'_>) -> Option<&str> {
-        let images = self.images.get(&Kind::Project).filter(|_| event.options.enriched)?;
-        images.latest.get(&event.event.scope.project()?).map(String::as_str)
-    }
+/// The tasks that events show, and those of their annotations as the changes say.
+fn likely_tasks(events: &[EventView<'_>], tasks: &Tasks) -> BTreeSet<i64> {
+    let events = events.iter().filter(|shown| shown.in_full()).map(|shown| shown.event);
+    let task = |event: &Event, id: &i64| match event.action.kind() {
+        Kind::Task => Some(*id),
+        Kind::Annotation => tasks.get(id).copied().filter(|_| event.action.beside() == Some("task")),
+        _ => None,
+    };
+    events.flat_map(|event| event.objects.iter().filter_map(move |id| task(event, id))).collect()
 }
 
 /// A JSON list of what is JSON already.

@@ -141,3 +141,85 @@ async fn a_backlog_counts_its_project_once() -> Result<()> {
     assert!(counted <= 2, "the project was counted {counted} times");
     Ok(())
 }
+
+/// A dump, or anybody else's old snapshot in the cluster, keeps all that is deleted meanwhile in tables and indexes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_old_transaction_keeps_in_the_queues_is_not_read_again() -> Result<()> {
+    const EVENTS: i64 = 3_000;
+    let (env, _daemon) = TestEnv::running("oldsnapshot").await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    let old = env.database.connect().await?;
+    old.batch_execute("begin isolation level repeatable read; select count(*) from project").await?;
+    let annotate = |events: i64, pause: f64| {
+        format!(
+            r#"do $$
+               begin
+                   for number in 1 .. {events} loop
+                       perform fixture.rows('task_completion', '{{"project_id": 1, "task_id": 1}}');
+                       commit;
+                       perform pg_sleep({pause});
+                   end loop;
+               end
+               $$"#
+        )
+    };
+    env.run(&annotate(EVENTS, 0.0)).await?;
+    // By what has come: to ask the queues would count.
+    env.receiver.expect(usize::try_from(EVENTS)?).await?;
+    // Where to read from is found out once a second, from one event on.
+    env.run(&annotate(6, 1.1)).await?;
+    let read = async || {
+        // Statistics come a moment later.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        env.number(
+            "select sum(idx_tup_read)::bigint
+             from pg_stat_user_indexes
+             where schemaname = 'lshookd' and indexrelname in ('change_pkey', 'delivery_pending')",
+        )
+        .await
+    };
+    let before = read().await?;
+    env.run(&annotate(10, 0.3)).await?;
+    env.receiver.expect(usize::try_from(EVENTS)? + 17).await?;
+    let rows = read().await? - before;
+    // Each event has several changes, and a dozen statements that look at the queues: 2,900,000 from the beginning.
+    assert!(rows < 10 * EVENTS, "{rows} entries of indexes were read for ten events");
+    // What deletions of Label Studio's ask of the queue.
+    let plan = "explain (analyze, buffers, format json) select max(seq) - min(seq) from lshookd.waiting_change";
+    let plan: serde_json::Value = env.sql.query_one(plan, &[]).await?.get(0);
+    let pages = plan[0]["Plan"]["Shared Hit Blocks"].as_i64().unwrap_or(i64::MAX);
+    assert!(pages < 200, "{pages} pages were read: {plan}");
+    old.batch_execute("rollback").await?;
+    Ok(())
+}
+
+/// What is put back, or made pending again, is older than what the queues are read from.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_to_a_queue_is_found_in_its_old_place() -> Result<()> {
+    let env = TestEnv::new("comesback").await?;
+    env.webhook("/project", "{}").await?;
+    env.run("update project set title = 'set aside'").await?;
+    env.run(
+        "with taken as (delete from lshookd.change returning *)
+         insert into lshookd.change_set_aside
+             (seq, xid, backend, session, captured_at, relation, operation, project_id, ids, parents, moved, bulk,
+              by_label_studio, columns, became_true, became_false, status, reason)
+         select *, 'a mistake' from taken",
+    )
+    .await?;
+    let _daemon = env.lshookd.run().await?;
+    for number in 1..=5 {
+        env.run(&format!("update project set title = '{number}'")).await?;
+        env.receiver.expect(number).await?;
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+    let passed = "select (select ended_up_to from lshookd.lane) * sign(pg_sequence_last_value('lshookd.change_floor')
+                         - (select max(seq) from lshookd.change_set_aside))::bigint";
+    assert!(env.number(passed).await? >= 1, "neither queue is read from the beginning any more");
+    env.run("select lshookd.requeue_set_aside()").await?;
+    env.receiver.expect(6).await?;
+    env.lshookd.succeed(&["delivery", "replay", "1"]).await?;
+    let requests = env.receiver.expect(7).await?;
+    assert_eq!(requests[6].header("webhook-id"), requests[0].header("webhook-id"));
+    Ok(())
+}

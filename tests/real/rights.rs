@@ -479,6 +479,7 @@ async fn each_role_has_the_rights_that_its_work_takes_and_no_more() -> Result<()
         "select lshookd.change",
         "select lshookd.deleted_row",
         "select lshookd.payload_option",
+        "select lshookd.waiting_change",
         "select lshookd.watched_row",
     ];
     assert_eq!(tables, expected);

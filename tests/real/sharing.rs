@@ -76,7 +76,7 @@ async fn all_is_delivered(env: &TestEnv, deliveries: usize) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn daemons_share_the_lanes_and_each_lane_stays_in_order() -> Result<()> {
-    let env = backlog("share", 300).await?;
+    let env = backlog("share", 600).await?;
     // The first has all lanes when the others come.
     let first = env.lshookd.start().await?;
     let has_all = async || Ok((held(&env).await?.values().max() == Some(&(LANES as i64))).then_some(()));
@@ -85,12 +85,13 @@ async fn daemons_share_the_lanes_and_each_lane_stays_in_order() -> Result<()> {
     let third = env.lshookd.start().await?;
     let shared = async || {
         let held = held(&env).await?;
-        Ok((held.len() == 3 && !held.contains_key("") && held.values().all(|lanes| *lanes == 8)).then_some(()))
+        Ok((held.len() == 3 && !held.contains_key("") && held.values().all(|lanes| (7..=9).contains(lanes)))
+            .then_some(()))
     };
     eventually("each has a third", Duration::from_secs(10), shared).await?;
-    all_is_delivered(&env, 300).await?;
+    all_is_delivered(&env, 600).await?;
     let lanes = by_lane(&env.receiver.accepted());
-    assert!(lanes.len() == LANES && lanes.values().all(|numbers| numbers.len() == 300), "nothing came twice");
+    assert!(lanes.len() == LANES && lanes.values().all(|numbers| numbers.len() == 600), "nothing came twice");
     for daemon in [first, second, third] {
         assert!(!daemon.log().contains("session lost"), "{}", daemon.log());
         daemon.stop().await?;

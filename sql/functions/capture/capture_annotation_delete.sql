@@ -14,7 +14,7 @@ begin
       and case
               when unplanned.keep_all then true
               else removed.id in (
-                       select unnest(change.ids) from lshookd.change
+                       select unnest(change.ids) from lshookd.waiting_change as change
                        where change.relation in ('annotation', 'watched_annotation') and change.operation <> 'delete'
                    )
           end;

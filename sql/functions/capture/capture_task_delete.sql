@@ -15,10 +15,10 @@ begin
       and case
               when unplanned.keep_all then true
               else removed.id in (
-                       select unnest(change.ids) from lshookd.change
+                       select unnest(change.ids) from lshookd.waiting_change as change
                        where change.relation in ('task', 'watched_task') and change.operation <> 'delete'
                    ) or removed.id in (
-                       select unnest(change.parents) from lshookd.change
+                       select unnest(change.parents) from lshookd.waiting_change as change
                        where change.relation in ('annotation', 'watched_annotation') and change.operation <> 'delete'
                           or change.project_id is null
                    )

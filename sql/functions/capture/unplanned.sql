@@ -10,7 +10,7 @@ create or replace function lshookd.unplanned(out newest bigint, out keep_all boo
 as $$
 begin
     if current_setting('transaction_isolation') = 'read committed' then
-        select max(seq), max(seq) - min(seq) > 1000 into newest, keep_all from lshookd.change;
+        select max(seq), max(seq) - min(seq) > 1000 into newest, keep_all from lshookd.waiting_change;
     else
         newest := pg_sequence_last_value('lshookd.change_seq_seq');
         keep_all := true;

@@ -6,6 +6,6 @@ create or replace function lshookd.in_flight() returns xid8[]
     set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(array_agg(distinct change.xid), '{}')
-    from lshookd.change
+    from lshookd.waiting_change as change
     where exists (select from pg_stat_get_activity(change.backend) as activity where activity.pid is not null)
 $$;

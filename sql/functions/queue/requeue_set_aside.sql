@@ -25,6 +25,14 @@ as $$
                by_label_studio, columns, became_true, became_false, status
         from placed
         returning seq
+    ),
+    oldest as (
+        select min(seq) as seq, count(*) as quantity
+        from requeued
     )
-    select count(*) from requeued
+    -- The planner reads from there on again.
+    select quantity
+    from oldest
+    where quantity = 0
+       or setval('lshookd.change_floor', least(seq, (select coalesce(pg_sequence_last_value('lshookd.change_floor'), 0)))) >= 0
 $$;
