@@ -466,13 +466,14 @@ exception when others then
 end
 $$;
 
-CREATE FUNCTION lshookd.close_lane(webhook_id bigint, project_id bigint, settled bigint) RETURNS boolean
+CREATE FUNCTION lshookd.close_lane(webhook_id bigint, project_id bigint, keeps_open boolean, settled bigint) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     ended  bigint;
     oldest bigint;
+    closes boolean;
 begin
     select lane.ended_up_to into ended
     from lshookd.lane
@@ -486,10 +487,11 @@ begin
       and delivery.id > ended
     order by delivery.id
     limit 1;
-    if oldest is null or least(settled, oldest - 1) > ended + 1000 then
+    closes := oldest is null and not keeps_open;
+    if closes or least(settled, oldest - 1) > ended + 1000 then
         update lshookd.lane
-        set due_at = case when oldest is null then 'infinity' else lane.due_at end,
-            holder = case when oldest is not null then lane.holder end,
+        set due_at = case when closes then 'infinity' else lane.due_at end,
+            holder = case when not closes then lane.holder end,
             ended_up_to = greatest(ended, least(settled, oldest - 1))
         where lane.webhook_id = close_lane.webhook_id and lane.project_id = close_lane.project_id;
     end if;

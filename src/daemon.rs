@@ -37,6 +37,9 @@ const LEAVING: Duration = Duration::from_secs(2);
 /// How often a standby daemon asks whether the lock is free.
 const STANDBY: Duration = Duration::from_secs(1);
 
+/// How long a daemon that has taken a lock may take to write its first heartbeat.
+const BEGINNING: Duration = Duration::from_secs(2);
+
 /// Pauses between attempts to open a session anew.
 const RECONNECT: [Duration; 6] = [
     Duration::from_millis(100),
@@ -282,13 +285,16 @@ async fn publish(session: &Session, settings: &[Listed], name: Uuid) -> Result<(
 async fn take_role(session: &Session, role: Role, lock: LockKey, parts: &Parts) -> Result<Option<Heartbeat>> {
     let Parts { service, stop, name, .. } = parts;
     let database = session.statements.on(&session.client);
-    let mut standby_since: Option<Instant> = None;
+    let waiting_since = Instant::now();
+    let mut looked_at: Option<Instant> = None;
     while !stop.is_cancelled() {
         let taken = lock::try_lock(&database, lock).await?;
         // Whoever had the lock is gone with its connection, however lately its heart beat.
         let since = if taken { Duration::ZERO } else { role::LOST };
-        // Without the lock there is nothing to look for every second.
-        let looks = taken || standby_since.is_none_or(|at| at.elapsed() >= role::INTERVAL);
+        // Without the lock there is nothing to look for every second; nor at first, for whoever has just taken it may be
+        // about to say so.
+        let looks =
+            taken || looked_at.map_or(waiting_since.elapsed() >= BEGINNING, |at| at.elapsed() >= role::INTERVAL);
         if looks && let Some(heartbeat) = Heartbeat::start(&database, role, *name, since).await? {
             if !taken {
                 let holder = session.client.query_opt(LOCK_HOLDER, &[&lock::CLASS, &(lock as i32)]).await?;
@@ -306,13 +312,13 @@ async fn take_role(session: &Session, role: Role, lock: LockKey, parts: &Parts) 
             return Ok(Some(heartbeat));
         }
         if looks {
-            if standby_since.is_none() {
+            if looked_at.is_none() {
                 tracing::info!(?role, "another daemon is active; standby");
                 if role == Role::Planner {
                     parts.interruption.forget();
                 }
             }
-            standby_since = Some(Instant::now());
+            looked_at = Some(Instant::now());
         }
         service.is_alive(role);
         tokio::select! {

@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
@@ -50,7 +50,7 @@ use crate::metrics::Metrics;
 use crate::model::Lane;
 use crate::pg::role::{self, Heartbeat};
 use crate::pg::{self, Prepared, Session, Statements};
-use crate::queue::{DueLanes, Settled};
+use crate::queue::{DueLanes, Settled, Told};
 pub use answer::{Answer, read_leniently};
 pub use cloudevent::CloudEvent;
 use due::{Look, ServerClock, due_lanes};
@@ -72,6 +72,9 @@ const MAXIMUM_LANES: usize = 2048;
 
 /// And maximum that are begun after one look: one webhook's share is worked on before the next look.
 const MAXIMUM_BEGUN: usize = 512;
+
+/// And maximum of those in which nothing waits.
+const MAXIMUM_LINGERING: usize = 128;
 
 /// So many lanes that were just opened are begun without a look; more are begun in the order in which they wait.
 const MAXIMUM_TOLD: usize = 32;
@@ -116,6 +119,8 @@ struct Shared {
     settled: AtomicI64,
     options: OptionCache,
     large_bodies: Semaphore,
+    /// Seats of lanes in which nothing waits.
+    lingering: Semaphore,
     metrics: Metrics,
     traces: Traces,
     stop: CancellationToken,
@@ -157,6 +162,7 @@ pub async fn run(
         settled: AtomicI64::new(0),
         options: OptionCache::default(),
         large_bodies: Semaphore::new(LARGE_BODIES as usize),
+        lingering: Semaphore::new(MAXIMUM_LINGERING),
         metrics: metrics.clone(),
         traces: traces.clone(),
         stop: stop.child_token(),
@@ -173,6 +179,7 @@ pub async fn run(
         failing: FailingWebhooks::new(settings.pause_after),
         lanes: JoinSet::new(),
         active: HashMap::new(),
+        news: HashMap::new(),
         ended: HashMap::new(),
         clock: ServerClock::default(),
         planned_at: Instant::now(),
@@ -194,14 +201,16 @@ struct Deliverer {
     shared: Arc<Shared>,
     heartbeat: Heartbeat,
     notifications: mpsc::UnboundedReceiver<()>,
-    /// Lanes that this daemon's planner has opened.
-    told: mpsc::UnboundedReceiver<Vec<Lane>>,
+    /// What this daemon's planner says of lanes.
+    told: mpsc::UnboundedReceiver<Told>,
     due_lanes: DueLanes,
     poll: Duration,
     failing: FailingWebhooks,
     /// The lanes that are worked on.
     lanes: JoinSet<Result<()>>,
     active: HashMap<Id, Lane>,
+    /// Where each of them hears that more has come.
+    news: HashMap<Lane, Arc<Notify>>,
     /// When those ended that were worked on a moment ago.
     ended: HashMap<Lane, Instant>,
     clock: ServerClock,
@@ -236,6 +245,7 @@ impl Deliverer {
                 Some(ended) = self.lanes.join_next_with_id() => {
                     let lane = end_of(ended, &mut self.active, &self.shared).await?;
                     self.shared.shares.leave(lane.webhook);
+                    self.news.remove(&lane);
                     self.ended.insert(lane, Instant::now());
                     self.has_ended = true;
                     // It may be due again, and others may wait for its place.
@@ -243,7 +253,7 @@ impl Deliverer {
                     let gathering = if self.awaited == 0 { GATHERING } else { CROWDED };
                     self.look_at = self.look_at.min(Instant::now() + gathering);
                 }
-                Some(lanes) = self.told.recv() => self.begin_told(lanes),
+                Some(told) = self.told.recv() => self.hear(told),
                 notified = self.notifications.recv() => match notified {
                     Some(()) => self.look_at = Instant::now(),
                     None => bail!("the connection to PostgreSQL was lost"),
@@ -311,6 +321,14 @@ impl Deliverer {
         Ok(())
     }
 
+    /// Lanes that are worked on hear that more has come; those that were opened are begun.
+    fn hear(&mut self, Told { opened, open }: Told) {
+        for news in open.iter().filter_map(|lane| self.news.get(lane)) {
+            news.notify_one();
+        }
+        self.begin_told(opened);
+    }
+
     /// Begins to work on lanes that were just opened, if they are few. One that has just ended waits for the look that
     /// comes then, so that a busy lane has several deliveries in a turn; where there is no room for one, it is found by
     /// the look that comes when there is.
@@ -322,7 +340,7 @@ impl Deliverer {
         for lane in lanes {
             if let Some(at) = self.ended.get(&lane).filter(|at| at.elapsed() < GATHERING) {
                 self.look_at = self.look_at.min(*at + GATHERING);
-            } else if self.active.len() < MAXIMUM_LANES && !self.active.values().any(|active| *active == lane) {
+            } else if self.active.len() < MAXIMUM_LANES && !self.news.contains_key(&lane) {
                 self.begin(lane);
             }
         }
@@ -332,8 +350,9 @@ impl Deliverer {
     fn begin(&mut self, lane: Lane) -> bool {
         let is_welcome = self.shared.shares.enter(lane.webhook);
         if is_welcome {
-            let shared = Arc::clone(&self.shared);
-            let task = self.lanes.spawn(async move { lane::work(lane, &shared).await });
+            let (shared, news) = (Arc::clone(&self.shared), Arc::new(Notify::new()));
+            self.news.insert(lane, Arc::clone(&news));
+            let task = self.lanes.spawn(async move { lane::work(lane, &shared, &news).await });
             self.active.insert(task.id(), lane);
         }
         is_welcome

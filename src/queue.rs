@@ -9,7 +9,7 @@ mod event;
 mod floor;
 mod settled;
 
-pub use due::DueLanes;
+pub use due::{DueLanes, Told};
 pub use event::{
     Addressed, BodyTooLarge, OPEN_LANES, open, reopen, store, store_all_but_the_last, store_and_open, store_together,
 };

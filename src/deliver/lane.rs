@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::StatusCode;
 use humantime::format_duration;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Notify, SemaphorePermit};
 use tokio_postgres::Row;
 
 use super::answer::Answer;
@@ -20,6 +20,10 @@ use crate::model::{DeliveryId, Lane};
 
 /// A lane that has held its place among the requests in flight for this long lets others in.
 const TURN: Duration = Duration::from_secs(1);
+
+/// How long a lane is not closed in which nothing waits, and how often it looks at least for what is older than what it has
+/// sent.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A lane that is held for its webhook is looked at again after this time, if nothing wakes it before
 /// (`sql/deliver/wake_changed.sql`).
@@ -64,17 +68,25 @@ enum WebhookState {
 ///
 /// # Errors
 /// When the database is gone.
-pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
+pub async fn work(lane: Lane, shared: &Shared, news: &Notify) -> Result<()> {
     let mut last_sent = DeliveryId(0);
     let mut was_all = false;
+    let mut looked_back = Instant::now();
     while !shared.stop.is_cancelled() {
         // Before it takes a place among the requests in flight: closing waits for a commit, and others could send.
         if was_all {
-            if shared.recorder.close(lane).await? {
+            let more_came = linger(lane, shared, news).await;
+            if !more_came && shared.recorder.close(lane).await? {
                 return Ok(());
             }
+            let looks_back = !more_came || looked_back.elapsed() > LINGER;
+            if looks_back {
+                looked_back = Instant::now();
+            }
             // Something came meanwhile, or became pending again: it is read from the oldest on.
-            last_sent = DeliveryId(0);
+            if looks_back && (!more_came || shared.recorder.has_pending(lane).await?) {
+                last_sent = DeliveryId(0);
+            }
         }
         if shared.peers.should_leave(lane) {
             shared.recorder.flush().await?;
@@ -119,6 +131,22 @@ pub async fn work(lane: Lane, shared: &Shared) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits for more before the lane is closed: to close it and to open it again writes its row twice, and a busy lane would
+/// do nothing else. `true` where the planner says that more has come. Few lanes may, for others wait for their places.
+async fn linger(lane: Lane, shared: &Shared, news: &Notify) -> bool {
+    let Ok(_seat) = shared.lingering.try_acquire() else {
+        return false;
+    };
+    if !shared.peers.is_alone() || !shared.shares.is_quick(lane.webhook) {
+        return false;
+    }
+    tokio::select! {
+        () = news.notified() => true,
+        () = tokio::time::sleep(LINGER) => false,
+        () = shared.stop.cancelled() => false,
+    }
 }
 
 /// Sends one delivery; `false` if the lane must wait before the next attempt.

@@ -52,7 +52,14 @@ pub struct Recorder(mpsc::Sender<Entry>);
 enum Entry {
     Attempt(Box<Attempt>),
     Flush(oneshot::Sender<()>),
-    Close(Lane, oneshot::Sender<bool>),
+    Close(Closing),
+}
+
+/// A lane to be closed, or only looked at, if something waits in it.
+struct Closing {
+    lane: Lane,
+    keeps_open: bool,
+    is_empty: oneshot::Sender<bool>,
 }
 
 /// The recorder's other end.
@@ -88,7 +95,15 @@ impl Recorder {
     /// # Errors
     /// When recording has ended.
     pub async fn close(&self, lane: Lane) -> Result<bool> {
-        self.ask(|closed| Entry::Close(lane, closed)).await
+        self.ask(|is_empty| Entry::Close(Closing { lane, keeps_open: false, is_empty })).await
+    }
+
+    /// Whether something waits in a lane, when all that was recorded before is committed.
+    ///
+    /// # Errors
+    /// When recording has ended.
+    pub async fn has_pending(&self, lane: Lane) -> Result<bool> {
+        Ok(!self.ask(|is_empty| Entry::Close(Closing { lane, keeps_open: true, is_empty })).await?)
     }
 
     async fn ask<T>(&self, entry: impl FnOnce(oneshot::Sender<T>) -> Entry) -> Result<T> {
@@ -114,7 +129,7 @@ impl Records {
                 match entry {
                     Entry::Attempt(attempt) => attempts.push(*attempt),
                     Entry::Flush(done) => waiting.push(done),
-                    Entry::Close(lane, closed) => closing.push((lane, closed)),
+                    Entry::Close(lane) => closing.push(lane),
                 }
             }
             // In this order: who flushes or closes relies on what was recorded before being committed.
@@ -185,13 +200,15 @@ fn milliseconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
-async fn close(client: &Prepared<'_, Client>, lanes: Vec<(Lane, oneshot::Sender<bool>)>, settled: i64) -> Result<()> {
-    let webhooks: Vec<WebhookId> = lanes.iter().map(|(lane, _)| lane.webhook).collect();
-    let scopes: Vec<Scope> = lanes.iter().map(|(lane, _)| lane.scope).collect();
-    let rows = client.query(include_str!("../../sql/deliver/close_lanes.sql"), &[&webhooks, &scopes, &settled]).await;
+async fn close(client: &Prepared<'_, Client>, lanes: Vec<Closing>, settled: i64) -> Result<()> {
+    let webhooks: Vec<WebhookId> = lanes.iter().map(|closing| closing.lane.webhook).collect();
+    let scopes: Vec<Scope> = lanes.iter().map(|closing| closing.lane.scope).collect();
+    let kept: Vec<bool> = lanes.iter().map(|closing| closing.keeps_open).collect();
+    let rows =
+        client.query(include_str!("../../sql/deliver/close_lanes.sql"), &[&webhooks, &scopes, &kept, &settled]).await;
     let rows = rows.context("writing lshookd.lane")?;
-    let closed: HashMap<i64, bool> = rows.iter().map(|row| (row.get("place"), row.get("closed"))).collect();
-    for ((_, asked), place) in lanes.into_iter().zip(1..) {
+    let closed: HashMap<i64, bool> = rows.iter().map(|row| (row.get("place"), row.get("is_empty"))).collect();
+    for (Closing { is_empty: asked, .. }, place) in lanes.into_iter().zip(1..) {
         // Whoever asked may have been stopped meanwhile.
         // A lane without an answer was not closed, and looks again.
         let _ = asked.send(closed.get(&place).copied().unwrap_or_default());

@@ -132,6 +132,11 @@ impl Shares {
         is_welcome
     }
 
+    /// Whether its endpoint answered quickly the last time.
+    pub fn is_quick(&self, webhook: WebhookId) -> bool {
+        self.state().of(webhook, self.of_each).pace == Pace::Quick
+    }
+
     /// One lane fewer of this webhook is worked on.
     pub fn leave(&self, webhook: WebhookId) {
         let mut state = self.state();

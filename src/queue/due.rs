@@ -1,5 +1,4 @@
-//! Lanes that have become due, told within one daemon: its planner opens them, and its deliverer need not look for
-//! them.
+//! Lanes in which something was stored, told within one daemon: its deliverer need not look for them.
 //!
 //! Promises nothing that the table `lshookd.lane` does not say as well: whoever listens too late, or not at all, finds
 //! them there.
@@ -11,19 +10,27 @@ use uuid::Uuid;
 
 use crate::model::Lane;
 
+/// Lanes in which deliveries were stored.
+pub struct Told {
+    /// Those that nobody worked on.
+    pub opened: Vec<Lane>,
+    /// Those that were due already, or wait for a retry.
+    pub open: Vec<Lane>,
+}
+
 /// Where the planner tells of lanes, and the deliverer hears of them.
 #[derive(Clone, Default)]
 pub struct DueLanes(Arc<Mutex<Listener>>);
 
 #[derive(Default)]
 struct Listener {
-    sender: Option<UnboundedSender<Vec<Lane>>>,
+    sender: Option<UnboundedSender<Told>>,
     owner: Option<Uuid>,
 }
 
 impl DueLanes {
     /// Hears of lanes from here on, in place of whoever did before.
-    pub fn listen(&self) -> UnboundedReceiver<Vec<Lane>> {
+    pub fn listen(&self) -> UnboundedReceiver<Told> {
         let (sender, receiver) = mpsc::unbounded_channel();
         *self.listener() = Listener { sender: Some(sender), owner: None };
         receiver
@@ -41,11 +48,11 @@ impl DueLanes {
     }
 
     /// Tells of lanes, if somebody listens.
-    pub fn tell(&self, lanes: Vec<Lane>) {
+    pub fn tell(&self, told: Told) {
         let listener = self.listener();
-        if let Some(sender) = listener.sender.as_ref().filter(|_| listener.owner.is_some() && !lanes.is_empty()) {
+        if let Some(sender) = listener.sender.as_ref().filter(|_| listener.owner.is_some()) {
             // Whoever listened may be gone: the lanes are in the table.
-            let _ = sender.send(lanes);
+            let _ = sender.send(told);
         }
     }
 

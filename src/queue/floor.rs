@@ -18,18 +18,14 @@ use crate::pg::Prepared;
 /// How often the floor may rise.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often all changes are read from the first on, as when the planner starts: the database may be a restored one, or
-/// somebody may have written to the table.
-const RESET: Duration = Duration::from_secs(600);
-
 /// Waits for nobody; then whoever sets changes aside, or puts them back, does not.
 const LOCK: &str = "begin; lock table lshookd.change_set_aside in exclusive mode nowait";
 
 /// What the planner knows of the floor.
 #[derive(Default)]
 pub struct Floor {
-    /// Since the last reset.
-    state: Option<(Instant, Settled)>,
+    /// Since it was at the bottom.
+    settled: Option<Settled>,
     looked_at: Option<Instant>,
 }
 
@@ -43,8 +39,9 @@ impl Floor {
             return Ok(());
         }
         self.looked_at = Some(Instant::now());
-        let Some((_, settled)) = self.state.as_mut().filter(|(since, _)| since.elapsed() < RESET) else {
-            self.state = Some((Instant::now(), Settled::of("lshookd.change", "lshookd.change_seq_seq")));
+        // It begins at the bottom: the database may be a restored one.
+        let Some(settled) = &mut self.settled else {
+            self.settled = Some(Settled::of("lshookd.change", "lshookd.change_seq_seq"));
             let reset = database.execute("select setval('lshookd.change_floor', 0)", &[]).await;
             reset.context("resetting lshookd.change_floor")?;
             return Ok(());

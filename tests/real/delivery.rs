@@ -624,3 +624,34 @@ async fn what_is_too_old_for_its_webhook_is_dead_and_can_be_replayed() -> Result
     assert_eq!(events[1].body["project"]["title"], "old", "who replays it wants it");
     Ok(())
 }
+
+/// A lane that is never empty for long is not closed, and still finds what is older than what it has sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_replayed_in_a_busy_lane_is_sent_soon() -> Result<()> {
+    let (env, _daemon) = TestEnv::running("busyreplay").await?;
+    let busy = env.database.connect().await?;
+    let changing = tokio::spawn(async move {
+        for number in 0..40 {
+            busy.batch_execute(&format!("update project set title = 'busy {number}'")).await?;
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        anyhow::Ok(())
+    });
+    let first = env.receiver.expect(5).await?[0].header("webhook-id").to_owned();
+    let closed = "select count(*) from lshookd.lane where due_at = 'infinity'";
+    let mut open = 0;
+    for _ in 0..10 {
+        open += 1 - env.number(closed).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(open >= 9, "it was closed {} times of ten", 10 - open);
+    env.lshookd.succeed(&["delivery", "replay", "1"]).await?;
+    let again = async || {
+        let times = env.receiver.received().iter().filter(|request| request.header("webhook-id") == first).count();
+        Ok((times == 2).then_some(()))
+    };
+    eventually("it is sent again", Duration::from_secs(3), again).await?;
+    assert!(!changing.is_finished(), "the lane was busy all the time");
+    changing.await??;
+    Ok(())
+}

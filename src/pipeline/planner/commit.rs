@@ -16,7 +16,7 @@ use crate::pipeline::completion;
 use crate::pipeline::render::{Counts, Objects, PORTION, Renderer, Tasks, Unrenderable, gone};
 use crate::pipeline::rule::{Rule, RuleOutput, Rulebook};
 use crate::pipeline::webhook::{self, EventRecipients, Webhooks};
-use crate::queue::{self, Addressed, DueLanes, change};
+use crate::queue::{self, Addressed, DueLanes, Told, change};
 
 /// All that the transaction reads is of one moment.
 const BEGIN: &str = "start transaction isolation level repeatable read";
@@ -121,8 +121,10 @@ impl Writer {
         stored?;
         committed.context("committing the planner's transaction")?;
         if let (Ok(()), Ok(due), Ok(())) = (begun, opened, done) {
-            self.lanes.clear();
-            self.due_lanes.tell(due);
+            let lanes = std::mem::take(&mut self.lanes);
+            let opened: HashSet<Lane> = due.iter().copied().collect();
+            let open = lanes.into_iter().filter(|lane| !opened.contains(lane)).collect();
+            self.due_lanes.tell(Told { opened: due, open });
         }
         Ok(())
     }
