@@ -50,7 +50,7 @@ use crate::metrics::Metrics;
 use crate::model::Lane;
 use crate::pg::role::{self, Heartbeat};
 use crate::pg::{self, Prepared, Session, Statements};
-use crate::queue::{DueLanes, Settled, Told};
+use crate::queue::{self, DueLanes, Progress, Settled, Told};
 pub use answer::{Answer, read_leniently};
 pub use cloudevent::CloudEvent;
 use due::{Look, ServerClock, due_lanes};
@@ -272,9 +272,11 @@ impl Deliverer {
                 database.discard_plans().await?;
             }
             // When a lane has ended, and not while the first of its requests is on its way.
-            if std::mem::take(&mut self.has_ended) && self.settled_at.elapsed() > SETTLING {
+            if self.settled_at.elapsed() > SETTLING && std::mem::take(&mut self.has_ended) {
                 self.settled_at = Instant::now();
-                self.settled.look(&database).await?;
+                if self.settled.look(&database).await? == Progress::Restarted {
+                    queue::reopen(&database).await?;
+                }
                 self.shared.settled.store(self.settled.up_to(), Ordering::Relaxed);
             }
             let peers = &self.shared.peers;

@@ -14,4 +14,4 @@ pub use event::{
     Addressed, BodyTooLarge, OPEN_LANES, open, reopen, store, store_all_but_the_last, store_and_open, store_together,
 };
 pub use floor::Floor;
-pub use settled::Settled;
+pub use settled::{Progress, Settled};

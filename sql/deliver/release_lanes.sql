@@ -18,7 +18,9 @@ with own as materialized (
 ),
 released as (
     update lshookd.lane
-    set holder = null
+    -- Whoever has fewer takes them; others only when they have waited from now on.
+    set holder = null,
+        due_at = clock_timestamp()
     from own
     where lane.webhook_id = own.webhook_id
       and lane.project_id = own.project_id

@@ -12,11 +12,13 @@ use anyhow::{Context, Result};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::Settled;
+use super::{Progress, Settled};
 use crate::pg::Prepared;
 
 /// How often the floor may rise.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+const RESET: &str = "select setval('lshookd.change_floor', 0)";
 
 /// Waits for nobody; then whoever sets changes aside, or puts them back, does not.
 const LOCK: &str = "begin; lock table lshookd.change_set_aside in exclusive mode nowait";
@@ -42,12 +44,18 @@ impl Floor {
         // It begins at the bottom: the database may be a restored one.
         let Some(settled) = &mut self.settled else {
             self.settled = Some(Settled::of("lshookd.change", "lshookd.change_seq_seq"));
-            let reset = database.execute("select setval('lshookd.change_floor', 0)", &[]).await;
+            let reset = database.execute(RESET, &[]).await;
             reset.context("resetting lshookd.change_floor")?;
             return Ok(());
         };
-        if !settled.look(database).await? {
-            return Ok(());
+        match settled.look(database).await? {
+            Progress::More => {}
+            Progress::Same => return Ok(()),
+            Progress::Restarted => {
+                let reset = database.execute(RESET, &[]).await;
+                reset.context("resetting lshookd.change_floor")?;
+                return Ok(());
+            }
         }
         let client = database.client();
         let raised = match client.batch_execute(LOCK).await {

@@ -223,3 +223,23 @@ async fn what_comes_back_to_a_queue_is_found_in_its_old_place() -> Result<()> {
     assert_eq!(requests[6].header("webhook-id"), requests[0].header("webhook-id"));
     Ok(())
 }
+
+/// An operator has emptied the queues, and their numbers begin anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_may_be_emptied_and_numbered_anew() -> Result<()> {
+    let (env, _daemon) = TestEnv::running("emptied").await?;
+    for number in 1..=5 {
+        env.run(&format!("update project set title = '{number}'")).await?;
+        env.receiver.expect(number).await?;
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+    env.run("truncate lshookd.change, lshookd.attempt, lshookd.delivery, lshookd.event restart identity").await?;
+    env.run("update project set title = 'first'").await?;
+    env.run("update project set title = 'second'").await?;
+    let all = async || {
+        let pending = "select count(*) from lshookd.delivery where state = 'pending'";
+        let left = env.number(pending).await? + env.number("select count(*) from lshookd.change").await?;
+        Ok((left == 0 && env.receiver.count() >= 6).then_some(()))
+    };
+    eventually("all is delivered", Duration::from_secs(20), all).await
+}
