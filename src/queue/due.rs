@@ -47,10 +47,11 @@ impl DueLanes {
         listener.owner.filter(|_| listener.sender.as_ref().is_some_and(|sender| !sender.is_closed()))
     }
 
-    /// Tells of lanes, if somebody listens.
+    /// Tells of lanes, if there are any and somebody listens.
     pub fn tell(&self, told: Told) {
         let listener = self.listener();
-        if let Some(sender) = listener.sender.as_ref().filter(|_| listener.owner.is_some()) {
+        let is_news = listener.owner.is_some() && !(told.opened.is_empty() && told.open.is_empty());
+        if let Some(sender) = listener.sender.as_ref().filter(|_| is_news) {
             // Whoever listened may be gone: the lanes are in the table.
             let _ = sender.send(told);
         }

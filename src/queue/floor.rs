@@ -18,8 +18,6 @@ use crate::pg::Prepared;
 /// How often the floor may rise.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-const RESET: &str = "select setval('lshookd.change_floor', 0)";
-
 /// Waits for nobody; then whoever sets changes aside, or puts them back, does not.
 const LOCK: &str = "begin; lock table lshookd.change_set_aside in exclusive mode nowait";
 
@@ -41,20 +39,16 @@ impl Floor {
             return Ok(());
         }
         self.looked_at = Some(Instant::now());
+        let is_first = self.settled.is_none();
+        let settled = self.settled.get_or_insert_with(|| Settled::of("lshookd.change", "lshookd.change_seq_seq"));
         // It begins at the bottom: the database may be a restored one.
-        let Some(settled) = &mut self.settled else {
-            self.settled = Some(Settled::of("lshookd.change", "lshookd.change_seq_seq"));
-            let reset = database.execute(RESET, &[]).await;
-            reset.context("resetting lshookd.change_floor")?;
-            return Ok(());
-        };
-        match settled.look(database).await? {
+        let progress = if is_first { Progress::Restarted } else { settled.look(database).await? };
+        match progress {
             Progress::More => {}
             Progress::Same => return Ok(()),
             Progress::Restarted => {
-                let reset = database.execute(RESET, &[]).await;
-                reset.context("resetting lshookd.change_floor")?;
-                return Ok(());
+                let reset = database.execute("select setval('lshookd.change_floor', 0)", &[]).await;
+                return reset.map(drop).context("resetting lshookd.change_floor");
             }
         }
         let client = database.client();

@@ -1,7 +1,7 @@
 -- Makes the lanes of deliveries due: those in which nothing was pending and, with at_once, also those that wait to
--- retry; lanes that consumers pull from are never due, but told of. What is pending may be older than all that has ended. webhooks and projects are parallel arrays. The
--- planner's own way is sql/queue/open_lanes.sql, a statement that stays prepared, where a function's would be planned
--- anew in each call.
+-- retry; lanes that consumers pull from are never due, but told of. What is pending may be older than all that has ended.
+-- webhooks and projects are parallel arrays. The planner's own way is sql/queue/open_lanes.sql, a statement that stays
+-- prepared, where a function's would be planned anew in each call.
 create or replace function lshookd.make_lanes_due(webhooks bigint[], projects bigint[], at_once boolean) returns void
     language sql
     set search_path = pg_catalog, pg_temp
