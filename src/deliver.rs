@@ -94,9 +94,6 @@ const LARGE_BODIES: u32 = 16 * 1024;
 const LEASE: Duration = Duration::from_secs(10);
 const RENEWAL: Duration = Duration::from_secs(4);
 
-/// How long PostgreSQL's plans are taken to suit the queues.
-const PLANS_AGE: Duration = Duration::from_secs(5);
-
 /// How often it is looked up to where all deliveries are there.
 const SETTLING: Duration = Duration::from_secs(1);
 
@@ -182,7 +179,6 @@ pub async fn run(
         news: HashMap::new(),
         ended: HashMap::new(),
         clock: ServerClock::default(),
-        planned_at: Instant::now(),
         settled: Settled::of("lshookd.delivery", "lshookd.delivery_id_seq"),
         settled_at: Instant::now(),
         has_ended: false,
@@ -214,8 +210,6 @@ struct Deliverer {
     /// When those ended that were worked on a moment ago.
     ended: HashMap<Lane, Instant>,
     clock: ServerClock,
-    /// When PostgreSQL planned its statements anew.
-    planned_at: Instant,
     /// Which deliveries are there, and when that was looked for.
     settled: Settled,
     settled_at: Instant,
@@ -267,10 +261,7 @@ impl Deliverer {
     async fn keep_up(&mut self) -> Result<()> {
         let database = self.shared.database();
         let keeping = async {
-            if self.planned_at.elapsed() > PLANS_AGE && !self.active.is_empty() {
-                self.planned_at = Instant::now();
-                database.discard_plans().await?;
-            }
+            database.renew_plans().await?;
             // When a lane has ended, and not while the first of its requests is on its way.
             if self.settled_at.elapsed() > SETTLING && std::mem::take(&mut self.has_ended) {
                 self.settled_at = Instant::now();

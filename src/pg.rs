@@ -104,7 +104,7 @@ fn pooled(server: &Server) -> anyhow::Error {
 
 impl Session {
     /// Plans the session's statements once and not each time. Plans get old: see
-    /// [`Prepared::discard_plans`].
+    /// [`Prepared::renew_plans`].
     ///
     /// # Errors
     /// When the connection is lost.

@@ -135,6 +135,7 @@ impl Records {
             // In this order: who flushes or closes relies on what was recorded before being committed.
             if !attempts.is_empty() {
                 write(&client, &attempts).await?;
+                client.wrote(attempts.len());
             }
             for done in waiting {
                 // Whoever asked may have been stopped meanwhile.

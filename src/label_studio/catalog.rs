@@ -49,6 +49,22 @@ pub struct Link {
     pub other: String,
 }
 
+/// What changes whenever a [`Catalog`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark([i64; 3]);
+
+impl Mark {
+    /// The mark of the catalog as it is now.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn read(client: &Prepared<'_, impl GenericClient>) -> Result<Mark> {
+        let row = client.query_one(include_str!("../../sql/label_studio/catalog_mark.sql"), &[]).await;
+        let row = row.context("looking whether Label Studio's tables have changed")?;
+        Ok(Mark(["relations", "columns", "constraints"].map(|part| row.get(part))))
+    }
+}
+
 impl Catalog {
     /// Reads the catalog for Label Studio's tables.
     ///

@@ -5,14 +5,42 @@
 //! polled first, if they were [prepared](Prepared::prepare) before.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, GenericClient, Row, RowStream, Statement};
 
-/// The statements of one connection, by their text.
+/// Plans are made anew when so many rows were written since, which may make other plans the better ones, and when they are
+/// this old at least; and in any case when they are that old. To plan them takes longer than an event on its way.
+const MANY_ROWS: usize = 1_000;
+const MINIMUM_AGE: Duration = Duration::from_secs(2);
+const MAXIMUM_AGE: Duration = Duration::from_secs(600);
+
+/// The statements of one connection.
 #[derive(Clone, Default)]
-pub struct Statements(Arc<Mutex<HashMap<&'static str, Statement>>>);
+pub struct Statements(Arc<Mutex<Known>>);
+
+struct Known {
+    /// By their text.
+    statements: HashMap<&'static str, Statement>,
+    planned_at: Instant,
+    /// Rows that were written since.
+    rows: usize,
+}
+
+impl Default for Known {
+    fn default() -> Known {
+        Known { statements: HashMap::new(), planned_at: Instant::now(), rows: 0 }
+    }
+}
+
+impl Known {
+    fn are_plans_old(&self) -> bool {
+        let age = self.planned_at.elapsed();
+        self.rows >= MANY_ROWS && age >= MINIMUM_AGE || self.rows > 0 && age >= MAXIMUM_AGE
+    }
+}
 
 /// A client or a transaction of that connection that uses them.
 pub struct Prepared<'a, C> {
@@ -24,6 +52,10 @@ impl Statements {
     /// Uses them on a client or a transaction of their connection.
     pub fn on<'a, C: GenericClient>(&self, client: &'a C) -> Prepared<'a, C> {
         Prepared { client, statements: self.clone() }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -44,21 +76,35 @@ impl<C: GenericClient> Prepared<'_, C> {
         Ok(())
     }
 
-    /// Plans for the queues as they are from now on (`sql/pg/steady_plans.sql`).
+    /// Takes note that so many rows were written to the queues.
+    pub fn wrote(&self, rows: usize) {
+        let mut known = self.statements.known();
+        known.rows = known.rows.saturating_add(rows);
+    }
+
+    /// Lets PostgreSQL plan for the queues as they are from now on, where they have changed much since it did
+    /// (`sql/pg/steady_plans.sql`).
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn discard_plans(&self) -> Result<(), Error> {
+    pub async fn renew_plans(&self) -> Result<(), Error> {
+        {
+            let mut known = self.statements.known();
+            if !known.are_plans_old() {
+                return Ok(());
+            }
+            (known.planned_at, known.rows) = (Instant::now(), 0);
+        }
         self.client.batch_execute("discard plans").await
     }
 
     async fn statement(&self, sql: &'static str) -> Result<Statement, Error> {
-        let known = self.statements.0.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
+        let known = self.statements.known().statements.get(sql).cloned();
         if let Some(statement) = known {
             return Ok(statement);
         }
         let statement = self.client.prepare(sql).await?;
-        self.statements.0.lock().unwrap_or_else(PoisonError::into_inner).insert(sql, statement.clone());
+        self.statements.known().statements.insert(sql, statement.clone());
         Ok(statement)
     }
 

@@ -48,13 +48,19 @@ const COLLISION_PAUSE: Duration = Duration::from_millis(1);
 const MAXIMUM_DOUBTS: usize = 3;
 const DOUBT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Pause between looks while backends are active; while others work in the database as long as the last look took, if
-/// that is longer, so that planning never takes more than half of the time of a core from Label Studio.
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
-const MAXIMUM_POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// While others work in the database, the planner rests after a look that took longer than the first for as long as that
+/// took, the second at most, so that it never takes more than half of the time of a core from Label Studio.
+const SHORT_LOOK: Duration = Duration::from_millis(20);
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
-/// And as much longer for each change that waits: the more there is to look through, the rarer.
-const POLL_INTERVAL_PER_CHANGE: Duration = Duration::from_micros(20);
+/// Bounds of the pause before the next look where nothing that waits is complete: a part of the time that the latest action
+/// has lasted, so that the end of a short one is seen soon, and a long one is not looked at too often.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+const PART_OF_ACTION: u32 = 10;
+
+/// And so many times as long as the look took: the more there is to look through, the rarer.
+const PAUSE_PER_LOOK: u32 = 9;
 
 /// How often it is looked for what operators should hear.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -81,16 +87,14 @@ struct Planner<'a, A> {
     reported: Option<Instant>,
     /// When upkeep was done last.
     kept_up: Option<Instant>,
-    /// Whether anything was planned since.
-    has_planned: bool,
     /// When the next throttled event is due.
     throttled_until: Option<Instant>,
 }
 
 /// What a look at the queue finds.
 enum Look {
-    /// So many changes are unplanned, of connections that are all still busy.
-    NothingReady { waiting: usize },
+    /// What is unplanned is of connections that are all still busy; the latest began so long ago.
+    NothingReady { youngest: Duration },
     /// The changes that wait, if any, and the connections of which they are complete.
     Ready { activity: Activity, ready: HashMap<Connection, End>, pending: Pending },
 }
@@ -106,9 +110,15 @@ async fn look(database: &Prepared<'_, Client>, clients: &mut Clients, limits: &G
     let waiting = activity.changes();
     let ready = gather::ready_connections(&activity, limits, waiting >= WINDOW);
     if ready.is_empty() && waiting > 0 && !activity.urgent {
-        return Ok(Look::NothingReady { waiting });
+        return Ok(Look::NothingReady { youngest: activity.youngest() });
     }
     Ok(Look::Ready { activity, ready, pending: change::pending(database, WINDOW).await? })
+}
+
+/// How long to wait after a look that took so long and found nothing complete.
+fn pause(took: Duration, youngest: Duration) -> Duration {
+    let soon = (youngest / PART_OF_ACTION).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+    soon.max(took.saturating_mul(PAUSE_PER_LOOK)).min(LONGEST_REST)
 }
 
 /// Plans until `stop`, and calls `is_alive` each time it comes round.
@@ -144,7 +154,6 @@ pub async fn run(
         capture_errors: 0,
         reported: None,
         kept_up: None,
-        has_planned: false,
         throttled_until: None,
     };
     planner.run().await
@@ -153,19 +162,24 @@ pub async fn run(
 impl<A: Fn()> Planner<'_, A> {
     async fn run(mut self) -> Result<()> {
         let mut sleeper = listen::Sleeper::default();
+        self.keep_up().await?;
+        let mut awake_since = Instant::now();
         while !self.stop.is_cancelled() {
             (self.is_alive)();
+            // What has just come goes first; upkeep is done before sleeping, and where there is no sleep.
+            if awake_since.elapsed() > UPKEEP_INTERVAL {
+                self.keep_up().await?;
+            }
+            self.release_if_due().await?;
             let looked = Instant::now();
-            self.keep_up().await?;
             let database = self.session.statements.on(&self.session.client);
             self.heartbeat.beat(&database).await?;
             self.writer.open_lanes(&database).await?;
             let look = look(&database, &mut self.clients, &self.settings.gather);
             let ((), look) = try_join!(biased; sleeper.rise(&database), look)?;
             let (activity, ready, Pending { changes, unreadable }) = match look {
-                Look::NothingReady { waiting } => {
-                    let more = POLL_INTERVAL_PER_CHANGE * u32::try_from(waiting).unwrap_or(u32::MAX);
-                    tokio::time::sleep(POLL_INTERVAL + more).await;
+                Look::NothingReady { youngest } => {
+                    tokio::time::sleep(pause(looked.elapsed(), youngest)).await;
                     continue;
                 }
                 Look::Ready { activity, ready, pending } => (activity, ready, pending),
@@ -175,21 +189,23 @@ impl<A: Fn()> Planner<'_, A> {
             }
             if changes.is_empty() {
                 self.floor.rise(&self.session.statements.on(&self.session.client)).await?;
+                self.keep_up().await?;
                 let pause = self.longest_sleep();
                 listen::sleep(&mut self.session, &mut sleeper, pause, self.stop).await?;
+                awake_since = Instant::now();
                 continue;
             }
             let units = gather::gather(changes, &activity, &ready, &self.settings.gather);
             if units.is_empty() {
-                tokio::time::sleep(POLL_INTERVAL).await;
+                tokio::time::sleep(pause(looked.elapsed(), activity.youngest())).await;
                 continue;
             }
             self.plan(units).await?;
             self.floor.rise(&self.session.statements.on(&self.session.client)).await?;
             sleeper.has_worked();
             let took = looked.elapsed();
-            if took > POLL_INTERVAL && gather::others_work(&self.session.statements.on(&self.session.client)).await? {
-                tokio::time::sleep(took.min(MAXIMUM_POLL_INTERVAL)).await;
+            if took > SHORT_LOOK && gather::others_work(&self.session.statements.on(&self.session.client)).await? {
+                tokio::time::sleep(took.min(LONGEST_REST)).await;
             }
         }
         self.heartbeat.stop(&self.session.client).await
@@ -202,22 +218,25 @@ impl<A: Fn()> Planner<'_, A> {
         self.settings.poll.min(throttled).min(role::INTERVAL)
     }
 
-    /// Does what is due beside planning.
-    async fn keep_up(&mut self) -> Result<()> {
-        let is_due = self.kept_up.is_none_or(|kept_up| kept_up.elapsed() > UPKEEP_INTERVAL);
-        if is_due || self.writer.has_throttled() || self.throttled_until.is_some_and(|until| until <= Instant::now()) {
+    /// Stores throttled events, where some may be due.
+    async fn release_if_due(&mut self) -> Result<()> {
+        if self.writer.has_throttled() || self.throttled_until.is_some_and(|until| until <= Instant::now()) {
             self.throttled_until = self.release_throttled().await?;
         }
-        if !is_due {
+        Ok(())
+    }
+
+    /// Does what is due beside planning, every few seconds.
+    async fn keep_up(&mut self) -> Result<()> {
+        if self.kept_up.is_some_and(|kept_up| kept_up.elapsed() <= UPKEEP_INTERVAL) {
             return Ok(());
         }
         self.kept_up = Some(Instant::now());
+        self.throttled_until = self.release_throttled().await?;
         self.triggers.review(&self.session.client, self.metrics).await?;
         let database = self.session.statements.on(&self.session.client);
         self.clients.review(&database).await?;
-        if std::mem::take(&mut self.has_planned) {
-            database.discard_plans().await?;
-        }
+        database.renew_plans().await?;
         database.execute(include_str!("../../sql/plan/forget_rows.sql"), &[]).await?;
         let capture_errors = report_capture_errors(&database, self.capture_errors).await?;
         if std::mem::replace(&mut self.capture_errors, capture_errors) != capture_errors {
@@ -264,7 +283,6 @@ impl<A: Fn()> Planner<'_, A> {
     }
 
     async fn plan(&mut self, units: Vec<Unit>) -> Result<()> {
-        self.has_planned = true;
         self.writer.begin_look();
         for unit in &units {
             self.metrics.gathered(unit.end);
@@ -294,6 +312,7 @@ impl<A: Fn()> Planner<'_, A> {
             let client = &self.session.client;
             let error = match self.writer.commit(&self.session.statements.on(client), &batch).await {
                 Ok(stored) => {
+                    self.session.statements.on(client).wrote(stored.changes + stored.events);
                     self.metrics.planned(stored.changes, stored.events);
                     continue;
                 }
@@ -352,5 +371,22 @@ impl<A: Fn()> Planner<'_, A> {
             set_aside::changes(client, self.metrics, &planned.seqs, reason).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_short_action_is_seen_soon_and_looking_takes_a_tenth_of_the_time_at_most() {
+        let milliseconds = Duration::from_millis;
+        let quick = Duration::from_micros(200);
+        assert_eq!(pause(quick, milliseconds(5)), SHORTEST_PAUSE);
+        assert_eq!(pause(quick, milliseconds(60)), milliseconds(6));
+        assert_eq!(pause(quick, milliseconds(60_000)), LONGEST_PAUSE);
+        assert_eq!(pause(milliseconds(10), milliseconds(5)), milliseconds(90));
+        assert_eq!(pause(milliseconds(10_000), milliseconds(5)), LONGEST_REST);
+        assert_eq!(pause(Duration::MAX / 20, Duration::MAX), LONGEST_REST);
     }
 }

@@ -24,7 +24,7 @@ use tokio::try_join;
 use tokio_postgres::GenericClient;
 
 use crate::label_studio;
-use crate::label_studio::catalog::Catalog;
+use crate::label_studio::catalog::{Catalog, Mark};
 use crate::model::{Action, Event, EventView, Kind, Layout, PayloadOptions};
 use crate::pg::Prepared;
 pub use counts::Counts;
@@ -33,7 +33,7 @@ use objects::{Children, Entry};
 use reader::{Reader, only_id};
 pub use unrenderable::{Unrenderable, gone};
 
-/// How long the catalog is taken to stay as it is.
+/// How long the catalog is taken to stay as it is, without a look whether it does.
 const CATALOG_AGE: Duration = Duration::from_secs(1);
 
 /// Projects that are kept from transaction to transaction, at most.
@@ -45,10 +45,17 @@ const PORTION_BYTES: usize = 2_000_000;
 
 /// Renders events, batch by batch.
 pub struct Renderer {
-    catalog: Option<(Instant, Catalog)>,
+    catalog: Option<Seen>,
     projects: Projects,
     counts: Counts,
     extra_fields: Vec<String>,
+}
+
+/// The catalog as it was read, and when it was looked last whether it has changed.
+struct Seen {
+    catalog: Catalog,
+    mark: Mark,
+    looked: Instant,
 }
 
 /// Projects that were read.
@@ -104,15 +111,8 @@ impl Renderer {
         ahead: Option<Objects>,
     ) -> Result<Rendering<'a, C>> {
         let Renderer { catalog, projects, counts, extra_fields } = self;
-        let (read_at, catalog) = catalog.get_or_insert_with(|| (Instant::now(), Catalog::default()));
-        if *catalog == Catalog::default() || read_at.elapsed() >= CATALOG_AGE {
-            let fresh = Catalog::read(client, extra_fields).await?;
-            if fresh != *catalog {
-                counts.forget();
-                report_unsupported(client).await?;
-            }
-            (*read_at, *catalog) = (Instant::now(), fresh);
-        }
+        let seen = Seen::current(catalog.take(), client, extra_fields, counts).await?;
+        let catalog = &catalog.insert(seen).catalog;
         let reader = Reader { client, catalog };
         let events = events.iter().map(|shown| shown.event);
         let show_it = events.filter(|event| event.action != Action::ProjectDeleted && !event.action.has_no_project());
@@ -149,6 +149,28 @@ impl Renderer {
     ) -> Result<Vec<String>> {
         self.forget_projects();
         self.begin(client, events, &Tasks::new(), None).await?.bodies(events).await
+    }
+}
+
+impl Seen {
+    /// The catalog as it is, which is read anew where it has changed.
+    async fn current(
+        before: Option<Seen>,
+        client: &Prepared<'_, impl GenericClient>,
+        extra_fields: &[String],
+        counts: &mut Counts,
+    ) -> Result<Seen> {
+        let (mark, looked) = match before {
+            Some(before) if before.looked.elapsed() < CATALOG_AGE => return Ok(before),
+            _ => (Mark::read(client).await?, Instant::now()),
+        };
+        if let Some(before) = before.filter(|before| before.mark == mark) {
+            return Ok(Seen { looked, ..before });
+        }
+        let catalog = Catalog::read(client, extra_fields).await?;
+        counts.forget();
+        report_unsupported(client).await?;
+        Ok(Seen { catalog, mark, looked })
     }
 }
 

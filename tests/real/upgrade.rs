@@ -171,3 +171,55 @@ async fn what_a_version_lacks_is_said_and_the_rest_is_delivered() -> Result<()> 
     assert_eq!((&project["weather"], &project["created_by"]), (&0.into(), &1.into()));
     Ok(())
 }
+
+/// Whatever is altered in Label Studio's tables, what the planner looks at once a second says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_alters_the_shape_of_payloads_changes_its_mark() -> Result<()> {
+    let env = TestEnv::new("mark").await?;
+    let all = async |query: &str| {
+        let listed = format!(
+            "select coalesce(array_agg(row::text), '{{}}') from ({}) as row",
+            query.trim_end().trim_end_matches(';')
+        );
+        anyhow::Ok(env.sql.query_one(&listed, &[]).await?.get::<_, Vec<String>>(0))
+    };
+    let seen = async || {
+        let shape = [
+            all(include_str!("../../sql/label_studio/catalog_columns.sql")).await?,
+            all(include_str!("../../sql/label_studio/catalog_links.sql")).await?,
+        ];
+        anyhow::Ok((shape, all(include_str!("../../sql/label_studio/catalog_mark.sql")).await?))
+    };
+    let mut before = seen().await?;
+    for altered in [
+        "alter table project add column mood timestamptz",
+        "alter table project alter column mood type float8 using 0",
+        "alter table project rename column mood to weather",
+        "alter table project drop column weather",
+        "alter table htx_user add column weather text",
+        "alter table io_storages_s3importstorage add column weather text",
+        "alter table task add column watcher_id integer constraint watched references htx_user (id)",
+        "alter table task drop constraint watched",
+        "create table task_watchers (id serial, task_id integer references task (id), user_id integer references htx_user (id))",
+        "alter table task_watchers rename to task_lookers",
+        "alter table task_lookers add column since text",
+        "alter table task_lookers drop column since",
+        "drop table task_lookers",
+        "alter table prediction rename to forecast",
+        "alter table forecast rename to prediction",
+    ] {
+        env.run(altered).await?;
+        let after = seen().await?;
+        assert_ne!(before.0, after.0, "{altered}");
+        assert_ne!(before.1, after.1, "{altered}");
+        before = after;
+    }
+    // And nothing else does.
+    for maintained in
+        ["analyze task", "vacuum freeze pg_attribute", "vacuum full project", "create index on task (created_at)"]
+    {
+        env.run(maintained).await?;
+        assert_eq!(before, seen().await?, "{maintained}");
+    }
+    Ok(())
+}

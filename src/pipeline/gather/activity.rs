@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tokio_postgres::{Client, Row};
 
 use super::client::{Clients, Habit, Key, Sighting, State};
+use super::ready::age;
 use crate::config::GatherLimits;
 use crate::pg::Prepared;
 use crate::queue::change::Connection;
@@ -91,6 +92,12 @@ impl Activity {
     /// How many changes wait.
     pub fn changes(&self) -> usize {
         self.writers.values().map(|writer| writer.waiting.changes).sum()
+    }
+
+    /// How long ago the latest of the actions began that wait.
+    pub fn youngest(&self) -> Duration {
+        let ages = self.writers.values().map(|writer| age(self, writer.waiting.oldest));
+        ages.min().unwrap_or_default()
     }
 }
 

@@ -1,0 +1,24 @@
+-- Changes whenever what catalog_columns.sql and catalog_links.sql read does, for a small part of their time: whatever
+-- alters a column or a constraint writes its row in the catalog anew, by another transaction.
+with relation as materialized (
+    select pg_class.oid, pg_class.relname
+    from lshookd.label_studio
+    join pg_class on pg_class.relnamespace = label_studio.oid
+    where pg_class.relkind in ('r', 'p')
+      and (
+          pg_class.relname in ('prediction', 'tasks_annotationdraft', 'comment', 'comments_comment', 'htx_user',
+                               'io_storages_s3importstorage')
+          or pg_class.relname like any (array['project%', 'task%', 'labels\_manager\_label%'])
+      )
+)
+select (select coalesce(sum(hashtext(oid || ' ' || relname)::bigint), 0)::bigint from relation) as relations,
+       (
+           select coalesce(sum(attribute.xmin::text::bigint), 0)::bigint
+           from pg_attribute as attribute
+           where attribute.attrelid = any (array(select oid from relation))
+       ) as columns,
+       (
+           select coalesce(sum(reference.xmin::text::bigint), 0)::bigint
+           from pg_constraint as reference
+           where reference.conrelid = any (array(select oid from relation))
+       ) as constraints;
