@@ -25,7 +25,7 @@ mkdir -p "$logs"
 # shellcheck disable=SC2086
 tests/testbed/setup.sh --parts $studios ${upgrades//,/ } $between
 # shellcheck disable=SC2086
-tests/testbed/setup-postgres.sh $servers
+tests/testbed/setup-postgres.sh $servers ${restores//:/ } 15
 cargo test --test real --no-run --quiet
 export RUST_BACKTRACE=0
 
