@@ -21,6 +21,11 @@ impl Meter {
     pub async fn start(daemon: &Daemon, sql: &Client) -> Result<Meter> {
         let mut pids: Vec<u32> = sessions(sql).await?.into_iter().map(|(_, backend)| backend).collect();
         pids.push(daemon.pid());
+        Meter::of(pids)
+    }
+
+    /// The same of other processes.
+    pub fn of(pids: Vec<u32>) -> Result<Meter> {
         let mut meter = Meter { pids, before: 0.0 };
         meter.before = meter.total()?;
         Ok(meter)
@@ -53,4 +58,12 @@ pub fn processor_time(pid: u32) -> Result<f64> {
     let fields: Vec<&str> = line.rsplit(')').next().context("no fields")?.split_whitespace().collect();
     let ticks = |place: usize| fields.get(place).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
     Ok((ticks(11) + ticks(12)) / 100.0)
+}
+
+/// Of all cores together, what did nothing so far and all there was, in ticks (proc(5)).
+pub fn machine_time() -> Result<[f64; 2]> {
+    let stat = std::fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().next().context("no line")?;
+    let ticks: Vec<f64> = line.split_whitespace().skip(1).take(8).filter_map(|text| text.parse().ok()).collect();
+    Ok([ticks.get(3).context("no idle time")? + ticks.get(4).unwrap_or(&0.0), ticks.iter().sum()])
 }

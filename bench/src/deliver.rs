@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::Uri;
@@ -54,20 +54,23 @@ pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events
 }
 
 /// What is planned and waits, paused.
-struct Backlog {
-    database: Database,
-    endpoint: Endpoint,
+pub struct Backlog {
+    /// Where it waits.
+    pub database: Database,
+    /// Who hears of it.
+    pub endpoint: Endpoint,
     lshookd: Lshookd,
-    daemon: Daemon,
+    /// Pauses.
+    pub daemon: Daemon,
     /// Of the first event.
-    body: String,
+    pub body: String,
     /// Deliveries.
-    total: u64,
+    pub total: u64,
 }
 
 impl Backlog {
     /// So many events, each to so many webhooks.
-    async fn of(ground: &Ground, webhooks: usize, events: usize) -> Result<Backlog> {
+    pub async fn of(ground: &Ground, webhooks: usize, events: usize) -> Result<Backlog> {
         let database = ground.database("drain").await?;
         let endpoint = Endpoint::start().await?;
         endpoint.subscribe(&database, webhooks).await?;
@@ -90,48 +93,8 @@ impl Backlog {
     }
 }
 
-/// What a program that does only what must be done makes of the same work, beside the same references.
-pub async fn floors(ground: &Ground, report: &mut Report) -> Result<()> {
-    const CHANGES: usize = 40_000;
-    let (mut caught_up, mut drained, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..PAIRS {
-        let Outage { database, endpoint, lshookd: _ } = Outage::of(ground, CHANGES).await?;
-        let started = Instant::now();
-        let stripped = Stripped::start(&database, endpoint.url(0).trim_end_matches('0'), PROJECTS).await?;
-        stripped.catch_up().await?;
-        stripped.end().await?;
-        let floor = CHANGES as f64 / started.elapsed().as_secs_f64();
-        ensure!(endpoint.count().await? == CHANGES as u64, "not all of it arrived");
-        let body: String = database
-            .connect()
-            .await?
-            .query_one("select body from lshookd.event order by id limit 1", &[])
-            .await?
-            .get(0);
-        caught_up.push((floor, by_reqwest(&endpoint, body, CHANGES as u64, PROJECTS).await?));
-
-        let Backlog { database, endpoint, daemon, body, total, .. } = Backlog::of(ground, 32, 1_000).await?;
-        daemon.stop().await?;
-        let started = Instant::now();
-        let stripped = Stripped::start(&database, endpoint.url(0).trim_end_matches('0'), 32).await?;
-        stripped.drain().await?;
-        stripped.end().await?;
-        let floor = total as f64 / started.elapsed().as_secs_f64();
-        ensure!(endpoint.count().await? == total, "not all of it arrived");
-        drained.push((floor, by_reqwest(&endpoint, body, total, 32).await?));
-
-        let stripped = commit_to_request(ground, Program::Stripped, false).await?;
-        let bare = commit_to_request(ground, Program::Bare, false).await?;
-        rounds.push((stripped[stripped.len() / 2], bare[bare.len() / 2]));
-    }
-    report.pairs("floor: catch-up of 40 thousand changes in 32 projects", "/s", &caught_up, "");
-    report.pairs("floor: drain of 32 thousand, 32 lanes", "/s", &drained, "");
-    report.pairs("floor: commit to request, idle, 50 %", "ms", &rounds, "");
-    Ok(())
-}
-
 /// Requests per second of reqwest alone, posting a body to the endpoint with so many in flight.
-async fn by_reqwest(endpoint: &Endpoint, body: String, count: u64, in_flight: usize) -> Result<f64> {
+pub async fn by_reqwest(endpoint: &Endpoint, body: String, count: u64, in_flight: usize) -> Result<f64> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let body = Bytes::from(body);
     let started = Instant::now();
@@ -147,7 +110,7 @@ async fn by_reqwest(endpoint: &Endpoint, body: String, count: u64, in_flight: us
 }
 
 /// Projects in which something changed while no daemon ran, each with a webhook.
-const PROJECTS: usize = 32;
+pub const PROJECTS: usize = 32;
 
 /// What waits for a daemon.
 pub struct Outage {
@@ -196,27 +159,57 @@ pub async fn catch_up(ground: &Ground, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// From the moment that a writer says "commit" to the request, beside a program that listens to a notification of
-/// the writer's and posts. Idle, or while others annotate another project.
-pub async fn latency(ground: &Ground, report: &mut Report, busy: bool) -> Result<()> {
-    let mut rounds = Vec::new();
-    for _ in 0..PAIRS {
-        let ours = commit_to_request(ground, Program::Lshookd, busy).await?;
-        rounds.push((ours, commit_to_request(ground, Program::Bare, busy).await?));
+/// What goes on beside the events whose latency is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// Nothing: each comes 10 ms after the last was delivered.
+    Idle,
+    /// Nothing for three seconds before each, as in an office of one annotator.
+    Rested,
+    /// Others annotate another project.
+    Half,
+}
+
+impl Load {
+    /// Its name in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Load::Idle => "idle",
+            Load::Rested => "after three seconds of rest",
+            Load::Half => "at half load",
+        }
     }
-    let load = if busy { "at half load" } else { "idle" };
+
+    /// How many events, of which so many warm up, and the pause between them.
+    fn events(self) -> (usize, usize, Duration) {
+        match self {
+            Load::Rested => (16, 4, Duration::from_secs(3)),
+            Load::Idle | Load::Half => (250, 50, Duration::from_millis(10)),
+        }
+    }
+}
+
+/// From the moment that a writer says "commit" to the request, beside a program that listens to a notification of
+/// the writer's and posts.
+pub async fn latency(ground: &Ground, report: &mut Report, load: Load) -> Result<()> {
+    let mut rounds = Vec::new();
+    for _ in 0..if load == Load::Rested { 1 } else { PAIRS } {
+        let ours = commit_to_request(ground, Program::Lshookd, load).await?;
+        rounds.push((ours, commit_to_request(ground, Program::Bare, load).await?));
+    }
     for (percent, goal) in [(50, "≤ 6"), (99, "≤ 12")] {
         // Each sorted.
         let at = |all: &Vec<f64>| all[(all.len() * percent / 100).min(all.len() - 1)];
         let pairs: Vec<(f64, f64)> = rounds.iter().map(|(ours, bare)| (at(ours), at(bare))).collect();
-        report.pairs(&format!("commit to request, {load}, {percent} %"), "ms", &pairs, goal);
+        report.pairs(&format!("commit to request, {}, {percent} %", load.name()), "ms", &pairs, goal);
     }
     Ok(())
 }
 
 /// What posts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Program {
+pub enum Program {
+    /// As it is.
     Lshookd,
     /// Keeps nothing.
     Bare,
@@ -225,8 +218,8 @@ enum Program {
 }
 
 /// Milliseconds of each event, in ascending order.
-async fn commit_to_request(ground: &Ground, program: Program, busy: bool) -> Result<Vec<f64>> {
-    const EVENTS: usize = 250;
+pub async fn commit_to_request(ground: &Ground, program: Program, load: Load) -> Result<Vec<f64>> {
+    let (events, warm_up, pause) = load.events();
     let database = ground.database("latency").await?;
     let sql = database.connect().await?;
     let (arrived, mut arrivals) = mpsc::unbounded_channel();
@@ -263,10 +256,13 @@ async fn commit_to_request(ground: &Ground, program: Program, busy: bool) -> Res
             bare_program(&database.environment(), &database.name, url, stripped).await?;
         }
     }
-    let load = if busy { Some(tokio::spawn(annotate_elsewhere(database.connect().await?))) } else { None };
+    let others = match load {
+        Load::Half => Some(tokio::spawn(annotate_elsewhere(database.connect().await?))),
+        Load::Idle | Load::Rested => None,
+    };
     let insert = sql.prepare(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}')"#).await?;
     let mut milliseconds = Vec::new();
-    for number in 0..EVENTS {
+    for number in 0..events {
         sql.batch_execute("begin").await?;
         sql.execute(&insert, &[]).await?;
         // Before, for what follows may be faster than PostgreSQL's answer to who committed.
@@ -275,15 +271,15 @@ async fn commit_to_request(ground: &Ground, program: Program, busy: bool) -> Res
         let arrived = tokio::time::timeout(Duration::from_secs(10), arrivals.recv()).await;
         let arrived = arrived.context("a request never came")?.context("the endpoint ended")?;
         // The first ones warm both up.
-        if number >= 50 {
+        if number >= warm_up {
             milliseconds.push(arrived.saturating_duration_since(committed).as_secs_f64() * 1000.0);
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(pause).await;
     }
     if let Some(daemon) = daemon {
         daemon.stop().await?;
     }
-    load.inspect(|load| load.abort());
+    others.inspect(|others| others.abort());
     serving.abort();
     milliseconds.sort_by(f64::total_cmp);
     Ok(milliseconds)

@@ -52,15 +52,20 @@ impl Endpoint {
 
     /// Lets the webhooks on it be posted over TLS.
     pub async fn secure(&self, database: &Database) -> Result<()> {
-        let (plain, secure) = (self.url(0), format!("https://127.0.0.1:{}/0", self.secure_port));
-        let query = "update webhook set url = replace(url, rtrim($1, '0'), rtrim($2, '0'))";
+        let (plain, secure) = (self.base(), format!("https://127.0.0.1:{}/", self.secure_port));
+        let query = "update webhook set url = replace(url, $1, $2)";
         database.connect().await?.execute(query, &[&plain, &secure]).await?;
         Ok(())
     }
 
+    /// What the URLs on it begin with; a number follows.
+    pub fn base(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+
     /// A URL on it.
     pub fn url(&self, number: usize) -> String {
-        format!("http://127.0.0.1:{}/{number}", self.port)
+        format!("{}{number}", self.base())
     }
 
     /// A URL on it that takes 200 ms to answer.

@@ -41,7 +41,11 @@ pub async fn sustained(ground: &Ground, report: &mut Report, webhooks: usize) ->
         format!("{delivered:.0} /s"),
         &format!("{DELIVERIES} /s"),
     );
-    report.alone(&format!("sustained, {webhooks} webhooks: lag in the middle, at last"), in_thirds(&lags), "no growth");
+    report.alone(
+        &format!("sustained, {webhooks} webhooks: lag in the middle, at last"),
+        of_thirds(&lags, "s"),
+        "no growth",
+    );
     daemon.stop().await?;
     Ok(())
 }
@@ -71,41 +75,42 @@ async fn lags(sql: &Client, until: Instant) -> Result<Vec<f64>> {
     Ok(lags)
 }
 
-/// Means of the middle third and of the last; the first warms up.
-fn in_thirds(lags: &[f64]) -> String {
+/// Means of the middle third and of the last, in this unit; the first warms up.
+fn of_thirds(values: &[f64], unit: &str) -> String {
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len().max(1) as f64;
-    let third = lags.len() / 3;
-    format!("{:.2} s, {:.2} s", mean(&lags[third..2 * third]), mean(&lags[2 * third..]))
+    let third = values.len() / 3;
+    let figure = |part: &[f64]| match mean(part) {
+        small if small < 10.0 => format!("{small:.2} {unit}"),
+        large => format!("{large:.0} {unit}"),
+    };
+    format!("{}, {}", figure(&values[third..2 * third]).trim_end(), figure(&values[2 * third..]).trim_end())
 }
 
-/// Minutes for which somebody else's transaction holds back vacuum, and changes a second meanwhile.
+/// Minutes for which somebody else's transaction holds back vacuum, minutes of a soak, and changes a second meanwhile.
 const HELD_MINUTES: usize = 10;
-const HELD_RATE: usize = 1_000;
+const SOAK_MINUTES: usize = 480;
+const RATE: usize = 1_000;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// For so many minutes, or as many as the environment says.
+fn minutes(otherwise: usize) -> usize {
+    std::env::var("LSHOOKD_BENCH_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
 
 /// What is delivered while a transaction of somebody else's keeps PostgreSQL from tidying up: in its first minute, and in
 /// its last.
 pub async fn held(ground: &Ground, report: &mut Report) -> Result<()> {
-    let minutes =
-        std::env::var("LSHOOKD_BENCH_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(HELD_MINUTES);
+    let minutes = minutes(HELD_MINUTES);
     let outage = Outage::of(ground, 3_200).await?;
     let (database, endpoint) = (&outage.database, &outage.endpoint);
     let (sql, foreign) = (database.connect().await?, database.connect().await?);
     let daemon = outage.lshookd.run().await?;
     capture::settled(database).await?;
     foreign.batch_execute("begin isolation level repeatable read; select count(*) from project").await?;
-    let minute = Duration::from_secs(60);
-    let until = Instant::now() + minute * u32::try_from(minutes)?;
-    let writing = capture::run(database, "catch_up", 8, Length::Seconds(minutes * 60), Some(HELD_RATE));
-    let counting = async {
-        let mut rates = Vec::new();
-        for _ in 0..minutes {
-            let before = endpoint.count().await?;
-            tokio::time::sleep(minute).await;
-            rates.push((endpoint.count().await? - before) as f64 / minute.as_secs_f64());
-        }
-        anyhow::Ok(rates)
-    };
-    let (_, rates, lags) = tokio::try_join!(writing, counting, lags(&sql, until))?;
+    let until = Instant::now() + MINUTE * u32::try_from(minutes)?;
+    let writing = capture::run(database, "catch_up", 8, Length::Seconds(minutes * 60), Some(RATE));
+    let (_, rates, lags) = tokio::try_join!(writing, by_minute(endpoint, minutes), lags(&sql, until))?;
     foreign.batch_execute("rollback").await?;
     daemon.stop().await?;
     let pair = rates.last().copied().zip(rates.first().copied()).context("it lasts for less than a minute")?;
@@ -115,7 +120,55 @@ pub async fn held(ground: &Ground, report: &mut Report) -> Result<()> {
         &[pair],
         "≥ 0.7",
     );
-    report.alone("their lag in the middle, at last", in_thirds(&lags), "flat");
+    report.alone("their lag in the middle, at last", of_thirds(&lags, "s"), "flat");
+    Ok(())
+}
+
+/// Requests a second in each of so many minutes.
+async fn by_minute(endpoint: &Endpoint, minutes: usize) -> Result<Vec<f64>> {
+    let mut rates = Vec::new();
+    for _ in 0..minutes {
+        let before = endpoint.count().await?;
+        tokio::time::sleep(MINUTE).await;
+        rates.push((endpoint.count().await? - before) as f64 / MINUTE.as_secs_f64());
+    }
+    Ok(rates)
+}
+
+/// What grows in hours of load, where everything is kept for a minute: the daemon, the tables, their indexes, the lag.
+pub async fn soak(ground: &Ground, report: &mut Report) -> Result<()> {
+    let minutes = minutes(SOAK_MINUTES);
+    let Outage { database, endpoint, lshookd } = Outage::of(ground, 3_200).await?;
+    let sql = database.connect().await?;
+    let daemon = lshookd.with("LSHOOKD_RETENTION", "1m").run().await?;
+    let until = Instant::now() + MINUTE * u32::try_from(minutes)?;
+    let writing = capture::run(&database, "catch_up", 8, Length::Seconds(minutes * 60), Some(RATE));
+    let sizes = async {
+        let mut sizes = Vec::new();
+        for _ in 0..minutes {
+            tokio::time::sleep(MINUTE - Duration::from_secs(1)).await;
+            let row = sql.query_one(include_str!("../sql/sizes.sql"), &[]).await?;
+            let megabytes = |name| row.get::<_, i64>(name) as f64 / 1e6;
+            let deliveries = row.get::<_, i64>("deliveries") as f64;
+            sizes.push([
+                daemon.resident_kilobytes()? as f64 / 1e3,
+                megabytes("tables"),
+                megabytes("indexes"),
+                deliveries,
+            ]);
+        }
+        anyhow::Ok(sizes)
+    };
+    let (_, rates, lags, sizes) = tokio::try_join!(writing, by_minute(&endpoint, minutes), lags(&sql, until), sizes)?;
+    capture::settled(&database).await?;
+    daemon.stop().await?;
+    report.alone("soak: delivered in the middle, at last", of_thirds(&rates, "/s"), "1000 /s");
+    report.alone("soak: lag", of_thirds(&lags, "s"), "flat");
+    let sized = [("memory of the daemon", "MB"), ("tables", "MB"), ("indexes", "MB"), ("deliveries that are kept", "")];
+    for (place, (what, unit)) in sized.into_iter().enumerate() {
+        let values: Vec<f64> = sizes.iter().map(|row| row[place]).collect();
+        report.alone(&format!("soak: {what}"), of_thirds(&values, unit), "flat");
+    }
     Ok(())
 }
 
@@ -144,7 +197,7 @@ pub async fn large_project(ground: &Ground, report: &mut Report) -> Result<()> {
         let rate = capture::run(&database, "annotate", CONNECTIONS, Length::Seconds(SECONDS as usize), Some(300));
         let (rate, lags) = tokio::try_join!(rate, lags(&sql, until))?;
         rates.push(rate);
-        lag.push(in_thirds(&lags));
+        lag.push(of_thirds(&lags, "s"));
         daemon.stop().await?;
     }
     report.pairs("writes at 300/s: a million tasks, a thousand", "/s", &[(rates[0], rates[1])], "≥ 0.95");

@@ -4,6 +4,7 @@
 //! Prints a table and writes `bench/results.md`. Ratios are medians of paired runs, with the
 //! smallest and the largest beside them.
 
+mod annotators;
 mod api;
 mod capture;
 mod control_group;
@@ -11,6 +12,7 @@ mod cost;
 mod deliver;
 mod endpoint;
 mod flames;
+mod floors;
 mod load;
 mod neighbors;
 mod pull;
@@ -21,6 +23,7 @@ mod stripped;
 mod years;
 
 use anyhow::Result;
+use deliver::Load;
 use lshookd_testbed::daemon::Lshookd;
 use lshookd_testbed::label_studio::Installation;
 use lshookd_testbed::postgres::{Circumstances, Database, Server};
@@ -114,8 +117,9 @@ async fn main() -> Result<()> {
         capture::measure(&ground, &mut report).await?;
     }
     if is_wanted("latency") {
-        deliver::latency(&ground, &mut report, false).await?;
-        deliver::latency(&ground, &mut report, true).await?;
+        for load in [Load::Idle, Load::Rested, Load::Half] {
+            deliver::latency(&ground, &mut report, load).await?;
+        }
     }
     if is_wanted("drain") {
         deliver::drain(&ground, &mut report, 32, 1_000).await?;
@@ -127,11 +131,11 @@ async fn main() -> Result<()> {
     if is_wanted("catch-up") {
         deliver::catch_up(&ground, &mut report).await?;
     }
-    if is_wanted("floors") {
-        deliver::floors(&ground, &mut report).await?;
-    }
     if is_wanted("api") {
         api::measure(&ground, &mut report).await?;
+    }
+    if is_wanted("annotators") {
+        annotators::measure(&ground, &mut report).await?;
     }
     if is_wanted("sustained") {
         load::sustained(&ground, &mut report, 1).await?;
@@ -153,6 +157,9 @@ async fn main() -> Result<()> {
     if is_wanted("daemons") {
         scale::daemons(&ground, &mut report).await?;
     }
+    if is_wanted_in_full("floors") {
+        floors::measure(&ground, &mut report).await?;
+    }
     if is_wanted_in_full("held") {
         load::held(&ground, &mut report).await?;
     }
@@ -161,6 +168,10 @@ async fn main() -> Result<()> {
     }
     if is_wanted_in_full("years") {
         years::measure(&ground, &mut report).await?;
+    }
+    // Hours, by its name alone.
+    if wanted.as_deref() == Some("soak") {
+        load::soak(&ground, &mut report).await?;
     }
     if wanted.is_some() {
         return Ok(());

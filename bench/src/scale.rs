@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::Ground;
 use crate::capture;
 use crate::control_group::ControlGroup;
-use crate::cost::Meter;
+use crate::cost::{self, Meter};
 use crate::endpoint::Endpoint;
 use crate::report::Report;
 
@@ -20,14 +20,23 @@ const LANES: usize = 32;
 /// How often each is measured.
 const ROUNDS: usize = 2;
 
-/// How fast a backlog of so many deliveries drains by so many daemons, portion by portion: deliveries per second
-/// of each, and the largest daemon's memory.
-async fn drain(ground: &Ground, deliveries: u64, daemons: usize) -> Result<(Vec<f64>, u64)> {
+/// How a backlog drains, portion by portion.
+struct Drained {
+    /// Deliveries per second of each portion.
+    rates: Vec<f64>,
+    /// Of the largest daemon, in megabytes.
+    memory: u64,
+    /// How much of the machine did nothing in the meantime, from 0 to 1.
+    idle: f64,
+}
+
+/// A backlog of so many deliveries, by so many daemons.
+async fn drain(ground: &Ground, deliveries: u64, daemons: usize) -> Result<Drained> {
     drain_by(ground, deliveries, daemons, None).await
 }
 
 /// The same; each daemon may have no more of a processor than this, and posts over TLS then.
-async fn drain_by(ground: &Ground, deliveries: u64, daemons: usize, each: Option<f64>) -> Result<(Vec<f64>, u64)> {
+async fn drain_by(ground: &Ground, deliveries: u64, daemons: usize, each: Option<f64>) -> Result<Drained> {
     let (database, endpoint) = (ground.database("backlog").await?, Endpoint::start().await?);
     endpoint.subscribe(&database, LANES).await?;
     let mut lshookd = ground.lshookd(&database).await?;
@@ -43,6 +52,7 @@ async fn drain_by(ground: &Ground, deliveries: u64, daemons: usize, each: Option
     let most = if each.is_some() { DRAINED / 4 } else { DRAINED };
     let portion = deliveries.min(most) / LANES as u64 * LANES as u64;
     let (mut rates, mut memory) = (Vec::new(), 0);
+    let mut times = [0.0, 0.0];
     while rates.len() < ROUNDS && endpoint.count().await? + portion <= deliveries {
         let before = endpoint.count().await?;
         let mut running = vec![lshookd.run().await?];
@@ -55,16 +65,18 @@ async fn drain_by(ground: &Ground, deliveries: u64, daemons: usize, each: Option
         };
         // From the first deliveries on: how long a daemon takes to start is not the question.
         let begun = endpoint.reaches(before + 1).await?;
-        let started = Instant::now();
+        let (started, [idle, all]) = (Instant::now(), cost::machine_time()?);
         let ended = endpoint.reaches(before + portion).await?;
         rates.push((ended - begun) as f64 / started.elapsed().as_secs_f64());
+        let [idle_since, all_since] = cost::machine_time()?;
+        times = [times[0] + idle_since - idle, times[1] + all_since - all];
         for daemon in running {
             memory = memory.max(daemon.peak_kilobytes()?);
             daemon.stop().await?;
         }
         drop(groups);
     }
-    Ok((rates, memory / 1000))
+    Ok(Drained { rates, memory: memory / 1000, idle: times[0] / times[1] })
 }
 
 /// Rates beside those of the reference.
@@ -74,9 +86,9 @@ fn beside(rates: &[f64], reference: &[f64]) -> Vec<(f64, f64)> {
 
 /// Backlogs of ten thousand, a hundred thousand and two million.
 pub async fn backlogs(ground: &Ground, report: &mut Report) -> Result<()> {
-    let (reference, _) = drain(ground, 100_000, 1).await?;
+    let Drained { rates: reference, .. } = drain(ground, 100_000, 1).await?;
     for (deliveries, name) in [(10_000, "10 thousand"), (100_000, "100 thousand"), (2_000_000, "2 million")] {
-        let (rates, memory) = drain(ground, deliveries, 1).await?;
+        let Drained { rates, memory, .. } = drain(ground, deliveries, 1).await?;
         let pairs = beside(&rates, &reference);
         report.pairs(&format!("drain of a backlog of {name}"), "/s", &pairs, "0.9 to 1.1");
         report.alone(&format!("memory at a backlog of {name}"), format!("{memory} MB"), "≤ 64 MB");
@@ -86,37 +98,40 @@ pub async fn backlogs(ground: &Ground, report: &mut Report) -> Result<()> {
 
 /// Several daemons on one database.
 pub async fn daemons(ground: &Ground, report: &mut Report) -> Result<()> {
-    let (one, _) = drain(ground, 100_000, 1).await?;
+    let one = drain(ground, 100_000, 1).await?;
     for daemons in [2, 4] {
-        let (several, _) = drain(ground, 100_000, daemons).await?;
-        report.pairs(&format!("drain by {daemons} daemons against one"), "/s", &beside(&several, &one), "> 1");
+        let several = drain(ground, 100_000, daemons).await?;
+        let pairs = beside(&several.rates, &one.rates);
+        report.pairs(&format!("drain by {daemons} daemons against one"), "/s", &pairs, "> 1");
     }
     // Where the daemon is the limit, and neither PostgreSQL nor the endpoint.
     for (each, what) in [(0.5, "half a core"), (0.1, "a tenth of a core")] {
-        let (one, _) = drain_by(ground, 100_000, 1, Some(each)).await?;
-        let (four, _) = drain_by(ground, 100_000, 4, Some(each)).await?;
+        let one = drain_by(ground, 100_000, 1, Some(each)).await?;
+        let four = drain_by(ground, 100_000, 4, Some(each)).await?;
         let name = format!("drain over TLS by 4 daemons with {what} each against one");
-        report.pairs(&name, "/s", &beside(&four, &one), "≥ 2.5");
+        report.pairs(&name, "/s", &beside(&four.rates, &one.rates), "≥ 2.5");
+        let idle = format!("{:.0} %, {:.0} %", one.idle * 100.0, four.idle * 100.0);
+        report.alone("of the machine, what did nothing in the meantime: one, four", idle, "");
     }
     Ok(())
 }
 
 /// Deliveries whose processor time is measured.
-const DELIVERIES: usize = 10_000;
+pub const DELIVERIES: usize = 10_000;
 
 /// Processor time of a delivery, with more and more webhooks, and more and more projects.
 pub async fn breadth(ground: &Ground, report: &mut Report) -> Result<()> {
     let mut by_webhooks = Vec::new();
     let mut by_projects = Vec::new();
     for _ in 0..ROUNDS {
-        let few = of_webhooks(ground, 1).await?;
+        let few = Breadth::of_webhooks(ground, 1).await?.cost(ground).await?;
         by_webhooks.push([
             (few, few),
-            (of_webhooks(ground, 100).await?, few),
-            (of_webhooks(ground, 10_000).await?, few),
+            (Breadth::of_webhooks(ground, 100).await?.cost(ground).await?, few),
+            (Breadth::of_webhooks(ground, 10_000).await?.cost(ground).await?, few),
         ]);
-        let few = of_projects(ground, 10).await?;
-        by_projects.push([(few, few), (of_projects(ground, 10_000).await?, few)]);
+        let few = Breadth::of_projects(ground, 10).await?.cost(ground).await?;
+        by_projects.push([(few, few), (Breadth::of_projects(ground, 10_000).await?.cost(ground).await?, few)]);
     }
     for (place, webhooks) in [1, 100, 10_000].into_iter().enumerate() {
         let pairs: Vec<(f64, f64)> = by_webhooks.iter().map(|round| round[place]).collect();
@@ -129,67 +144,74 @@ pub async fn breadth(ground: &Ground, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Microseconds of each of ten thousand deliveries, to so many webhooks of a project.
-async fn of_webhooks(ground: &Ground, webhooks: usize) -> Result<f64> {
-    let (database, endpoint) = (ground.database("webhooks").await?, Endpoint::start().await?);
-    endpoint.subscribe(&database, webhooks).await?;
-    let sql = database.connect().await?;
-    let events = i32::try_from(DELIVERIES / webhooks)?;
-    let made = r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}', $1::integer)"#;
-    sql.execute(made, &[&events]).await?;
-    delivering(ground, &database, &endpoint, 1).await
+/// What ten thousand deliveries are made of.
+pub struct Breadth {
+    /// Where.
+    pub database: Database,
+    /// Who hears of them.
+    pub endpoint: Endpoint,
+    /// So many updates of all annotations make them.
+    pub updates: usize,
 }
 
-/// The same to a webhook of each of so many projects.
-async fn of_projects(ground: &Ground, projects: usize) -> Result<f64> {
-    let (database, endpoint) = (ground.database("projects").await?, Endpoint::start().await?);
-    let sql = database.connect().await?;
-    sql.batch_execute(&format!("set bench.projects = {projects}; set bench.url = '{}'", endpoint.url(0))).await?;
-    sql.batch_execute(include_str!("../sql/projects.sql")).await?;
-    sql.batch_execute("analyze").await?;
-    delivering(ground, &database, &endpoint, DELIVERIES / projects).await
-}
-
-/// Microseconds of each, where so many updates of all annotations make them.
-async fn delivering(ground: &Ground, database: &Database, endpoint: &Endpoint, updates: usize) -> Result<f64> {
-    let sql = database.connect().await?;
-    let daemon = ground.lshookd(database).await?.run().await?;
-    let meter = Meter::start(&daemon, &sql).await?;
-    for _ in 0..updates {
-        sql.execute("update task_completion set updated_at = clock_timestamp()", &[]).await?;
+impl Breadth {
+    /// To so many webhooks of a project.
+    pub async fn of_webhooks(ground: &Ground, webhooks: usize) -> Result<Breadth> {
+        let (database, endpoint) = (ground.database("webhooks").await?, Endpoint::start().await?);
+        endpoint.subscribe(&database, webhooks).await?;
+        let sql = database.connect().await?;
+        let events = i32::try_from(DELIVERIES / webhooks)?;
+        let made = r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}', $1::integer)"#;
+        sql.execute(made, &[&events]).await?;
+        Ok(Breadth { database, endpoint, updates: 1 })
     }
-    finished(endpoint, database, DELIVERIES as u64).await?;
-    let each = meter.seconds()? * 1e6 / DELIVERIES as f64;
-    daemon.stop().await?;
-    Ok(each)
+
+    /// To a webhook of each of so many projects.
+    pub async fn of_projects(ground: &Ground, projects: usize) -> Result<Breadth> {
+        let (database, endpoint) = (ground.database("projects").await?, Endpoint::start().await?);
+        let sql = database.connect().await?;
+        sql.batch_execute(&format!("set bench.projects = {projects}; set bench.url = '{}'", endpoint.url(0))).await?;
+        sql.batch_execute(include_str!("../sql/projects.sql")).await?;
+        sql.batch_execute("analyze").await?;
+        Ok(Breadth { database, endpoint, updates: DELIVERIES / projects })
+    }
+
+    /// Makes them.
+    pub async fn update(&self) -> Result<()> {
+        let sql = self.database.connect().await?;
+        for _ in 0..self.updates {
+            sql.execute("update task_completion set updated_at = clock_timestamp()", &[]).await?;
+        }
+        Ok(())
+    }
+
+    /// Microseconds of each.
+    async fn cost(self, ground: &Ground) -> Result<f64> {
+        let Breadth { database, endpoint, .. } = &self;
+        let sql = database.connect().await?;
+        let daemon = ground.lshookd(database).await?.run().await?;
+        let meter = Meter::start(&daemon, &sql).await?;
+        self.update().await?;
+        finished(endpoint, database, DELIVERIES as u64).await?;
+        let each = meter.seconds()? * 1e6 / DELIVERIES as f64;
+        daemon.stop().await?;
+        Ok(each)
+    }
 }
 
 /// An import of so many tasks with so many bytes each: until it is delivered, beside psql reading its rows.
 pub async fn import(ground: &Ground, report: &mut Report, tasks: usize, bytes: usize) -> Result<()> {
     let (database, endpoint) = (ground.database("import").await?, Endpoint::start().await?);
     endpoint.subscribe(&database, 1).await?;
-    let sql = database.connect().await?;
     let daemon = ground.lshookd(&database).await?.run().await?;
-    // Text that does not compress to nothing.
-    let text = format!(
-        r#"select fixture.rows('task', jsonb_build_object('project_id', 1, 'data', jsonb_build_object('text',
-            (select string_agg(md5(number::text), '') from generate_series(1, {bytes} / 32) as number))), {tasks})"#
-    );
     let mut pairs = Vec::new();
     for _ in 0..ROUNDS {
-        let last: i64 = sql.query_one("select max(id)::bigint from task", &[]).await?.get(0);
         let before = endpoint.count().await?;
-        sql.execute(&text, &[]).await?;
+        let last = import_tasks(&database, tasks, bytes).await?;
         let started = Instant::now();
         finished(&endpoint, &database, before + 1).await?;
         let ours = started.elapsed().as_secs_f64();
-        let started = Instant::now();
-        let mut psql = Command::new("psql");
-        psql.args(["--host=127.0.0.1", "--username=postgres", "--tuples-only", "--no-align", "--output=/dev/null"]);
-        psql.args(["--port", &database.port().to_string(), "--dbname", &database.name]);
-        psql.arg(format!("--command=select * from task where id > {last}"));
-        anyhow::ensure!(psql.status().await?.success(), "psql failed");
-        pairs.push((ours, started.elapsed().as_secs_f64()));
+        pairs.push((ours, by_psql(&database, last).await?));
     }
     let memory = daemon.peak_kilobytes()? / 1000;
     daemon.stop().await?;
@@ -197,6 +219,30 @@ pub async fn import(ground: &Ground, report: &mut Report, tasks: usize, bytes: u
     report.pairs(&format!("{what}, against psql"), "s", &pairs, "≤ 3");
     report.alone(&format!("{what}: memory"), format!("{memory} MB"), "≤ 128 MB");
     Ok(())
+}
+
+/// Imports so many tasks; which was the last before.
+pub async fn import_tasks(database: &Database, tasks: usize, bytes: usize) -> Result<i64> {
+    let sql = database.connect().await?;
+    let last: i64 = sql.query_one("select max(id)::bigint from task", &[]).await?.get(0);
+    // Text that does not compress to nothing.
+    let text = format!(
+        r#"select fixture.rows('task', jsonb_build_object('project_id', 1, 'data', jsonb_build_object('text',
+            (select string_agg(md5(number::text), '') from generate_series(1, {bytes} / 32) as number))), {tasks})"#
+    );
+    sql.execute(&text, &[]).await?;
+    Ok(last)
+}
+
+/// Seconds in which psql reads the tasks behind one.
+pub async fn by_psql(database: &Database, last: i64) -> Result<f64> {
+    let started = Instant::now();
+    let mut psql = Command::new("psql");
+    psql.args(["--host=127.0.0.1", "--username=postgres", "--tuples-only", "--no-align", "--output=/dev/null"]);
+    psql.args(["--port", &database.port().to_string(), "--dbname", &database.name]);
+    psql.arg(format!("--command=select * from task where id > {last}"));
+    anyhow::ensure!(psql.status().await?.success(), "psql failed");
+    Ok(started.elapsed().as_secs_f64())
 }
 
 /// Waits until so many requests have come at least, nothing waits any more, and all is recorded.
