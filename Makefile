@@ -41,7 +41,7 @@ bench:
 
 ## The same with what takes minutes to set up.
 bench-full:
-	@tests/testbed/setup.sh $(LABEL_STUDIO)
+	@tests/testbed/setup.sh --parts $(LABEL_STUDIO)
 	@echo "==> building"
 	@cargo build --quiet --release --package lshookd --package lshookd-bench
 	@target/release/lshookd-bench full

@@ -44,7 +44,7 @@ pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
     let serving = tokio::spawn(async move { axum::serve(listener, Router::new().fallback(take)).await });
 
     let database = ground.empty_database("annotators").await?;
-    let studio = Installation::find(&crate::version())?.start(&database).await?;
+    let studio = Installation::find(&crate::version())?.start(&database).await?.reconnecting()?;
     for (project, title) in [(1, "Birds"), (2, "Fish")] {
         studio.post("/api/projects/", json!({"title": title})).await?;
         let webhook = json!({"project": project, "url": url, "send_payload": true, "send_for_all_actions": true});

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::Uri;
@@ -28,21 +28,11 @@ const PAIRS: usize = 3;
 pub async fn drain(ground: &Ground, report: &mut Report, webhooks: usize, events: usize) -> Result<()> {
     let mut pairs = Vec::new();
     for _ in 0..PAIRS {
-        let Backlog { database, endpoint, lshookd, daemon, body, total } =
-            Backlog::of(ground, webhooks, events).await?;
-        let sql = database.connect().await?;
-        let started = Instant::now();
-        lshookd.succeed(&["webhook", "resume", "--all"]).await?;
-        endpoint.reaches(total).await?;
-        let recorded = async || {
-            let row =
-                sql.query_one("select exists (select from lshookd.delivery where state = 'pending')", &[]).await?;
-            Ok((!row.get::<_, bool>(0)).then_some(()))
-        };
-        eventually("all is recorded", Duration::from_secs(60), recorded).await?;
-        let ours = total as f64 / started.elapsed().as_secs_f64();
+        let backlog = Backlog::of(ground, webhooks, events).await?;
+        let ours = backlog.drain().await?;
+        let Backlog { endpoint, daemon, body, total, .. } = backlog;
         daemon.stop().await?;
-
+        ensure!(endpoint.count().await? == total, "not all of it arrived");
         pairs.push((ours, by_reqwest(&endpoint, body, total.min(50_000), webhooks).await?));
     }
     let what = match webhooks {
@@ -90,6 +80,20 @@ impl Backlog {
         sql.batch_execute("vacuum analyze").await?;
         sql.batch_execute("checkpoint").await?;
         Ok(Backlog { database, endpoint, lshookd, daemon, body, total })
+    }
+
+    /// Deliveries per second from now until all of them are recorded.
+    pub async fn drain(&self) -> Result<f64> {
+        let sql = self.database.connect().await?;
+        let started = Instant::now();
+        self.lshookd.succeed(&["webhook", "resume", "--all"]).await?;
+        let recorded = async || {
+            let row =
+                sql.query_one("select exists (select from lshookd.delivery where state = 'pending')", &[]).await?;
+            Ok((!row.get::<_, bool>(0)).then_some(()))
+        };
+        eventually("all is recorded", Duration::from_secs(60), recorded).await?;
+        Ok(self.total as f64 / started.elapsed().as_secs_f64())
     }
 }
 

@@ -15,6 +15,7 @@ mod flames;
 mod floors;
 mod load;
 mod neighbors;
+mod publish;
 mod pull;
 mod report;
 mod rest;
@@ -127,6 +128,9 @@ async fn main() -> Result<()> {
     }
     if is_wanted_in_full("pull") {
         pull::measure(&ground, &mut report).await?;
+    }
+    if is_wanted_in_full("publish") {
+        publish::measure(&ground, &mut report).await?;
     }
     if is_wanted("catch-up") {
         deliver::catch_up(&ground, &mut report).await?;

@@ -59,8 +59,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 const PART_OF_ACTION: u32 = 10;
 
-/// And so many times as long as the look took: the more there is to look through, the rarer.
+/// And so many times as long as the look took, within the bounds: the pause may be as much longer for each change that
+/// waits.
 const PAUSE_PER_LOOK: u32 = 9;
+const PAUSE_PER_CHANGE: Duration = Duration::from_micros(20);
 
 /// How often it is looked for what operators should hear.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -93,8 +95,8 @@ struct Planner<'a, A> {
 
 /// What a look at the queue finds.
 enum Look {
-    /// What is unplanned is of connections that are all still busy; the latest began so long ago.
-    NothingReady { youngest: Duration },
+    /// What is unplanned is of connections that are all still busy.
+    NothingReady { activity: Activity },
     /// The changes that wait, if any, and the connections of which they are complete.
     Ready { activity: Activity, ready: HashMap<Connection, End>, pending: Pending },
 }
@@ -110,15 +112,17 @@ async fn look(database: &Prepared<'_, Client>, clients: &mut Clients, limits: &G
     let waiting = activity.changes();
     let ready = gather::ready_connections(&activity, limits, waiting >= WINDOW);
     if ready.is_empty() && waiting > 0 && !activity.urgent {
-        return Ok(Look::NothingReady { youngest: activity.youngest() });
+        return Ok(Look::NothingReady { activity });
     }
     Ok(Look::Ready { activity, ready, pending: change::pending(database, WINDOW).await? })
 }
 
-/// How long to wait after a look that took so long and found nothing complete.
-fn pause(took: Duration, youngest: Duration) -> Duration {
+/// How long to wait after a look that took so long and found nothing complete among so many changes.
+fn pause(took: Duration, youngest: Duration, changes: usize) -> Duration {
+    let more = PAUSE_PER_CHANGE.saturating_mul(u32::try_from(changes).unwrap_or(u32::MAX));
+    let longest = LONGEST_PAUSE.saturating_add(more);
     let soon = (youngest / PART_OF_ACTION).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-    soon.max(took.saturating_mul(PAUSE_PER_LOOK)).min(LONGEST_REST)
+    soon.max(took.saturating_mul(PAUSE_PER_LOOK)).min(longest)
 }
 
 /// Plans until `stop`, and calls `is_alive` each time it comes round.
@@ -178,8 +182,8 @@ impl<A: Fn()> Planner<'_, A> {
             let look = look(&database, &mut self.clients, &self.settings.gather);
             let ((), look) = try_join!(biased; sleeper.rise(&database), look)?;
             let (activity, ready, Pending { changes, unreadable }) = match look {
-                Look::NothingReady { youngest } => {
-                    tokio::time::sleep(pause(looked.elapsed(), youngest)).await;
+                Look::NothingReady { activity } => {
+                    tokio::time::sleep(pause(looked.elapsed(), activity.youngest(), activity.changes())).await;
                     continue;
                 }
                 Look::Ready { activity, ready, pending } => (activity, ready, pending),
@@ -197,7 +201,7 @@ impl<A: Fn()> Planner<'_, A> {
             }
             let units = gather::gather(changes, &activity, &ready, &self.settings.gather);
             if units.is_empty() {
-                tokio::time::sleep(pause(looked.elapsed(), activity.youngest())).await;
+                tokio::time::sleep(pause(looked.elapsed(), activity.youngest(), activity.changes())).await;
                 continue;
             }
             self.plan(units).await?;
@@ -379,14 +383,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_short_action_is_seen_soon_and_looking_takes_a_tenth_of_the_time_at_most() {
+    fn the_end_of_a_short_action_is_seen_soon() {
         let milliseconds = Duration::from_millis;
         let quick = Duration::from_micros(200);
-        assert_eq!(pause(quick, milliseconds(5)), SHORTEST_PAUSE);
-        assert_eq!(pause(quick, milliseconds(60)), milliseconds(6));
-        assert_eq!(pause(quick, milliseconds(60_000)), LONGEST_PAUSE);
-        assert_eq!(pause(milliseconds(10), milliseconds(5)), milliseconds(90));
-        assert_eq!(pause(milliseconds(10_000), milliseconds(5)), LONGEST_REST);
-        assert_eq!(pause(Duration::MAX / 20, Duration::MAX), LONGEST_REST);
+        assert_eq!(pause(quick, milliseconds(5), 1), SHORTEST_PAUSE);
+        assert_eq!(pause(quick, milliseconds(60), 1), milliseconds(6));
+        assert_eq!(pause(quick, milliseconds(60_000), 1), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn looks_that_take_long_are_rarer_where_there_is_much_to_look_through() {
+        let milliseconds = Duration::from_millis;
+        assert_eq!(pause(milliseconds(1), milliseconds(5), 10), milliseconds(9));
+        assert_eq!(pause(milliseconds(50), milliseconds(5), 0), LONGEST_PAUSE);
+        assert_eq!(pause(milliseconds(50), milliseconds(5), WINDOW), milliseconds(220));
+        assert_eq!(pause(Duration::MAX, Duration::MAX, 0), LONGEST_PAUSE);
     }
 }

@@ -175,9 +175,7 @@ impl Installation {
         let base = format!("http://127.0.0.1:{port}");
         // Fails where another test has done it, which is as good.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        // Its server answers in two writes: on a connection that was used before, the second waits 40 ms for an
-        // acknowledgement that is delayed.
-        let client = Client::builder().no_proxy().pool_max_idle_per_host(0).build()?;
+        let client = Client::builder().no_proxy().build()?;
         let python = self.folder.join("bin/python");
         let (package, workers) = (self.package()?, Vec::new());
         let mut studio = LabelStudio { base, files, client, python, package, environment, _guard: guard, workers };
@@ -215,6 +213,13 @@ impl Installation {
 impl LabelStudio {
     /// Ends it.
     pub fn stop(self) {}
+
+    /// Calls it on a new connection each time. Its server answers in two writes: on a connection that was used before, the
+    /// second waits 40 ms for an acknowledgement that is delayed.
+    pub fn reconnecting(mut self) -> Result<LabelStudio> {
+        self.client = Client::builder().no_proxy().pool_max_idle_per_host(0).build()?;
+        Ok(self)
+    }
 
     async fn start_worker(&self, log: &Path) -> Result<ChildGuard> {
         let mut command = vec![self.python.display().to_string(), self.package.join("manage.py").display().to_string()];
