@@ -504,7 +504,7 @@ CREATE FUNCTION lshookd.counts_changed(project bigint, tasks bigint[]) RETURNS v
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-    if not pg_try_advisory_xact_lock_shared(1819503723, 64 + (project % 64)::integer) then
+    if not pg_try_advisory_xact_lock_shared(1819503723, 64 + (project & 63)::integer) then
         begin
             insert into lshookd.recount (project_id, parts)
             select project, array_agg(distinct coalesce(task >> 7, -1))

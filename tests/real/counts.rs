@@ -137,6 +137,28 @@ async fn counts_are_kept_and_are_what_counting_yields() -> Result<()> {
     Ok(())
 }
 
+/// Nobody promised that ids are positive.
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_of_a_project_below_zero_are_kept_as_well() -> Result<()> {
+    let env = TestEnv::new("below").await?;
+    env.run(r#"select fixture.rows('project', '{"organization_id": 1}')"#).await?;
+    env.run("update project set id = -3 where id = (select max(id) from project)").await?;
+    env.run(&format!(r#"select fixture.rows('task', '{{"project_id": -3}}', {TASKS})"#)).await?;
+    env.run("delete from lshookd.change; analyze").await?;
+    env.webhook("/project", r#"{"project_id": -3}"#).await?;
+    let _daemon = env.lshookd.clone().with("LSHOOKD_SETTLE", "0").run().await?;
+    for round in 1..=6 {
+        env.run(
+            "select fixture.rows('task_completion', jsonb_build_object('project_id', -3, 'task_id', (select min(id) from task where project_id = -3)))",
+        )
+        .await?;
+        let annotated = env.receiver.expect(round).await?;
+        let counts = &annotated[round - 1].body["project"];
+        assert_eq!([&counts["task_number"], &counts["total_annotations_number"]], [TASKS, round as i64]);
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_are_right_when_many_write_and_the_daemon_is_killed() -> Result<()> {
     let (env, mut daemon) = large_project("recounts").await?;
