@@ -53,13 +53,15 @@ async fn large_tasks(env: &TestEnv, project: i64, megabytes: usize, webhooks: us
 async fn payloads_are_larger_than_the_memory() -> Result<()> {
     let env = TestEnv::new("memory").await?;
     env.webhook("/project", "{}").await?;
-    let idle = env.lshookd.run().await?;
+    // Else each thread may reserve an arena of its own, and what a daemon takes to start with is anybody's guess.
+    let lshookd = env.lshookd.clone().with("MALLOC_ARENA_MAX", "1");
+    let idle = lshookd.run().await?;
     // Enough to start with, whatever the binary and its threads take, and not enough for one payload.
     let limit = format!("--as={}", (idle.address_space_kilobytes()? + 30_000) * 1024);
     let mut daemon = Some(idle);
     ledger::balance("payloads are larger than the memory", &env, NOT_AT_ALL, async || {
         large_tasks(&env, 2, if_long(100, 40), 8).await?;
-        let confined = env.lshookd.clone().under(&["prlimit", &limit]);
+        let confined = lshookd.clone().under(&["prlimit", &limit]);
         for _ in 0..if_long(10, 3) {
             if let Some(daemon) = daemon.take() {
                 daemon.kill().await?;
