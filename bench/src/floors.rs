@@ -5,7 +5,6 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use crate::Ground;
-use crate::capture;
 use crate::cost::Meter;
 use crate::deliver::{Backlog, Load, Outage, PROJECTS, Program, by_reqwest, commit_to_request};
 use crate::endpoint::Endpoint;
@@ -18,12 +17,11 @@ const CHANGES: usize = 40_000;
 
 /// All of them.
 pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
-    capture::floors(ground, report).await?;
     throughput(ground, report).await?;
+    breadth(ground, report).await?;
     latency(ground, report).await?;
     import(ground, report, 100_000, 1_000).await?;
-    import(ground, report, 10_000, 50_000).await?;
-    breadth(ground, report).await
+    import(ground, report, 10_000, 50_000).await
 }
 
 async fn throughput(ground: &Ground, report: &mut Report) -> Result<()> {

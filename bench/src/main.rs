@@ -161,6 +161,9 @@ async fn main() -> Result<()> {
     if is_wanted("daemons") {
         scale::daemons(&ground, &mut report).await?;
     }
+    if is_wanted_in_full("capture-floors") {
+        capture::floors(&ground, &mut report).await?;
+    }
     if is_wanted_in_full("floors") {
         floors::measure(&ground, &mut report).await?;
     }
