@@ -1,4 +1,4 @@
--- The columns of the tables that payloads are made of: which hold a moment or a floating-point number,
+-- The columns of the tables that payloads are made of ($1): which hold a moment or a floating-point number,
 -- and which refer to another table.
 select relation.relname::text as relation,
        attribute.attname::text as name,
@@ -14,9 +14,7 @@ select relation.relname::text as relation,
 from lshookd.label_studio
 join pg_class as relation on relation.relnamespace = label_studio.oid
 join pg_attribute as attribute on attribute.attrelid = relation.oid
-where relation.relname in ('project', 'task', 'task_completion', 'prediction', 'labels_manager_label',
-                           'labels_manager_labellink', 'tasks_annotationdraft', 'comment', 'comments_comment', 'htx_user',
-                           'io_storages_s3importstorage')
+where relation.relname = any ($1::text[])
   and relation.relkind in ('r', 'p')
   and attribute.attnum > 0
   and not attribute.attisdropped

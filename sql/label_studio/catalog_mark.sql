@@ -1,14 +1,15 @@
--- Changes whenever what catalog_columns.sql and catalog_links.sql read does, for a small part of their time: whatever
--- alters a column or a constraint writes its row in the catalog anew, by another transaction.
+-- Changes whenever what catalog_columns.sql and catalog_links.sql read of the same tables ($1) does, for a small part of
+-- their time: whatever alters a column or a constraint writes its row in the catalog anew, by another transaction.
 with relation as materialized (
     select pg_class.oid, pg_class.relname
     from lshookd.label_studio
     join pg_class on pg_class.relnamespace = label_studio.oid
     where pg_class.relkind in ('r', 'p')
-      and (
-          pg_class.relname in ('prediction', 'tasks_annotationdraft', 'comment', 'comments_comment', 'htx_user',
-                               'io_storages_s3importstorage')
-          or pg_class.relname like any (array['project%', 'task%', 'labels\_manager\_label%'])
+      -- Themselves, and link tables, which are named for one of them.
+      and exists (
+          select
+          from unnest($1::text[]) as shown (name)
+          where pg_class.relname = shown.name or starts_with(pg_class.relname::text, shown.name || '_')
       )
 )
 select (select coalesce(sum(hashtext(oid || ' ' || relname)::bigint), 0)::bigint from relation) as relations,

@@ -15,12 +15,27 @@ use super::fields;
 use crate::model::Kind;
 use crate::pg::Prepared;
 
+/// The tables that payloads are made of.
+pub const SHOWN: [&str; 11] = [
+    "project",
+    "task",
+    "task_completion",
+    "prediction",
+    "labels_manager_label",
+    "labels_manager_labellink",
+    "tasks_annotationdraft",
+    "comment",
+    "comments_comment",
+    "htx_user",
+    "io_storages_s3importstorage",
+];
+
 /// Label Studio's tables, by name.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug)]
 pub struct Catalog(HashMap<String, Shape>);
 
 /// What the columns of one table become.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct Shape {
     /// All columns.
     pub columns: HashSet<String>,
@@ -37,7 +52,7 @@ pub struct Shape {
 }
 
 /// A many-to-many field and the table that holds it.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Link {
     /// The field's name.
     pub field: String,
@@ -59,7 +74,7 @@ impl Mark {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn read(client: &Prepared<'_, impl GenericClient>) -> Result<Mark> {
-        let row = client.query_one(include_str!("../../sql/label_studio/catalog_mark.sql"), &[]).await;
+        let row = client.query_one(include_str!("../../sql/label_studio/catalog_mark.sql"), &[&SHOWN.as_slice()]).await;
         let row = row.context("looking whether Label Studio's tables have changed")?;
         Ok(Mark(["relations", "columns", "constraints"].map(|part| row.get(part))))
     }
@@ -72,7 +87,8 @@ impl Catalog {
     /// When the database cannot be asked.
     pub async fn read(client: &Prepared<'_, impl GenericClient>, extra_fields: &[String]) -> Result<Catalog> {
         let mut shapes: HashMap<String, Shape> = HashMap::new();
-        let columns = client.query(include_str!("../../sql/label_studio/catalog_columns.sql"), &[]).await;
+        let columns =
+            client.query(include_str!("../../sql/label_studio/catalog_columns.sql"), &[&SHOWN.as_slice()]).await;
         for row in columns.context("reading the columns of Label Studio's tables")? {
             let table: String = row.get("relation");
             let column: String = row.get("name");

@@ -36,9 +36,14 @@ impl Default for Known {
 }
 
 impl Known {
-    fn are_plans_old(&self) -> bool {
+    /// Whether plans are to be made anew; they count as new from then on.
+    fn renews_plans(&mut self) -> bool {
         let age = self.planned_at.elapsed();
-        self.rows >= MANY_ROWS && age >= MINIMUM_AGE || self.rows > 0 && age >= MAXIMUM_AGE
+        let are_old = self.rows >= MANY_ROWS && age >= MINIMUM_AGE || self.rows > 0 && age >= MAXIMUM_AGE;
+        if are_old {
+            (self.planned_at, self.rows) = (Instant::now(), 0);
+        }
+        are_old
     }
 }
 
@@ -88,12 +93,8 @@ impl<C: GenericClient> Prepared<'_, C> {
     /// # Errors
     /// When the connection is lost.
     pub async fn renew_plans(&self) -> Result<(), Error> {
-        {
-            let mut known = self.statements.known();
-            if !known.are_plans_old() {
-                return Ok(());
-            }
-            (known.planned_at, known.rows) = (Instant::now(), 0);
+        if !self.statements.known().renews_plans() {
+            return Ok(());
         }
         self.client.batch_execute("discard plans").await
     }

@@ -108,7 +108,7 @@ fn hold_back(
     let waits_for = dependencies(transactions);
     let is_patient = |connection: &Connection| {
         let writer = activity.writers.get(connection);
-        writer.is_none_or(|writer| ready::age(activity, writer.waiting.newest) < ready::order_limit(limits))
+        writer.is_none_or(|writer| activity.age(writer.waiting.newest) < ready::order_limit(limits))
     };
     // Again until nothing changes: who is held back holds back those that wait for it.
     loop {

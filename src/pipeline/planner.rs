@@ -117,6 +117,11 @@ async fn look(database: &Prepared<'_, Client>, clients: &mut Clients, limits: &G
     Ok(Look::Ready { activity, ready, pending: change::pending(database, WINDOW).await? })
 }
 
+/// Waits after a look, begun then, that found nothing complete.
+async fn rest(looked: Instant, activity: &Activity) {
+    tokio::time::sleep(pause(looked.elapsed(), activity.youngest(), activity.changes())).await;
+}
+
 /// How long to wait after a look that took so long and found nothing complete among so many changes.
 fn pause(took: Duration, youngest: Duration, changes: usize) -> Duration {
     let more = PAUSE_PER_CHANGE.saturating_mul(u32::try_from(changes).unwrap_or(u32::MAX));
@@ -183,7 +188,7 @@ impl<A: Fn()> Planner<'_, A> {
             let ((), look) = try_join!(biased; sleeper.rise(&database), look)?;
             let (activity, ready, Pending { changes, unreadable }) = match look {
                 Look::NothingReady { activity } => {
-                    tokio::time::sleep(pause(looked.elapsed(), activity.youngest(), activity.changes())).await;
+                    rest(looked, &activity).await;
                     continue;
                 }
                 Look::Ready { activity, ready, pending } => (activity, ready, pending),
@@ -201,7 +206,7 @@ impl<A: Fn()> Planner<'_, A> {
             }
             let units = gather::gather(changes, &activity, &ready, &self.settings.gather);
             if units.is_empty() {
-                tokio::time::sleep(pause(looked.elapsed(), activity.youngest(), activity.changes())).await;
+                rest(looked, &activity).await;
                 continue;
             }
             self.plan(units).await?;
@@ -316,7 +321,6 @@ impl<A: Fn()> Planner<'_, A> {
             let client = &self.session.client;
             let error = match self.writer.commit(&self.session.statements.on(client), &batch).await {
                 Ok(stored) => {
-                    self.session.statements.on(client).wrote(stored.changes + stored.events);
                     self.metrics.planned(stored.changes, stored.events);
                     continue;
                 }

@@ -2,6 +2,7 @@
 //! database is dumped and restored elsewhere.
 
 use anyhow::Result;
+use lshookd::label_studio::catalog::SHOWN;
 use lshookd_scenarios::scenario::Table;
 use lshookd_scenarios::scenario_run::{ScenarioRun, choice};
 use lshookd_scenarios::scenarios::tables;
@@ -9,6 +10,7 @@ use lshookd_testbed::label_studio::Installation;
 use lshookd_testbed::postgres::Server;
 use lshookd_testbed::receiver::Receiver;
 use serde_json::json;
+use tokio_postgres::types::ToSql;
 
 use crate::test_env::{TestEnv, installed, lshookd, server};
 
@@ -176,19 +178,19 @@ async fn what_a_version_lacks_is_said_and_the_rest_is_delivered() -> Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_alters_the_shape_of_payloads_changes_its_mark() -> Result<()> {
     let env = TestEnv::new("mark").await?;
-    let all = async |query: &str| {
+    let all = async |query: &str, parameters: &[&(dyn ToSql + Sync)]| {
         let listed = format!(
             "select coalesce(array_agg(row::text), '{{}}') from ({}) as row",
             query.trim_end().trim_end_matches(';')
         );
-        anyhow::Ok(env.sql.query_one(&listed, &[]).await?.get::<_, Vec<String>>(0))
+        anyhow::Ok(env.sql.query_one(&listed, parameters).await?.get::<_, Vec<String>>(0))
     };
     let seen = async || {
         let shape = [
-            all(include_str!("../../sql/label_studio/catalog_columns.sql")).await?,
-            all(include_str!("../../sql/label_studio/catalog_links.sql")).await?,
+            all(include_str!("../../sql/label_studio/catalog_columns.sql"), &[&SHOWN.as_slice()]).await?,
+            all(include_str!("../../sql/label_studio/catalog_links.sql"), &[]).await?,
         ];
-        anyhow::Ok((shape, all(include_str!("../../sql/label_studio/catalog_mark.sql")).await?))
+        anyhow::Ok((shape, all(include_str!("../../sql/label_studio/catalog_mark.sql"), &[&SHOWN.as_slice()]).await?))
     };
     let mut before = seen().await?;
     for altered in [

@@ -7,10 +7,12 @@ use anyhow::{Context, Result};
 use tokio_postgres::{Client, Row};
 
 use super::client::{Clients, Habit, Key, Sighting, State};
-use super::ready::age;
 use crate::config::GatherLimits;
 use crate::pg::Prepared;
 use crate::queue::change::Connection;
+
+/// What is so far in the future was before PostgreSQL's clock was set back, nobody knows how long.
+const CLOCK_SET_BACK: Duration = Duration::from_secs(10);
 
 /// A connection that has changes waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +96,19 @@ impl Activity {
         self.writers.values().map(|writer| writer.waiting.changes).sum()
     }
 
+    /// How long ago a change was captured.
+    pub fn age(&self, moment: SystemTime) -> Duration {
+        match self.now.duration_since(moment) {
+            Ok(since) => since,
+            // The two moments were taken one after the other.
+            Err(ahead) if ahead.duration() < CLOCK_SET_BACK => Duration::ZERO,
+            Err(_) => Duration::MAX,
+        }
+    }
+
     /// How long ago the latest of the actions began that wait.
     pub fn youngest(&self) -> Duration {
-        let ages = self.writers.values().map(|writer| age(self, writer.waiting.oldest));
+        let ages = self.writers.values().map(|writer| self.age(writer.waiting.oldest));
         ages.min().unwrap_or_default()
     }
 }

@@ -29,9 +29,6 @@ const QUIET: u32 = 6;
 /// that is shared runs many short ones.
 const LONG_STATEMENT: Duration = Duration::from_secs(1);
 
-/// What is so far in the future was before PostgreSQL's clock was set back, nobody knows how long.
-const CLOCK_SET_BACK: Duration = Duration::from_secs(10);
-
 /// How long a change waits for another connection, which changed the same object before and is not done.
 pub fn order_limit(limits: &GatherLimits) -> Duration {
     limits.limit * REQUEST
@@ -57,18 +54,8 @@ pub fn ready_connections(activity: &Activity, limits: &GatherLimits, crowded: bo
     }
 }
 
-/// How long ago a change was captured.
-pub fn age(activity: &Activity, moment: std::time::SystemTime) -> Duration {
-    match activity.now.duration_since(moment) {
-        Ok(since) => since,
-        // The two moments were taken one after the other.
-        Err(ahead) if ahead.duration() < CLOCK_SET_BACK => Duration::ZERO,
-        Err(_) => Duration::MAX,
-    }
-}
-
 fn end(activity: &Activity, writer: &Writer, limits: &GatherLimits) -> Option<End> {
-    let (oldest, newest) = (age(activity, writer.waiting.oldest), age(activity, writer.waiting.newest));
+    let (oldest, newest) = (activity.age(writer.waiting.oldest), activity.age(writer.waiting.newest));
     // The best sign that there is, before any limit: nothing comes after it.
     if writer.state == State::Gone {
         return Some(End::Closed);
