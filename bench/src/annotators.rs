@@ -14,7 +14,8 @@ use lshookd_testbed::label_studio::{Installation, LabelStudio};
 use serde_json::{Value, json};
 
 use crate::Ground;
-use crate::report::Report;
+use crate::api::{annotation, import, subscribe, tasks_to_annotate};
+use crate::report::{Report, percentile};
 
 /// Annotations of each run, by all annotators together.
 const ANNOTATIONS: usize = 240;
@@ -47,8 +48,7 @@ pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
     let studio = Installation::find(&crate::version())?.start(&database).await?.reconnecting()?;
     for (project, title) in [(1, "Birds"), (2, "Fish")] {
         studio.post("/api/projects/", json!({"title": title})).await?;
-        let webhook = json!({"project": project, "url": url, "send_payload": true, "send_for_all_actions": true});
-        studio.post("/api/webhooks/", webhook).await?;
+        subscribe(&studio, project, &url).await?;
     }
     let lshookd = ground.lshookd(&database).await?;
     lshookd.succeed(&["webhook", "adopt", "--all"]).await?;
@@ -72,30 +72,23 @@ async fn run(
     studio: &LabelStudio,
     arrivals: &Arrivals,
     annotators: usize,
-    import: bool,
+    somebody_imports: bool,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
-    let few: Vec<Value> = (0..annotators).map(|number| json!({"text": format!("owl {number}")})).collect();
-    studio.post("/api/projects/1/import", json!(few)).await?;
-    let page = format!("/api/tasks?project=1&page_size={annotators}&order_by=-id");
-    let list = studio.get(&page).await?;
-    let tasks: Vec<i64> = list["tasks"].as_array().context("tasks")?.iter().filter_map(|t| t["id"].as_i64()).collect();
-    let annotation = json!({"result": [{"from_name": "kind", "to_name": "text", "type": "choices",
-        "value": {"choices": ["owl"]}}], "lead_time": 1.5});
+    let tasks = tasks_to_annotate(studio, annotators).await?;
     let annotate = async |task: i64| {
         let mut answers = Vec::new();
         for _ in 0..ANNOTATIONS / annotators {
             let called = Instant::now();
-            let answer = studio.post(&format!("/api/tasks/{task}/annotations/"), annotation.clone()).await?;
+            let answer = studio.post(&format!("/api/tasks/{task}/annotations/"), annotation()).await?;
             answers.push((answer["id"].as_i64().context("an annotation")?, called, Instant::now()));
         }
         anyhow::Ok(answers)
     };
-    let many: Vec<Value> = (0..IMPORTED).map(|number| json!({"text": format!("carp {number}")})).collect();
     let imports = async {
-        if import {
-            studio.post("/api/projects/2/import", json!(many)).await?;
+        match somebody_imports {
+            true => import(studio, 2, IMPORTED).await,
+            false => Ok(()),
         }
-        anyhow::Ok(())
     };
     let (answers, ()) = tokio::try_join!(try_join_all(tasks.iter().map(|task| annotate(*task))), imports)?;
     let answers = answers.concat();
@@ -105,20 +98,18 @@ async fn run(
     };
     eventually("every annotation is delivered", Duration::from_secs(60), all_arrived).await?;
     let arrivals = arrivals.lock().ok().context("the endpoint failed")?;
-    let late = |(annotation, _, answered): &(i64, Instant, Instant)| {
+    let mut late_and_took = (Vec::new(), Vec::new());
+    for (annotation, called, answered) in &answers {
+        let took = (*answered - *called).as_secs_f64();
         // A request may come before the answer is read.
-        arrivals.get(annotation).map_or(f64::MAX, |arrived| match arrived.checked_duration_since(*answered) {
-            Some(after) => after.as_secs_f64(),
-            None => -(*answered - *arrived).as_secs_f64(),
-        })
-    };
-    let took = answers.iter().map(|(_, called, answered)| (*answered - *called).as_secs_f64());
-    Ok((answers.iter().map(late).collect(), took.collect()))
+        late_and_took.0.push((arrivals[annotation] - *called).as_secs_f64() - took);
+        late_and_took.1.push(took);
+    }
+    Ok(late_and_took)
 }
 
 /// The middle one, and that which one of a hundred exceeds.
 fn in_milliseconds(mut seconds: Vec<f64>) -> String {
     seconds.sort_by(f64::total_cmp);
-    let at = |percent: usize| 1000.0 * seconds[(seconds.len() * percent / 100).min(seconds.len() - 1)];
-    format!("{:.1} ms, {:.1} ms", at(50), at(99))
+    format!("{:.1} ms, {:.1} ms", 1000.0 * percentile(&seconds, 50), 1000.0 * percentile(&seconds, 99))
 }

@@ -36,8 +36,7 @@ impl Office {
         let studio = Installation::find(&crate::version())?.start(&database).await?;
         studio.post("/api/projects/", json!({"title": "Birds"})).await?;
         if sender != Sender::Nobody {
-            let webhook = json!({"url": endpoint.slow(), "send_payload": true, "send_for_all_actions": true});
-            studio.post("/api/webhooks/", with(webhook, "project", 1)).await?;
+            subscribe(&studio, 1, &endpoint.slow()).await?;
         }
         let mut daemon = None;
         if sender == Sender::Lshookd {
@@ -50,21 +49,14 @@ impl Office {
 
     /// Seconds to annotate, to import and to delete.
     async fn work(&self) -> Result<[f64; 3]> {
-        let few: Vec<Value> = (0..ANNOTATIONS).map(|number| json!({"text": format!("owl {number}")})).collect();
-        self.studio.post("/api/projects/1/import", json!(few)).await?;
-        let list = self.studio.get("/api/tasks?project=1&page_size=100").await?;
-        let tasks: Vec<i64> =
-            list["tasks"].as_array().context("tasks")?.iter().filter_map(|t| t["id"].as_i64()).collect();
-        let annotation = json!({"result": [{"from_name": "kind", "to_name": "text", "type": "choices",
-            "value": {"choices": ["owl"]}}], "lead_time": 1.5});
+        let tasks = tasks_to_annotate(&self.studio, ANNOTATIONS).await?;
         let started = Instant::now();
         for task in &tasks {
-            self.studio.post(&format!("/api/tasks/{task}/annotations/"), annotation.clone()).await?;
+            self.studio.post(&format!("/api/tasks/{task}/annotations/"), annotation()).await?;
         }
         let annotated = started.elapsed().as_secs_f64();
-        let many: Vec<Value> = (0..TASKS).map(|number| json!({"text": format!("owl {number}")})).collect();
         let started = Instant::now();
-        self.studio.post("/api/projects/1/import", json!(many)).await?;
+        import(&self.studio, 1, TASKS).await?;
         let imported = started.elapsed().as_secs_f64();
         let started = Instant::now();
         self.studio.data_manager("delete_tasks", 1, None, Value::Null).await?;
@@ -72,9 +64,31 @@ impl Office {
     }
 }
 
-fn with(mut object: Value, key: &str, value: i64) -> Value {
-    object[key] = json!(value);
-    object
+/// A webhook of a project, which hears of everything.
+pub async fn subscribe(studio: &LabelStudio, project: i64, url: &str) -> Result<()> {
+    let webhook = json!({"project": project, "url": url, "send_payload": true, "send_for_all_actions": true});
+    studio.post("/api/webhooks/", webhook).await?;
+    Ok(())
+}
+
+/// Imports so many tasks.
+pub async fn import(studio: &LabelStudio, project: i64, quantity: usize) -> Result<()> {
+    let tasks: Vec<Value> = (0..quantity).map(|number| json!({"text": format!("owl {number}")})).collect();
+    studio.post(&format!("/api/projects/{project}/import"), json!(tasks)).await?;
+    Ok(())
+}
+
+/// New tasks of project 1.
+pub async fn tasks_to_annotate(studio: &LabelStudio, quantity: usize) -> Result<Vec<i64>> {
+    import(studio, 1, quantity).await?;
+    let list = studio.get(&format!("/api/tasks?project=1&page_size={quantity}&order_by=-id")).await?;
+    Ok(list["tasks"].as_array().context("tasks")?.iter().filter_map(|task| task["id"].as_i64()).collect())
+}
+
+/// What somebody submits.
+pub fn annotation() -> Value {
+    json!({"result": [{"from_name": "kind", "to_name": "text", "type": "choices",
+        "value": {"choices": ["owl"]}}], "lead_time": 1.5})
 }
 
 /// Work per second in each office, in turns.

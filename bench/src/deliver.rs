@@ -17,7 +17,7 @@ use tokio_postgres::{AsyncMessage, NoTls};
 use crate::Ground;
 use crate::capture::{self, Length};
 use crate::endpoint::Endpoint;
-use crate::report::Report;
+use crate::report::{Report, percentile};
 use crate::stripped::Stripped;
 
 /// Runs of each.
@@ -76,7 +76,7 @@ impl Backlog {
             Ok((row.get::<_, i64>(0).unsigned_abs() == total).then_some(()))
         };
         eventually("the backlog is planned", Duration::from_secs(120), waiting).await?;
-        let body: String = sql.query_one("select body from lshookd.event order by id limit 1", &[]).await?.get(0);
+        let body = first_body(&sql).await?;
         sql.batch_execute("vacuum analyze").await?;
         sql.batch_execute("checkpoint").await?;
         Ok(Backlog { database, endpoint, lshookd, daemon, body, total })
@@ -95,6 +95,11 @@ impl Backlog {
         eventually("all is recorded", Duration::from_secs(60), recorded).await?;
         Ok(self.total as f64 / started.elapsed().as_secs_f64())
     }
+}
+
+/// The body of the first event.
+pub async fn first_body(sql: &tokio_postgres::Client) -> Result<String> {
+    Ok(sql.query_one("select body from lshookd.event order by id limit 1", &[]).await?.get(0))
 }
 
 /// Requests per second of reqwest alone, posting a body to the endpoint with so many in flight.
@@ -156,7 +161,7 @@ pub async fn catch_up(ground: &Ground, report: &mut Report) -> Result<()> {
         capture::settled(&database).await?;
         let ours = CHANGES as f64 / started.elapsed().as_secs_f64();
         daemon.stop().await?;
-        let body: String = sql.query_one("select body from lshookd.event order by id limit 1", &[]).await?.get(0);
+        let body = first_body(&sql).await?;
         pairs.push((ours, by_reqwest(&endpoint, body, CHANGES as u64, PROJECTS).await?));
     }
     report.pairs("catch-up of 40 thousand changes in 32 projects", "/s", &pairs, "≥ 0.34");
@@ -202,8 +207,7 @@ pub async fn latency(ground: &Ground, report: &mut Report, load: Load) -> Result
         rounds.push((ours, commit_to_request(ground, Program::Bare, load).await?));
     }
     for (percent, goal) in [(50, "≤ 6"), (99, "≤ 12")] {
-        // Each sorted.
-        let at = |all: &Vec<f64>| all[(all.len() * percent / 100).min(all.len() - 1)];
+        let at = |sorted: &[f64]| percentile(sorted, percent);
         let pairs: Vec<(f64, f64)> = rounds.iter().map(|(ours, bare)| (at(ours), at(bare))).collect();
         report.pairs(&format!("commit to request, {}, {percent} %", load.name()), "ms", &pairs, goal);
     }

@@ -6,9 +6,9 @@ use anyhow::{Result, ensure};
 
 use crate::Ground;
 use crate::cost::Meter;
-use crate::deliver::{Backlog, Load, Outage, PROJECTS, Program, by_reqwest, commit_to_request};
+use crate::deliver::{Backlog, Load, Outage, PROJECTS, Program, by_reqwest, commit_to_request, first_body};
 use crate::endpoint::Endpoint;
-use crate::report::Report;
+use crate::report::{Report, percentile};
 use crate::scale::{Breadth, DELIVERIES, by_psql, import_tasks};
 use crate::stripped::Stripped;
 
@@ -34,8 +34,7 @@ async fn throughput(ground: &Ground, report: &mut Report) -> Result<()> {
         drop(stripped.end().await?);
         let floor = CHANGES as f64 / started.elapsed().as_secs_f64();
         ensure!(endpoint.count().await? == CHANGES as u64, "not all of it arrived");
-        let sql = database.connect().await?;
-        let body: String = sql.query_one("select body from lshookd.event order by id limit 1", &[]).await?.get(0);
+        let body = first_body(&database.connect().await?).await?;
         caught_up.push((floor, by_reqwest(&endpoint, body, CHANGES as u64, PROJECTS).await?));
 
         let Backlog { database, endpoint, daemon, body, total, .. } = Backlog::of(ground, 32, 1_000).await?;
@@ -59,7 +58,7 @@ async fn latency(ground: &Ground, report: &mut Report) -> Result<()> {
         for _ in 0..PAIRS {
             let stripped = commit_to_request(ground, Program::Stripped, load).await?;
             let bare = commit_to_request(ground, Program::Bare, load).await?;
-            rounds.push((stripped[stripped.len() / 2], bare[bare.len() / 2]));
+            rounds.push((percentile(&stripped, 50), percentile(&bare, 50)));
         }
         report.pairs(&format!("floor: commit to request, {}, 50 %", load.name()), "ms", &rounds, "");
     }

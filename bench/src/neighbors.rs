@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::Ground;
-use crate::report::Report;
+use crate::report::{Report, percentile};
 
 const PAIRS: usize = 2;
 const EVENTS: usize = 60;
@@ -31,7 +31,7 @@ pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
     }
     for ((webhooks, hosts), all) in circumstances.iter().zip(&beside) {
         for percent in [50, 95] {
-            let at = |sorted: &Vec<f64>| sorted[sorted.len() * percent / 100];
+            let at = |sorted: &[f64]| percentile(sorted, percent);
             let pairs: Vec<(f64, f64)> = all.iter().zip(&alone).map(|(ours, alone)| (at(ours), at(alone))).collect();
             let what = format!("beside {webhooks} that hang on {hosts} hosts, {percent} %");
             report.pairs(&what, "ms", &pairs, if percent == 50 { "≤ 2" } else { "" });

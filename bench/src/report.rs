@@ -5,6 +5,11 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+/// What so many of a hundred do not exceed, of values in ascending order.
+pub fn percentile(sorted: &[f64], percent: usize) -> f64 {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
 /// The results so far.
 pub struct Report {
     started: Instant,
