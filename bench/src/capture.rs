@@ -29,6 +29,8 @@ enum Burden {
     Daemon,
     /// Its triggers alone.
     Capture,
+    /// Triggers that write down what changed and do nothing else.
+    Least,
     /// As many triggers that do nothing.
     Nothing,
 }
@@ -49,6 +51,7 @@ pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
 pub async fn floors(ground: &Ground, report: &mut Report) -> Result<()> {
     for (script, what) in LOADS {
         beside_nothing(ground, report, script, &format!("capture alone: {what}"), Burden::Capture).await?;
+        beside_nothing(ground, report, script, &format!("floor: the least capture: {what}"), Burden::Least).await?;
         beside_nothing(ground, report, script, &format!("floor: empty triggers: {what}"), Burden::Nothing).await?;
     }
     Ok(())
@@ -66,8 +69,10 @@ async fn beside_nothing(ground: &Ground, report: &mut Report, script: &str, what
     let lshookd = ground.lshookd(&ours).await?;
     let daemon = if burden == Burden::Daemon { Some(lshookd.run().await?) } else { None };
     let sql = ours.connect().await?;
-    if burden == Burden::Nothing {
-        sql.batch_execute(include_str!("../sql/empty_triggers.sql")).await?;
+    match burden {
+        Burden::Daemon | Burden::Capture => {}
+        Burden::Least => sql.batch_execute(include_str!("../sql/least_triggers.sql")).await?,
+        Burden::Nothing => sql.batch_execute(include_str!("../sql/empty_triggers.sql")).await?,
     }
     let length = match script {
         "delete" => Length::Requests(DELETIONS),
