@@ -63,7 +63,7 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// A board that is older is taken anew before it is shown, as far as somebody waits for it.
 const FRESH: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_millis(80);
+const BOARD_TIMEOUT: Duration = Duration::from_millis(80);
 
 /// What every request can look at.
 struct Admin {
@@ -137,7 +137,7 @@ impl Admin {
         let taking = tokio::spawn(async move { own.take_board(FRESH).await });
         match latest {
             None => taking.await?,
-            Some(latest) => match timeout(PATIENCE, taking).await {
+            Some(latest) => match timeout(BOARD_TIMEOUT, taking).await {
                 Ok(taken) => taken?,
                 Err(_) => Ok(latest),
             },

@@ -33,7 +33,7 @@ use pull::pull;
 pub use sources::{Flags, Sources};
 pub use tracing::Tracing;
 use tracing::tracing;
-use value::{above_zero, allow_list, boolean, duration, list, network, patience, positive, seconds};
+use value::{above_zero, allow_list, boolean, duration, list, network, pause_after, positive, seconds};
 
 /// A setting whose value cannot be used, or a key nobody knows. Ends the program with 2.
 #[derive(Debug, thiserror::Error)]
@@ -432,7 +432,7 @@ impl Settings {
                 poll => Ok(poll),
             })?,
             retry_schedule: sources.parse("retry_schedule", |text| list(text, duration))?,
-            pause_after: sources.parse("pause_after", patience)?,
+            pause_after: sources.parse("pause_after", pause_after)?,
             tracing: tracing(sources)?,
             backlog: sources.parse("backlog", positive)?,
             retention: sources.parse("retention", duration)?,

@@ -365,7 +365,9 @@ impl Deliverer {
         });
         match recorded.await {
             Ok(result) => result?,
-            Err(_) => tracing::warn!("stopping with requests in flight; they will be sent again after the next start"),
+            Err(_) => tracing::warn!(
+                "stopping with requests in flight; the deliveries are attempted again after the next start"
+            ),
         }
         self.heartbeat.stop(&self.shared.client).await
     }

@@ -48,8 +48,8 @@ noted as (
 judged as (
     select known.webhook_id,
            known.since,
-           known.since <= statement_timestamp() - patience.lasts
-               and failing.last_attempt_at >= known.since + patience.lasts as is_enough
+           known.since <= statement_timestamp() - allowed.lasts
+               and failing.last_attempt_at >= known.since + allowed.lasts as is_enough
     from lshookd.failing_webhook as known
     join failing on failing.webhook_id = known.webhook_id
     left join lshookd.delivery_option as own on own.webhook_id = known.webhook_id
@@ -58,9 +58,9 @@ judged as (
                    when own.pause_after is null then $1::float8 * interval '1 second'
                    else nullif(own.pause_after, interval '0')
                end as lasts
-    ) as patience
+    ) as allowed
     where known.webhook_id not in (select webhook_id from ended)
-      and known.since <= statement_timestamp() - patience.lasts / 2
+      and known.since <= statement_timestamp() - allowed.lasts / 2
 ),
 paused as (
     insert into lshookd.pause (webhook_id, failing_since)

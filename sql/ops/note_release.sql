@@ -1,4 +1,4 @@
--- Notes when webhooks were given back, should their table's trigger be disabled.
+-- Notes when webhooks were released, should their table's trigger be disabled.
 update lshookd.adoption
 set released_at = clock_timestamp(),
     released_snapshot = pg_current_snapshot(),

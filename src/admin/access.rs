@@ -61,7 +61,7 @@ impl Tokens {
 pub struct Guesses(Mutex<VecDeque<Instant>>);
 
 impl Guesses {
-    const MOST: usize = 10;
+    const MAXIMUM: usize = 10;
     const WINDOW: Duration = Duration::from_secs(60);
 
     /// Whether another password may be tried.
@@ -70,7 +70,7 @@ impl Guesses {
         while failed.front().is_some_and(|at| now.saturating_duration_since(*at) >= Guesses::WINDOW) {
             failed.pop_front();
         }
-        failed.len() < Guesses::MOST
+        failed.len() < Guesses::MAXIMUM
     }
 
     /// One was wrong.
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn passwords_are_not_guessed_quickly() {
         let (guesses, start) = (Guesses::default(), Instant::now());
-        for _ in 0..Guesses::MOST {
+        for _ in 0..Guesses::MAXIMUM {
             assert!(guesses.may_be_made(start));
             guesses.failed(start);
         }

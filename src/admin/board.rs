@@ -89,14 +89,14 @@ impl Attempts {
 
 /// A webhook on the board.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct ShownWebhook {
     /// What a list of webhooks shows, counted up to the bound.
     pub summary: WebhookSummary,
     /// Its attempts of the last hour.
     pub attempts: Attempts,
 }
 
-impl Shown {
+impl ShownWebhook {
     /// Its host, in lower case. Paths are secrets, too, and are not searched.
     pub fn host(&self) -> String {
         match url::Url::parse(&self.summary.url) {
@@ -135,7 +135,7 @@ pub struct Board {
     /// The whole.
     pub whole: Whole,
     /// All webhooks, by number.
-    pub webhooks: Vec<Shown>,
+    pub webhooks: Vec<ShownWebhook>,
     /// Minute by minute, the latest last.
     pub minutes: Vec<Minute>,
 }
@@ -156,7 +156,7 @@ impl Board {
     }
 
     /// A webhook.
-    pub fn webhook(&self, id: WebhookId) -> Option<&Shown> {
+    pub fn webhook(&self, id: WebhookId) -> Option<&ShownWebhook> {
         self.webhooks.binary_search_by_key(&id, |shown| shown.summary.id).ok().map(|place| &self.webhooks[place])
     }
 
@@ -219,9 +219,12 @@ impl Sampler {
             rest = later;
         }
         self.count_attempts(client, &ids, taken_at).await?;
-        let webhooks: Vec<Shown> = summaries
+        let webhooks: Vec<ShownWebhook> = summaries
             .into_iter()
-            .map(|summary| Shown { attempts: self.attempts.get(&summary.id).cloned().unwrap_or_default(), summary })
+            .map(|summary| ShownWebhook {
+                attempts: self.attempts.get(&summary.id).cloned().unwrap_or_default(),
+                summary,
+            })
             .collect();
         let (taken, took) = (Instant::now(), began.elapsed());
         let mut board = Board { taken_at, taken, took, whole, webhooks, minutes: Vec::new() };

@@ -35,7 +35,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// How long a webhook may only fail: as long as Svix lets it where it is not said.
-pub fn patience(text: &str) -> Result<Option<Duration>, String> {
+pub fn pause_after(text: &str) -> Result<Option<Duration>, String> {
     const USUAL: Duration = Duration::from_secs(5 * 24 * 3600);
     match text.trim().to_lowercase().as_str() {
         "off" => Ok(None),

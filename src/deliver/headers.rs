@@ -14,7 +14,7 @@ use super::message::Message;
 use super::signature::signature;
 
 /// So many headers a webhook may have.
-const MOST_HEADERS: usize = 200;
+const MAXIMUM_HEADERS: usize = 200;
 /// Of a text that others wrote so many characters are kept in an error.
 const QUOTED: usize = 100;
 
@@ -44,8 +44,8 @@ pub fn own(message: &Message) -> Result<(HeaderMap, Option<HeaderValue>), String
         serde_json::Value::Array(items) if items.is_empty() => &none,
         _ => return Err("the webhook's headers are no JSON object".to_owned()),
     };
-    if object.len() > MOST_HEADERS {
-        return Err(format!("the webhook has {} headers; {MOST_HEADERS} are allowed", object.len()));
+    if object.len() > MAXIMUM_HEADERS {
+        return Err(format!("the webhook has {} headers; {MAXIMUM_HEADERS} are allowed", object.len()));
     }
     for (name, value) in object {
         let quoted = shortened(name, QUOTED);

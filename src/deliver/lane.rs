@@ -33,7 +33,7 @@ const HELD: Duration = Duration::from_secs(24 * 60 * 60);
 struct Delivery {
     id: DeliveryId,
     attempts: i32,
-    /// How many of these count no more, for it was sent again since.
+    /// How many of these count no more, for it was replayed since.
     schedule_from: i32,
     action: String,
     event: i64,

@@ -17,7 +17,7 @@ use crate::model::WebhookId;
 
 /// So many endpoints are looked at at once, and for so long each: an operator waits.
 const AT_ONCE: usize = 32;
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// So many of them are named in the log.
 const LOGGED: usize = 20;
@@ -67,7 +67,7 @@ pub async fn obstacles(settings: &Settings, endpoints: Vec<(WebhookId, String)>)
                 None => sender.losing_redirect(&url).await,
             }
         };
-        timeout(PATIENCE, found).await.ok().flatten().map(|reason| (webhook, reason))
+        timeout(TIMEOUT, found).await.ok().flatten().map(|reason| (webhook, reason))
     };
     let mut found: Vec<(WebhookId, String)> =
         stream::iter(endpoints).map(look).buffer_unordered(AT_ONCE).filter_map(async |found| found).collect().await;

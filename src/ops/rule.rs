@@ -88,7 +88,7 @@ pub fn to_toml(rule: &Value) -> Result<String> {
     Ok(toml::to_string_pretty(&json!({ "rule": [rule] }))?)
 }
 
-/// How often a rule in force lets something through, for people.
+/// How often a rule in force passes an event, for people.
 pub fn pace(rule: &Value) -> String {
     let mut pace = Vec::new();
     if rule["on_transition"] == true {

@@ -16,7 +16,7 @@ use crate::pg::Statements;
 use crate::pipeline::render::Renderer;
 
 /// Somebody waits for the answer, also where the webhook may take longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What became of a sample.
 pub struct SampleAnswer {
@@ -46,7 +46,7 @@ pub async fn send(client: &Client, settings: &Settings, webhook: WebhookId, acti
     let shows_object = sample.is_some() || !row.get::<_, bool>("send_payload");
     let body = sample.unwrap_or_else(|| json!({ "action": action.name() }).to_string());
     let mut options = OptionCache::default().of(&Statements::default().on(client), webhook, row.get("url")).await?;
-    options.answer_timeout = options.answer_timeout.map(|timeout| timeout.min(PATIENCE));
+    options.answer_timeout = options.answer_timeout.map(|timeout| timeout.min(ANSWER_TIMEOUT));
     let id = Uuid::now_v7();
     let mut message = Message {
         url: row.get("url"),

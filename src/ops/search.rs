@@ -20,7 +20,7 @@ const STEP: i64 = 5000;
 const STEP_OF_BODIES: i64 = 1000;
 
 /// After so long a search ends where it is.
-const PATIENCE: Duration = Duration::from_millis(60);
+const TIMEOUT: Duration = Duration::from_millis(60);
 
 /// What is looked for.
 #[derive(Debug, Clone, Default)]
@@ -226,7 +226,7 @@ async fn of_all(client: &Client, search: &Search, place: Place, size: usize) -> 
         if found.len() > size {
             break false;
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > TIMEOUT {
             break true;
         }
     };
@@ -335,7 +335,7 @@ async fn of_webhook(client: &Client, search: &Search, webhook: WebhookId, place:
         if found.len() > size {
             break false;
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > TIMEOUT {
             break true;
         }
     };

@@ -127,7 +127,7 @@ fn hold_back(
             ready.remove(&connection);
         }
     }
-    // What still waits for somebody here has lost its patience. The others go along, and so do those that these wait for:
+    // What still waits for somebody here has waited to the limit. The others go along, and so do those that these wait for:
     // planned in the middle of their actions rather than after what came later.
     let mut impatient: Vec<Connection> = ready.keys().copied().collect();
     while let Some(connection) = impatient.pop() {

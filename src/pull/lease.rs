@@ -18,7 +18,7 @@ use crate::model::WebhookId;
 use crate::pg::{Prepared, Statements};
 
 /// Bodies of one answer, unless a single one is larger.
-const MOST_BYTES: i64 = 8_000_000;
+const MAXIMUM_BYTES: i64 = 8_000_000;
 
 /// Before the first project; 0 stands for the organization.
 const BEFORE_ALL: i64 = -1;
@@ -136,7 +136,7 @@ impl Leases {
                 .database()
                 .query_raw(
                     include_str!("../../sql/pull/take.sql"),
-                    &[&webhook, &limit, &MOST_BYTES, &seconds, &lease, &address, &after],
+                    &[&webhook, &limit, &MAXIMUM_BYTES, &seconds, &lease, &address, &after],
                 )
                 .await;
             let mut rows = pin!(given.context("leasing lanes to a consumer")?);

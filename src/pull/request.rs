@@ -28,17 +28,17 @@ use crate::model::WebhookId;
 
 /// Events of one answer.
 const LIMIT: i64 = 100;
-const MOST_EVENTS: i64 = 10_000;
+const MAXIMUM_EVENTS: i64 = 10_000;
 
 /// So long a request may wait for events.
-const MOST_PATIENCE: Duration = Duration::from_secs(60);
+const MAXIMUM_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a refused event waits where its consumer does not say.
 const DELAY: Duration = Duration::from_secs(5);
-const MOST_DELAY: Duration = Duration::from_secs(24 * 3600);
+const MAXIMUM_DELAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Ids in one request.
-const MOST_IDS: usize = 10_000;
+const MAXIMUM_IDS: usize = 10_000;
 
 /// Characters of a reason that are kept.
 const REASON: usize = 500;
@@ -63,13 +63,13 @@ impl Wanted {
     /// When that is out of bounds.
     pub fn limit(&self) -> Result<i64, Problem> {
         match self.limit.unwrap_or(LIMIT) {
-            limit @ 1..=MOST_EVENTS => Ok(limit),
-            _ => Err(Problem::Invalid(format!("limit must be from 1 to {MOST_EVENTS}"))),
+            limit @ 1..=MAXIMUM_EVENTS => Ok(limit),
+            _ => Err(Problem::Invalid(format!("limit must be from 1 to {MAXIMUM_EVENTS}"))),
         }
     }
 
-    fn patience(&self) -> Result<Duration, Problem> {
-        Ok(self.wait.as_deref().map_or(Ok(Duration::ZERO), |text| duration("wait", text))?.min(MOST_PATIENCE))
+    fn longest_wait(&self) -> Result<Duration, Problem> {
+        Ok(self.wait.as_deref().map_or(Ok(Duration::ZERO), |text| duration("wait", text))?.min(MAXIMUM_WAIT))
     }
 }
 
@@ -114,7 +114,7 @@ pub async fn events(
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(wanted) = wanted.map_err(|error| Problem::Invalid(error.body_text()))?;
-    let (limit, deadline) = (wanted.limit()?, Instant::now() + wanted.patience()?);
+    let (limit, deadline) = (wanted.limit()?, Instant::now() + wanted.longest_wait()?);
     let announcements = consumers.announcements(consumer.webhook);
     loop {
         // Before the look, so that nothing is missed that comes meanwhile.
@@ -157,9 +157,9 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
 }
 
 fn check_ids(ids: &[Uuid]) -> Result<(), Problem> {
-    match ids.len() <= MOST_IDS {
+    match ids.len() <= MAXIMUM_IDS {
         true => Ok(()),
-        false => Err(Problem::Invalid(format!("there are {} ids, and {MOST_IDS} are taken", ids.len()))),
+        false => Err(Problem::Invalid(format!("there are {} ids, and {MAXIMUM_IDS} are taken", ids.len()))),
     }
 }
 
@@ -225,7 +225,7 @@ pub async fn refuse(
     // PostgreSQL has no zero in a text.
     let reason = reason.replace('\0', "");
     let Consumer { webhook, address, leases } = &consumer;
-    let failed = ask(leases.refuse(*webhook, &ids, (delay.min(MOST_DELAY), &reason), *address)).await?;
+    let failed = ask(leases.refuse(*webhook, &ids, (delay.min(MAXIMUM_DELAY), &reason), *address)).await?;
     count(&consumers, *webhook, failed);
     Ok(Json(json!({ "refused": failed.again + failed.dead, "dead": failed.dead })).into_response())
 }

@@ -26,7 +26,7 @@ use crate::metrics::Outcome;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How long the stream looks for events before it sees whether its consumer is still there.
-const PATIENCE: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// `GET /v1/webhooks/{id}/stream`
 ///
@@ -105,7 +105,7 @@ async fn give(
         }
         if is_empty {
             tokio::select! {
-                () = consumers.wait(announced, Instant::now() + PATIENCE) => {}
+                () = consumers.wait(announced, Instant::now() + POLL_INTERVAL) => {}
                 () = sender.closed() => return Ok(()),
                 _ = renewal.tick() => drop(ask(leases.renew(*webhook, lease)).await?),
             }

@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use super::{Failure, Here, failed, page, seen_url};
 use crate::admin::Admin;
 use crate::admin::access::Viewer;
-use crate::admin::board::{Board, Shown};
+use crate::admin::board::{Board, ShownWebhook};
 use crate::model::Action;
 
 /// The schemas of the documentation, and an example beside each.
@@ -53,8 +53,8 @@ fn list(board: &Board, title: &str, label_studios: bool) -> Markup {
 }
 
 /// Webhooks that name an action, or all.
-fn receivers(board: &Board, action: Action) -> Vec<&Shown> {
-    let receives = |shown: &&Shown| {
+fn receivers(board: &Board, action: Action) -> Vec<&ShownWebhook> {
+    let receives = |shown: &&ShownWebhook| {
         let summary = &shown.summary;
         let listed = |list: &[String]| list.iter().any(|listed| listed == action.name());
         match action.is_label_studios() {

@@ -20,7 +20,7 @@ use crate::ops::connect;
 use crate::pg;
 
 /// Somebody waits for so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is about to be changed.
 pub struct Doing {
@@ -59,7 +59,7 @@ pub async fn change<T: Send + 'static, F: Future<Output = Result<T>> + Send + 's
         let noted = own.ask(async |client| audit::end(client, id, failure).await).await;
         audit::outcome(done, noted)
     });
-    match timeout(PATIENCE, task).await {
+    match timeout(TIMEOUT, task).await {
         Err(_) => Err(Failure::GoesOn),
         Ok(ended) => ended?.map_err(Failure::Undone),
     }

@@ -15,7 +15,7 @@ use super::shown::{ago, counted, number, plural, seconds, sum};
 use super::{Failure, Here, page, seen_url};
 use crate::admin::Admin;
 use crate::admin::access::Viewer;
-use crate::admin::board::{Board, Shown};
+use crate::admin::board::{Board, ShownWebhook};
 use crate::ops::webhook::{DeliveredBy, WebhookSummary};
 use crate::pg::role::Role;
 
@@ -58,9 +58,9 @@ impl Wanted {
         format!("/?{}#webhooks", query.finish())
     }
 
-    fn of<'a>(&self, board: &'a Board) -> Vec<&'a Shown> {
+    fn of<'a>(&self, board: &'a Board) -> Vec<&'a ShownWebhook> {
         let wanted = self.q.trim().to_lowercase();
-        let mut found: Vec<&Shown> = board.webhooks.iter().filter(|shown| matches(shown, &wanted)).collect();
+        let mut found: Vec<&ShownWebhook> = board.webhooks.iter().filter(|shown| matches(shown, &wanted)).collect();
         match self.sort.as_str() {
             "number" => {}
             "pending" => found.sort_by_key(|shown| std::cmp::Reverse(shown.summary.pending)),
@@ -75,7 +75,7 @@ impl Wanted {
     }
 }
 
-fn matches(shown: &Shown, wanted: &str) -> bool {
+fn matches(shown: &ShownWebhook, wanted: &str) -> bool {
     wanted.is_empty() || shown.summary.id.to_string() == wanted.trim_start_matches('#') || shown.is_named(wanted)
 }
 
@@ -312,7 +312,7 @@ fn list(viewer: &Viewer, board: &Board, wanted: &Wanted) -> Markup {
     }
 }
 
-fn row(viewer: &Viewer, Shown { summary, attempts }: &Shown) -> Markup {
+fn row(viewer: &Viewer, ShownWebhook { summary, attempts }: &ShownWebhook) -> Markup {
     html! {
         tr {
             td data-label="webhook" {

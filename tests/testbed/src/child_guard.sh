@@ -2,7 +2,7 @@
 # Runs a command for as long as somebody holds our standard input open, so that nothing is
 # left behind when a test is killed. Prints the command's process id first; standard output
 # closes when all is cleaned up.
-# usage: leash.sh CLEAN_UP COMMAND [ARGUMENT ...]
+# usage: child_guard.sh CLEAN_UP COMMAND [ARGUMENT ...]
 clean_up=$1
 shift
 exec 3<&0
