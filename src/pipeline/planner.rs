@@ -49,9 +49,11 @@ const MAXIMUM_DOUBTS: usize = 3;
 const DOUBT_PAUSE: Duration = Duration::from_secs(1);
 
 /// While others work in the database, the planner rests after a look that took longer than the first for as long as that
-/// took, the second at most, so that it never takes more than half of the time of a core from Label Studio.
+/// took, the second at most, so that it never takes more than half of the time of a core from Label Studio. What is of no
+/// more objects than the last is planned all the same: an annotation waits for no rest after an import.
 const SHORT_LOOK: Duration = Duration::from_millis(20);
 const LONGEST_REST: Duration = Duration::from_secs(1);
+const MAXIMUM_AT_REST: usize = 100;
 
 /// Bounds of the pause before the next look where nothing that waits is complete: a part of the time that the latest action
 /// has lasted, so that the end of a short one is seen soon, and a long one is not looked at too often.
@@ -91,12 +93,16 @@ struct Planner<'a, A> {
     kept_up: Option<Instant>,
     /// When the next throttled event is due.
     throttled_until: Option<Instant>,
+    /// Until when it rests.
+    rests_until: Instant,
 }
 
 /// What a look at the queue finds.
 enum Look {
     /// What is unplanned is of connections that are all still busy.
     NothingReady { activity: Activity },
+    /// More than the planner takes on while it rests.
+    TooMuch,
     /// The changes that wait, if any, and the connections of which they are complete.
     Ready { activity: Activity, ready: HashMap<Connection, End>, pending: Pending },
 }
@@ -105,11 +111,19 @@ enum Look {
 ///
 /// # Errors
 /// When the connection is lost.
-async fn look(database: &Prepared<'_, Client>, clients: &mut Clients, limits: &GatherLimits) -> Result<Look> {
+async fn look(
+    database: &Prepared<'_, Client>,
+    clients: &mut Clients,
+    limits: &GatherLimits,
+    rests: bool,
+) -> Result<Look> {
     // The backends are looked at before the changes are read: of a backend that has ended or is idle now, all
     // that it has committed is then among the changes.
     let activity = gather::activity(database, clients, limits, WINDOW).await?;
     let waiting = activity.changes();
+    if rests && waiting > MAXIMUM_AT_REST {
+        return Ok(Look::TooMuch);
+    }
     let ready = gather::ready_connections(&activity, limits, waiting >= WINDOW);
     if ready.is_empty() && waiting > 0 && !activity.urgent {
         return Ok(Look::NothingReady { activity });
@@ -164,6 +178,7 @@ pub async fn run(
         reported: None,
         kept_up: None,
         throttled_until: None,
+        rests_until: Instant::now(),
     };
     planner.run().await
 }
@@ -184,11 +199,15 @@ impl<A: Fn()> Planner<'_, A> {
             let database = self.session.statements.on(&self.session.client);
             self.heartbeat.beat(&database).await?;
             self.writer.open_lanes(&database).await?;
-            let look = look(&database, &mut self.clients, &self.settings.gather);
+            let look = look(&database, &mut self.clients, &self.settings.gather, looked < self.rests_until);
             let ((), look) = try_join!(biased; sleeper.rise(&database), look)?;
             let (activity, ready, Pending { changes, unreadable }) = match look {
                 Look::NothingReady { activity } => {
                     rest(looked, &activity).await;
+                    continue;
+                }
+                Look::TooMuch => {
+                    self.end_rest().await;
                     continue;
                 }
                 Look::Ready { activity, ready, pending } => (activity, ready, pending),
@@ -209,15 +228,25 @@ impl<A: Fn()> Planner<'_, A> {
                 rest(looked, &activity).await;
                 continue;
             }
+            let changes = units.iter().flat_map(|unit| &unit.transactions).flat_map(|transaction| &transaction.changes);
+            if looked < self.rests_until && changes.map(|change| change.ids.len()).sum::<usize>() > MAXIMUM_AT_REST {
+                self.end_rest().await;
+                continue;
+            }
             self.plan(units).await?;
             self.floor.rise(&self.session.statements.on(&self.session.client)).await?;
             sleeper.has_worked();
             let took = looked.elapsed();
             if took > SHORT_LOOK && gather::others_work(&self.session.statements.on(&self.session.client)).await? {
-                tokio::time::sleep(took.min(LONGEST_REST)).await;
+                self.rests_until = Instant::now() + took.min(LONGEST_REST);
             }
         }
         self.heartbeat.stop(&self.session.client).await
+    }
+
+    /// Waits until it has rested.
+    async fn end_rest(&self) {
+        tokio::time::sleep_until(self.rests_until.into()).await;
     }
 
     /// How long the planner may sleep when nothing waits.

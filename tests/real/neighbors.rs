@@ -265,3 +265,34 @@ async fn a_rule_that_computes_for_long_stops_nobody() -> Result<()> {
     ensure!(daemon.log().contains("loops in each other"), "{}", daemon.log());
     Ok(())
 }
+
+/// After a long look the planner rests as long, so that it leaves others their part of the machine: what somebody submits
+/// in the meantime does not wait for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_annotation_waits_for_no_rest_after_an_import() -> Result<()> {
+    let env = TestEnv::new("rested").await?.with("LSHOOKD_SETTLE", "0");
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}')"#).await?;
+    env.webhook("/project", "{}").await?;
+    let _daemon = env.lshookd.run().await?;
+    // Somebody works, for whom it rests.
+    let other = env.database.connect().await?;
+    let working = tokio::spawn(async move { other.batch_execute("select pg_sleep(60)").await });
+    env.run(&format!(
+        r#"select fixture.rows('task', '{{"project_id": 1, "data": {{"text": "{}"}}}}', 20000)"#,
+        "owl ".repeat(250)
+    ))
+    .await?;
+    let took = "select extract(epoch from max(planned_at) - min(occurred_at))::float8 as seconds
+                from lshookd.event where action = $1 and object_count = $2";
+    let planned = async |action: &'static str, objects: i32| -> Result<f64> {
+        let planned = async || Ok(env.sql.query_one(took, &[&action, &objects]).await?.get::<_, Option<f64>>(0));
+        eventually(action, Duration::from_secs(30), planned).await
+    };
+    let import = planned("TASKS_CREATED", 5000).await?;
+    env.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1, "result": []}')"#).await?;
+    let annotation = planned("ANNOTATION_CREATED", 1).await?;
+    working.abort();
+    ensure!(import > 0.6, "an import that takes {import} s leaves no rest to speak of");
+    ensure!(annotation < 0.3, "the import took {import} s, the annotation {annotation}");
+    Ok(())
+}
