@@ -30,19 +30,31 @@ CREATE FUNCTION lshookd.capture_annotation_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    unplanned record;
 begin
-    insert into lshookd.deleted_row (relation, id, up_to, image)
-    select 'annotation', removed.id, unplanned.newest, case when not unplanned.ids_alone then row_to_json(removed) end
-    from removed
-    cross join lshookd.unplanned() as unplanned
-    where unplanned.newest is not null
-      and case
-              when unplanned.keep_all then true
-              else removed.id in (
-                       select unnest(change.ids) from lshookd.waiting_change as change
-                       where change.relation in ('annotation', 'watched_annotation') and change.operation <> 'delete'
-                   )
-          end;
+    select * into unplanned from lshookd.unplanned();
+    -- What waits are deletions, most often, the moves of the annotations' tasks among them.
+    if (
+        case
+            when unplanned.newest is null then false
+            when unplanned.keep_all then true
+            else exists (select from lshookd.waiting_change as change where change.operation <> 'delete')
+        end
+    ) then
+        insert into lshookd.deleted_row (relation, id, up_to, image)
+        select 'annotation', removed.id, unplanned.newest,
+               case when not unplanned.ids_alone then row_to_json(removed) end
+        from removed
+        where case
+                  when unplanned.keep_all then true
+                  else removed.id in (
+                           select unnest(change.ids) from lshookd.waiting_change as change
+                           where change.relation in ('annotation', 'watched_annotation')
+                             and change.operation <> 'delete'
+                       )
+              end;
+    end if;
     insert into lshookd.change (relation, operation, project_id, ids, parents, by_label_studio)
     select 'annotation', 'delete', project_id, array_agg(id order by id), array_agg(task_id order by id),
            lshookd.is_label_studios()
@@ -316,23 +328,36 @@ CREATE FUNCTION lshookd.capture_task_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    unplanned record;
 begin
-    insert into lshookd.deleted_row (relation, id, up_to, image)
-    select 'task', removed.id, unplanned.newest, case when not unplanned.ids_alone then row_to_json(removed) end
-    from removed
-    cross join lshookd.unplanned() as unplanned
-    where unplanned.newest is not null
-      and case
-              when unplanned.keep_all then true
-              else removed.id in (
-                       select unnest(change.ids) from lshookd.waiting_change as change
-                       where change.relation in ('task', 'watched_task') and change.operation <> 'delete'
-                   ) or removed.id in (
-                       select unnest(change.parents) from lshookd.waiting_change as change
-                       where change.relation in ('annotation', 'watched_annotation') and change.operation <> 'delete'
-                          or change.project_id is null
-                   )
-          end;
+    select * into unplanned from lshookd.unplanned();
+    -- What waits are deletions, most often, the tasks' own moves among them.
+    if (
+        case
+            when unplanned.newest is null then false
+            when unplanned.keep_all then true
+            else exists (
+                select from lshookd.waiting_change as change
+                where change.operation <> 'delete' or change.project_id is null
+            )
+        end
+    ) then
+        insert into lshookd.deleted_row (relation, id, up_to, image)
+        select 'task', removed.id, unplanned.newest, case when not unplanned.ids_alone then row_to_json(removed) end
+        from removed
+        where case
+                  when unplanned.keep_all then true
+                  else removed.id in (
+                           select unnest(change.ids) from lshookd.waiting_change as change
+                           where change.relation in ('task', 'watched_task') and change.operation <> 'delete'
+                       ) or removed.id in (
+                           select unnest(change.parents) from lshookd.waiting_change as change
+                           where change.relation in ('annotation', 'watched_annotation') and change.operation <> 'delete'
+                              or change.project_id is null
+                       )
+              end;
+    end if;
     insert into lshookd.change (relation, operation, project_id, ids, by_label_studio)
     select 'task', 'delete', project_id, array_agg(id order by id), lshookd.is_label_studios()
     from removed
@@ -377,6 +402,7 @@ CREATE FUNCTION lshookd.capture_task_update() RETURNS trigger
 declare
     touched bigint;
     moved bigint;
+    captured record;
 begin
     select count(*),
            count(*) filter (where after.project is distinct from before.project)
@@ -393,27 +419,28 @@ begin
     end if;
     begin
         if moved > 0 then
-            insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
-            select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
-                   lshookd.is_label_studios()
-            from removed
-            join added on added.id = removed.id
-            cross join lateral (values ('delete', removed.project_id), ('insert', added.project_id))
-                as move (operation, project_id)
-            where added.project_id is distinct from removed.project_id
-              and move.project_id is not null
-            group by move.operation, move.project_id
-            -- The deletion first: a webhook of both projects learns that a task left before it learns where it came.
-            order by move.operation;
+            for captured in
+                insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
+                select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
+                       lshookd.is_label_studios()
+                from removed
+                join added on added.id = removed.id
+                cross join lateral (values ('delete', removed.project_id), ('insert', added.project_id))
+                    as move (operation, project_id)
+                where added.project_id is distinct from removed.project_id
+                  and move.project_id is not null
+                group by move.operation, move.project_id
+                -- The deletion first: a webhook of both projects learns that a task left before it learns where it came.
+                order by move.operation
+                returning project_id, ids
+            loop
+                perform lshookd.counts_changed(captured.project_id, captured.ids);
+            end loop;
             perform lshookd.wake();
         end if;
-        perform lshookd.counts_changed(project_id, array_agg(id))
-        from (
-            select project_id, id from removed
-            union
-            select project_id, id from added
-        ) as counted
-        group by project_id;
+        if touched > moved then
+            perform lshookd.counts_changed(project_id, array_agg(id)) from added group by project_id;
+        end if;
     exception when others then
         perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
     end;

@@ -6,23 +6,36 @@ create or replace function lshookd.capture_task_delete() returns trigger
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    unplanned record;
 begin
-    insert into lshookd.deleted_row (relation, id, up_to, image)
-    select 'task', removed.id, unplanned.newest, case when not unplanned.ids_alone then row_to_json(removed) end
-    from removed
-    cross join lshookd.unplanned() as unplanned
-    where unplanned.newest is not null
-      and case
-              when unplanned.keep_all then true
-              else removed.id in (
-                       select unnest(change.ids) from lshookd.waiting_change as change
-                       where change.relation in ('task', 'watched_task') and change.operation <> 'delete'
-                   ) or removed.id in (
-                       select unnest(change.parents) from lshookd.waiting_change as change
-                       where change.relation in ('annotation', 'watched_annotation') and change.operation <> 'delete'
-                          or change.project_id is null
-                   )
-          end;
+    select * into unplanned from lshookd.unplanned();
+    -- What waits are deletions, most often, the tasks' own moves among them.
+    if (
+        case
+            when unplanned.newest is null then false
+            when unplanned.keep_all then true
+            else exists (
+                select from lshookd.waiting_change as change
+                where change.operation <> 'delete' or change.project_id is null
+            )
+        end
+    ) then
+        insert into lshookd.deleted_row (relation, id, up_to, image)
+        select 'task', removed.id, unplanned.newest, case when not unplanned.ids_alone then row_to_json(removed) end
+        from removed
+        where case
+                  when unplanned.keep_all then true
+                  else removed.id in (
+                           select unnest(change.ids) from lshookd.waiting_change as change
+                           where change.relation in ('task', 'watched_task') and change.operation <> 'delete'
+                       ) or removed.id in (
+                           select unnest(change.parents) from lshookd.waiting_change as change
+                           where change.relation in ('annotation', 'watched_annotation') and change.operation <> 'delete'
+                              or change.project_id is null
+                       )
+              end;
+    end if;
     insert into lshookd.change (relation, operation, project_id, ids, by_label_studio)
     select 'task', 'delete', project_id, array_agg(id order by id), lshookd.is_label_studios()
     from removed

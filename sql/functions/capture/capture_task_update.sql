@@ -13,6 +13,7 @@ as $$
 declare
     touched bigint;
     moved bigint;
+    captured record;
 begin
     select count(*),
            count(*) filter (where after.project is distinct from before.project)
@@ -29,27 +30,28 @@ begin
     end if;
     begin
         if moved > 0 then
-            insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
-            select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
-                   lshookd.is_label_studios()
-            from removed
-            join added on added.id = removed.id
-            cross join lateral (values ('delete', removed.project_id), ('insert', added.project_id))
-                as move (operation, project_id)
-            where added.project_id is distinct from removed.project_id
-              and move.project_id is not null
-            group by move.operation, move.project_id
-            -- The deletion first: a webhook of both projects learns that a task left before it learns where it came.
-            order by move.operation;
+            for captured in
+                insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
+                select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
+                       lshookd.is_label_studios()
+                from removed
+                join added on added.id = removed.id
+                cross join lateral (values ('delete', removed.project_id), ('insert', added.project_id))
+                    as move (operation, project_id)
+                where added.project_id is distinct from removed.project_id
+                  and move.project_id is not null
+                group by move.operation, move.project_id
+                -- The deletion first: a webhook of both projects learns that a task left before it learns where it came.
+                order by move.operation
+                returning project_id, ids
+            loop
+                perform lshookd.counts_changed(captured.project_id, captured.ids);
+            end loop;
             perform lshookd.wake();
         end if;
-        perform lshookd.counts_changed(project_id, array_agg(id))
-        from (
-            select project_id, id from removed
-            union
-            select project_id, id from added
-        ) as counted
-        group by project_id;
+        if touched > moved then
+            perform lshookd.counts_changed(project_id, array_agg(id)) from added group by project_id;
+        end if;
     exception when others then
         perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
     end;
