@@ -41,7 +41,7 @@ const HEAD: usize = 1024;
 /// And this much is read, so that the connection can be used again.
 const LONGEST_ANSWER: usize = 64 * 1024;
 /// python-requests follows as many.
-const MOST_REDIRECTS: usize = 30;
+const MAXIMUM_REDIRECTS: usize = 30;
 /// For so long the rest of an answer is waited for: its status is known by then.
 const ANSWER_BODY: Duration = Duration::from_secs(1);
 /// An error has so many characters at most.
@@ -65,7 +65,7 @@ pub struct Sender {
 }
 
 /// The limits of one request.
-struct Patience {
+struct Limits {
     timeout: Timeout,
     /// How long the body may take to be sent, beside.
     upload: Duration,
@@ -100,10 +100,10 @@ impl Sender {
     /// Sends one message. Never fails: failure is an answer too.
     pub async fn send(&self, message: &Message) -> Answer {
         let clock = Instant::now();
-        let patience = self.patience(message);
-        let limit = longest(patience.timeout.connect) + longest(patience.timeout.answer) + patience.upload;
+        let limits = self.limits(message);
+        let limit = longest(limits.timeout.connect) + longest(limits.timeout.answer) + limits.upload;
         let mut answer = Answer::pending();
-        match tokio::time::timeout(limit, self.exchange(message, &patience, &mut answer)).await {
+        match tokio::time::timeout(limit, self.exchange(message, &limits, &mut answer)).await {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => answer.error = Some(reason),
             Err(_) => {
@@ -114,16 +114,19 @@ impl Sender {
             }
         }
         answer.duration = clock.elapsed();
-        let secrets = secrets(message);
-        answer.error = answer.error.map(|error| shortened(&mask(&error, &secrets), LONGEST_ERROR));
-        answer.head = answer.head.map(|head| mask(&head, &secrets));
+        // Most endpoints say nothing, and have nothing masked.
+        if answer.error.is_some() || answer.head.as_deref().is_some_and(|head| !head.is_empty()) {
+            let secrets = secrets(message);
+            answer.error = answer.error.map(|error| shortened(&mask(&error, &secrets), LONGEST_ERROR));
+            answer.head = answer.head.map(|head| mask(&head, &secrets));
+        }
         answer
     }
 
     /// The webhook's own limits, else those of the settings.
-    fn patience(&self, message: &Message) -> Patience {
+    fn limits(&self, message: &Message) -> Limits {
         let own = &message.options;
-        Patience {
+        Limits {
             timeout: Timeout {
                 connect: own.connect_timeout.map_or(self.timeout.connect, Limit::Whole),
                 answer: own.answer_timeout.map_or(self.timeout.answer, Limit::Whole),
@@ -146,14 +149,14 @@ impl Sender {
         loses_body(response.status()).then(|| lost(response.status(), &next))
     }
 
-    async fn exchange(&self, message: &Message, patience: &Patience, answer: &mut Answer) -> Result<(), String> {
+    async fn exchange(&self, message: &Message, limits: &Limits, answer: &mut Answer) -> Result<(), String> {
         if is_published(&message.url) {
             let (mut headers, _) = headers::own(message)?;
             headers.extend(headers::identification(message, SystemTime::now())?);
             answer.head = Some(self.publisher.publish(message, &headers).await?);
             return Ok(());
         }
-        let Some(mut reply) = self.follow(message, patience, answer).await? else {
+        let Some(mut reply) = self.follow(message, limits, answer).await? else {
             answer.head = Some(UNAWAITED.to_owned());
             return Ok(());
         };
@@ -173,12 +176,7 @@ impl Sender {
     /// Posts, and follows redirects that repeat the request (307 and 308). 301, 302 and 303 turn it into a GET without
     /// a body (RFC 9110, 15.4), which no event arrives by: they are a failure, unless the operator wants what
     /// python-requests does. `None` where an answer was not awaited.
-    async fn follow(
-        &self,
-        message: &Message,
-        patience: &Patience,
-        answer: &mut Answer,
-    ) -> Result<Option<Reply>, String> {
+    async fn follow(&self, message: &Message, limits: &Limits, answer: &mut Answer) -> Result<Option<Reply>, String> {
         let origin = parse_url(&message.url)?;
         let (mut own, host) = headers::own(message)?;
         // Over a header, as python-requests has it.
@@ -187,12 +185,12 @@ impl Sender {
         }
         let mut url = origin.clone();
         let mut method = Method::POST;
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAXIMUM_REDIRECTS {
             self.policy.check_url(&url).map_err(|refusal| refusal.to_string())?;
             let is_own = is_same_host(&url, &origin);
             let host = host.as_ref().filter(|_| is_own);
             let proxy = message.options.proxy.as_ref();
-            let client = self.clients.of(&url, patience.timeout.connect, host.is_some(), proxy)?;
+            let client = self.clients.of(&url, limits.timeout.connect, host.is_some(), proxy)?;
             let mut headers = if is_own { own.clone() } else { headers::defaults(message) };
             headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
             headers.extend(headers::identification(message, SystemTime::now())?);
@@ -201,7 +199,7 @@ impl Sender {
             parts.headers = headers;
             parts.method = method.clone();
             let body = if method == Method::POST { message.body.clone() } else { Bytes::new() };
-            let Some(reply) = send(&client, &parts, body, patience, answer).await? else {
+            let Some(reply) = send(&client, &parts, body, limits, answer).await? else {
                 return Ok(None);
             };
             let Some(next) = redirect(reply.status, &reply.headers, &url)? else {
@@ -216,7 +214,7 @@ impl Sender {
             }
             url = next;
         }
-        Err(format!("more than {MOST_REDIRECTS} redirects"))
+        Err(format!("more than {MAXIMUM_REDIRECTS} redirects"))
     }
 }
 
@@ -226,11 +224,11 @@ async fn send(
     client: &Client,
     parts: &Parts,
     body: Bytes,
-    patience: &Patience,
+    limits: &Limits,
     answer: &mut Answer,
 ) -> Result<Option<Reply>, String> {
-    match send_once(client, parts, body.clone(), patience, answer).await {
-        Err(Failure::Unseen) => send_once(client, parts, body, patience, answer).await,
+    match send_once(client, parts, body.clone(), limits, answer).await {
+        Err(Failure::Unseen) => send_once(client, parts, body, limits, answer).await,
         outcome => outcome,
     }
     .map_err(|failure| match failure {
@@ -260,11 +258,11 @@ async fn send_once(
     client: &Client,
     parts: &Parts,
     body: Bytes,
-    patience: &Patience,
+    limits: &Limits,
     answer: &mut Answer,
 ) -> Result<Option<Reply>, Failure> {
     let sent = Arc::new(Notify::new());
-    let body = match patience.await_answer {
+    let body = match limits.await_answer {
         true => RequestBody::whole(body),
         false => RequestBody::tracked(body, Arc::clone(&sent)),
     };
@@ -273,8 +271,8 @@ async fn send_once(
     let clock = Instant::now();
     let ending = tokio::select! {
         outcome = client.request(request) => Ending::Outcome(outcome),
-        () = silence(connection.clone(), patience) => Ending::Silence,
-        () = unawaited(&sent, patience) => Ending::Unawaited,
+        () = silence(connection.clone(), limits) => Ending::Silence,
+        () = unawaited(&sent, limits) => Ending::Unawaited,
     };
     let link = connection.connection_metadata().as_ref().and_then(|connected| {
         if matches!(ending, Ending::Silence) {
@@ -308,7 +306,7 @@ async fn send_once(
         }
         Ending::Silence => Err(Failure::Other(format!(
             "no answer within {:.1} s (setting answer_timeout)",
-            patience.timeout.answer.duration().as_secs_f64()
+            limits.timeout.answer.duration().as_secs_f64()
         ))),
         Ending::Unawaited => Ok(None),
     }
@@ -322,12 +320,12 @@ fn link_of(connected: &Connected) -> Option<Arc<Link>> {
 }
 
 /// Ends when an answer took too long, from when there is a connection.
-async fn silence(mut connection: CaptureConnection, patience: &Patience) {
+async fn silence(mut connection: CaptureConnection, limits: &Limits) {
     let link = connection.wait_for_connection_metadata().await.as_ref().and_then(link_of);
     let started = Instant::now();
-    match (patience.timeout.answer, link) {
+    match (limits.timeout.answer, link) {
         (_, None) => pending().await,
-        (Limit::Whole(limit), Some(_)) => tokio::time::sleep(limit + patience.upload).await,
+        (Limit::Whole(limit), Some(_)) => tokio::time::sleep(limit + limits.upload).await,
         (Limit::Each(limit), Some(link)) => {
             while let Some(left) =
                 limit.checked_sub(link.active_at().max(started).elapsed()).filter(|left| !left.is_zero())
@@ -339,12 +337,12 @@ async fn silence(mut connection: CaptureConnection, patience: &Patience) {
 }
 
 /// Ends when a request was wholly sent that need not be answered, and was not in time.
-async fn unawaited(sent: &Notify, patience: &Patience) {
-    if patience.await_answer {
+async fn unawaited(sent: &Notify, limits: &Limits) {
+    if limits.await_answer {
         pending::<()>().await;
     }
     sent.notified().await;
-    tokio::time::sleep(patience.timeout.answer.duration()).await;
+    tokio::time::sleep(limits.timeout.answer.duration()).await;
 }
 
 /// What the steps of a limit may take together.
