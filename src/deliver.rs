@@ -7,6 +7,7 @@
 mod answer;
 pub mod backoff;
 mod body;
+mod claim;
 mod client;
 mod cloudevent;
 mod connect;
@@ -33,7 +34,6 @@ mod stream;
 mod trace;
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -44,6 +44,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Settings;
 use crate::metrics::Metrics;
@@ -52,6 +53,7 @@ use crate::pg::role::{self, Heartbeat};
 use crate::pg::{self, Prepared, Session, Statements};
 use crate::queue::{self, DueLanes, Progress, Settled, Told};
 pub use answer::{Answer, read_leniently};
+use claim::Claims;
 pub use cloudevent::CloudEvent;
 use due::{Look, ServerClock, due_lanes};
 use egress::EgressPolicy;
@@ -108,6 +110,7 @@ struct Shared {
     client: Client,
     statements: Statements,
     sender: Sender,
+    claims: Claims,
     recorder: Recorder,
     retry_schedule: Vec<Duration>,
     shares: Shares,
@@ -152,6 +155,7 @@ pub async fn run(
         client,
         statements,
         sender: Sender::new(settings, Arc::new(EgressPolicy::new(&settings.egress)))?,
+        claims: Claims::default(),
         recorder,
         retry_schedule: settings.retry_schedule.clone(),
         shares: Shares::new(settings.concurrency, settings.concurrency_per_webhook, MAXIMUM_LANES),
@@ -164,8 +168,11 @@ pub async fn run(
         traces: traces.clone(),
         stop: stop.child_token(),
     });
-    let writing = records.write(shared.database(), &shared.settled);
-    tokio::pin!(writing);
+    // A task of its own: what PostgreSQL answers on this session comes in turn, and whoever did not take theirs, while the
+    // deliverer waits for something else, would hold up all that is behind it.
+    let recording = Arc::clone(&shared);
+    let writing = async move { records.write(recording.database(), &recording.settled).await };
+    let mut writing = AbortOnDropHandle::new(tokio::spawn(writing));
     let mut deliverer = Deliverer {
         shared: Arc::clone(&shared),
         heartbeat,
@@ -186,10 +193,10 @@ pub async fn run(
         look_at: Instant::now(),
         awaited: 0,
     };
-    let outcome = deliverer.deliver(stop, writing.as_mut()).await;
+    let outcome = deliverer.deliver(stop, &mut writing).await;
     shared.stop.cancel();
     outcome?;
-    deliverer.drain(writing.as_mut()).await
+    deliverer.drain(&mut writing).await
 }
 
 /// The deliverer, active on its session.
@@ -223,11 +230,7 @@ struct Deliverer {
 
 impl Deliverer {
     /// Works on lanes as they are due, until `stop`.
-    async fn deliver(
-        &mut self,
-        stop: &CancellationToken,
-        mut writing: Pin<&mut impl Future<Output = Result<()>>>,
-    ) -> Result<()> {
+    async fn deliver(&mut self, stop: &CancellationToken, writing: &mut Writing) -> Result<()> {
         loop {
             self.keep_up().await?;
             if self.look_at <= Instant::now() {
@@ -235,7 +238,7 @@ impl Deliverer {
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                result = &mut writing => return result.and_then(|()| bail!("recording ended by itself")),
+                result = &mut *writing => return recorded(result).and_then(|()| bail!("recording ended by itself")),
                 Some(ended) = self.lanes.join_next_with_id() => {
                     let lane = end_of(ended, &mut self.active, &self.shared).await?;
                     self.shared.shares.leave(lane.webhook);
@@ -292,8 +295,14 @@ impl Deliverer {
         // Notifications that came together are answered together, by a look after the last of them.
         while self.notifications.try_recv().is_ok() {}
         let room = MAXIMUM_LANES.saturating_sub(self.active.len()).min(MAXIMUM_BEGUN);
-        let looking = timeout(LEASE, due_lanes(&self.shared, self.active.values().copied(), room, &mut self.clock));
-        let looking = looking.await.context("PostgreSQL is silent; another daemon may be active").flatten();
+        let looking = async {
+            let look = due_lanes(&self.shared, self.active.values().copied(), room, &mut self.clock).await?;
+            let webhooks = look.due.iter().map(|lane| lane.webhook);
+            self.shared.options.read_ahead(&self.shared.database(), webhooks).await?;
+            Ok(look)
+        };
+        let looking =
+            timeout(LEASE, looking).await.context("PostgreSQL is silent; another daemon may be active").flatten();
         let Look { due, next, has_left } = looking?;
         let crowded = due.len() >= room;
         let before = self.active.len();
@@ -352,18 +361,18 @@ impl Deliverer {
     }
 
     /// Lets requests in flight end, records them, and gives the role up.
-    async fn drain(mut self, writing: Pin<&mut impl Future<Output = Result<()>>>) -> Result<()> {
+    async fn drain(mut self, writing: &mut Writing) -> Result<()> {
         let draining = async {
             while self.lanes.join_next().await.is_some() {}
             self.shared.recorder.flush().await
         };
-        let recorded = timeout(SHUTDOWN_TIMEOUT, async {
+        let drained = timeout(SHUTDOWN_TIMEOUT, async {
             tokio::select! {
                 result = draining => result,
-                result = writing => result,
+                result = writing => recorded(result),
             }
         });
-        match recorded.await {
+        match drained.await {
             Ok(result) => result?,
             Err(_) => tracing::warn!(
                 "stopping with requests in flight; the deliveries are attempted again after the next start"
@@ -371,6 +380,13 @@ impl Deliverer {
         }
         self.heartbeat.stop(&self.shared.client).await
     }
+}
+
+/// What writes attempts down, until it fails.
+type Writing = AbortOnDropHandle<Result<()>>;
+
+fn recorded(ended: Result<Result<()>, JoinError>) -> Result<()> {
+    ended.context("recording ended by a mistake of lshookd's").flatten()
 }
 
 /// Which lane has ended. One that panicked ends alone: it is held back for a while, and the others go on.

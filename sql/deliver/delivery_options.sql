@@ -1,6 +1,7 @@
--- How requests to a webhook ($1) are made: its own timeouts, pauses and age in seconds, whether an answer is awaited, how
--- many requests there may be in a second and at once, the proxy, and whether it is that of an ML backend.
-select extract(epoch from delivery_option.connect_timeout)::float8 as connect_timeout,
+-- How requests to webhooks ($1) are made: their own timeouts, pauses and age in seconds, whether an answer is awaited, how
+-- many requests there may be in a second and at once, the proxy, and whether a webhook is that of an ML backend.
+select given.id as webhook_id,
+       extract(epoch from delivery_option.connect_timeout)::float8 as connect_timeout,
        extract(epoch from delivery_option.answer_timeout)::float8 as answer_timeout,
        coalesce(delivery_option.await_answer, true) as await_answer,
        (
@@ -11,6 +12,6 @@ select extract(epoch from delivery_option.connect_timeout)::float8 as connect_ti
        delivery_option.rate_limit,
        delivery_option.concurrency,
        delivery_option.proxy,
-       exists (select from lshookd.ml_backend_webhooks(array[given.id])) as is_ml_backend
-from (select $1::bigint as id) as given
+       given.id in (select lshookd.ml_backend_webhooks($1::bigint[])) as is_ml_backend
+from unnest($1::bigint[]) as given (id)
 left join lshookd.delivery_option on delivery_option.webhook_id = given.id;

@@ -1,9 +1,9 @@
--- What waits in a lane behind a delivery ($3), in order: a hundred deliveries at most, or as many as make up a
--- megabyte, and at least one; a body that is larger than that alone is left out and fetched by
--- itself. Each comes with whether these are all that waited, with the webhook as it is now
--- and the secrets that sign for it, the newest first, and whether it is delivered now: active, or
--- adopted, and not paused; what is still owed of a webhook that was released is delivered as well. No body is read
--- of what is not delivered now.
+-- What waits in lanes (of the webhooks $1 in the projects $2) behind a delivery of each ($3), lane by lane in the order
+-- given: of each a hundred deliveries at most, or as many as make up a megabyte, and at least one; a body that is larger
+-- than that alone is left out and fetched by itself. Each comes with whether these are all that waited, with the webhook
+-- as it is now and the secrets that sign for it, the newest first, and whether it is delivered now: active, or adopted,
+-- and not paused; what is still owed of a webhook that was released is delivered as well. No body is read of what is not
+-- delivered now.
 with webhook as materialized (
     select webhook_row.id,
            webhook_row.url,
@@ -11,65 +11,86 @@ with webhook as materialized (
            webhook_row.send_payload,
            (
                coalesce(webhook_row.is_active, false)
-               or exists (select from lshookd.adoption where adoption.webhook_id = $1 and adoption.released_at is null)
+               or exists (
+                   select from lshookd.adoption
+                   where adoption.webhook_id = webhook_row.id and adoption.released_at is null
+               )
            )
            and not exists (
-               select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = $1
-           ) as is_served
-    from lshookd.webhook_rows(array[$1::bigint]) as webhook_row
+               select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = webhook_row.id
+           ) as is_served,
+           array(
+               select secret.secret
+               from lshookd.secret
+               where secret.webhook_id = webhook_row.id
+                 and coalesce(secret.expires_at, 'infinity') > statement_timestamp()
+               order by secret.created_at desc
+           ) as secrets,
+           payload_option.cloudevents
+    from lshookd.webhook_rows($1::bigint[]) as webhook_row
+    left join lshookd.payload_option on payload_option.webhook_id = webhook_row.id
 ),
-waiting as (
-    select delivery.id,
-           delivery.message_id,
-           delivery.attempts,
-           delivery.schedule_from,
-           delivery.event_id,
-           sum(coalesce(octet_length(event.body), 0)) over (order by delivery.id) as bytes,
-           row_number() over (order by delivery.id) as place
-    from (
-        select id, message_id, attempts, schedule_from, event_id
-        from lshookd.delivery
-        where webhook_id = $1
-          and project_id = $2
-          and state = 'pending'
-          and id > greatest(
-              $3,
-              (select lane.ended_up_to from lshookd.lane where lane.webhook_id = $1 and lane.project_id = $2)
-          )
-        order by id
-        limit 100
-    ) as delivery
-    join lshookd.event on event.id = delivery.event_id
+asked as materialized (
+    select given.place,
+           given.webhook_id,
+           given.project_id,
+           greatest(given.after, lane.ended_up_to) as after,
+           webhook.url,
+           webhook.headers,
+           webhook.send_payload,
+           webhook.is_served,
+           coalesce(webhook.secrets, '{}') as secrets,
+           webhook.cloudevents
+    from unnest($1::bigint[], $2::bigint[], $3::bigint[])
+        with ordinality as given (webhook_id, project_id, after, place)
+    left join lshookd.lane on lane.webhook_id = given.webhook_id and lane.project_id = given.project_id
+    left join webhook on webhook.id = given.webhook_id
 )
-select waiting.id,
-       (select count(*) < 100 and max(bytes) <= 1000000 from waiting) as is_all,
+select asked.place,
+       waiting.id,
+       waiting.is_all,
        waiting.message_id,
        waiting.attempts,
        waiting.schedule_from,
-       event.action,
-       event.occurred_at,
-       event.planned_at,
+       waiting.action,
+       waiting.occurred_at,
+       waiting.planned_at,
        waiting.event_id,
-       event.project_id,
-       payload_option.cloudevents,
-       case when webhook.send_payload and octet_length(event.body) > 1000000 then octet_length(event.body) end as large_body_bytes,
-       case
-           when webhook.is_served and webhook.send_payload and octet_length(event.body) <= 1000000 then event.body
-       end as body,
-       webhook.url,
-       webhook.headers,
-       webhook.is_served,
-       array(
-           select secret.secret
-           from lshookd.secret
-           where secret.webhook_id = $1
-             and coalesce(secret.expires_at, 'infinity') > statement_timestamp()
-           order by secret.created_at desc
-       ) as secrets
-from waiting
-join lshookd.event on event.id = waiting.event_id
-left join webhook on true
-left join lshookd.payload_option on payload_option.webhook_id = $1
+       asked.project_id,
+       asked.cloudevents,
+       case when asked.send_payload and waiting.length > 1000000 then waiting.length end as large_body_bytes,
+       case when asked.is_served and asked.send_payload and waiting.length <= 1000000 then waiting.body end as body,
+       asked.url,
+       asked.headers,
+       asked.is_served,
+       asked.secrets
+from asked
+cross join lateral (
+    select first.id,
+           first.message_id,
+           first.attempts,
+           first.schedule_from,
+           first.event_id,
+           event.action,
+           event.occurred_at,
+           event.planned_at,
+           event.body,
+           octet_length(event.body) as length,
+           sum(coalesce(octet_length(event.body), 0)) over (order by first.id) as bytes,
+           row_number() over (order by first.id) as number,
+           count(*) over () < 100 and sum(coalesce(octet_length(event.body), 0)) over () <= 1000000 as is_all
+    from (
+        select delivery.id, delivery.message_id, delivery.attempts, delivery.schedule_from, delivery.event_id
+        from lshookd.delivery
+        where delivery.webhook_id = asked.webhook_id
+          and delivery.project_id = asked.project_id
+          and delivery.state = 'pending'
+          and delivery.id > asked.after
+        order by delivery.id
+        limit 100
+    ) as first
+    join lshookd.event on event.id = first.event_id
+) as waiting
 where waiting.bytes <= 1000000
-   or waiting.place = 1
-order by waiting.id;
+   or waiting.number = 1
+order by asked.place, waiting.id;

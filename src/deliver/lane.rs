@@ -2,20 +2,18 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result};
-use bytes::Bytes;
+use anyhow::Result;
 use http::StatusCode;
 use humantime::format_duration;
-use tokio::sync::{Notify, SemaphorePermit};
-use tokio_postgres::Row;
+use tokio::sync::Notify;
 
+use super::Shared;
 use super::answer::Answer;
 use super::backoff;
-use super::message::Message;
+use super::claim::{Claim, Delivery, WebhookState};
 use super::record::{Attempt, Verdict};
 use super::share::Place;
 use super::trace::Traced;
-use super::{LARGE_BODIES, Shared};
 use crate::model::{DeliveryId, Lane};
 
 /// A lane that has held its place among the requests in flight for this long lets others in.
@@ -28,41 +26,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// A lane that is held for its webhook is looked at again after this time, if nothing wakes it before
 /// (`sql/deliver/wake_changed.sql`).
 const HELD: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// One pending delivery.
-struct Delivery {
-    id: DeliveryId,
-    attempts: i32,
-    /// How many of these count no more, for it was replayed since.
-    schedule_from: i32,
-    action: String,
-    event: i64,
-    /// By PostgreSQL's clock.
-    occurred_at: SystemTime,
-    planned_at: SystemTime,
-    /// Kilobytes of the body, where that is too large to be in the message yet.
-    large_body_kilobytes: Option<u32>,
-    message: Message,
-}
-
-/// Deliveries that were read to be attempted next.
-struct Claim {
-    state: WebhookState,
-    deliveries: Vec<Delivery>,
-    /// Whether nothing waited behind them.
-    is_all: bool,
-}
-
-/// What the webhook is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WebhookState {
-    /// Active or adopted, and not paused.
-    Served,
-    /// Disabled or paused.
-    Held,
-    /// Not there any more.
-    Deleted,
-}
 
 /// Delivers until nothing waits, a delivery must be retried later, or the daemon stops.
 ///
@@ -108,7 +71,8 @@ pub async fn work(lane: Lane, shared: &Shared, news: &Notify) -> Result<()> {
         };
         // Only now, for what is read is sent within this turn: an edit of the webhook that came before counts.
         let turn = Instant::now();
-        let Claim { state, deliveries, is_all } = fetch(lane, shared, last_sent).await?;
+        let claim = shared.claims.claim(&shared.database(), lane, last_sent).await?;
+        let Claim { state, deliveries, is_all } = claim;
         // Where the rate is limited, a turn is one request.
         let most = if paced.is_some() { 1 } else { usize::MAX };
         was_all = is_all && deliveries.len() <= most;
@@ -245,22 +209,6 @@ fn log(lane: Lane, delivery: &Delivery, number: i32, answer: &Answer, verdict: V
     }
 }
 
-async fn fetch(lane: Lane, shared: &Shared, after: DeliveryId) -> Result<Claim> {
-    let rows = shared
-        .database()
-        .query(include_str!("../../sql/deliver/lane_deliveries.sql"), &[&lane.webhook, &lane.scope, &after])
-        .await
-        .context("reading lshookd.delivery")?;
-    // Without rows nothing is pending, whatever the webhook is: the lane closes.
-    let state = match rows.first().map(|row| row.get::<_, Option<bool>>("is_served")) {
-        Some(None) => WebhookState::Deleted,
-        Some(Some(false)) => WebhookState::Held,
-        Some(Some(true)) | None => WebhookState::Served,
-    };
-    let is_all = rows.first().is_none_or(|row| row.get("is_all"));
-    Ok(Claim { state, deliveries: rows.iter().map(Delivery::from_row).collect(), is_all })
-}
-
 /// Looks at a lane again after a while or, where its webhook is disabled or paused, when that has changed.
 ///
 /// # Errors
@@ -290,35 +238,6 @@ async fn cancel(lane: Lane, shared: &Shared) -> Result<()> {
         "webhook deleted, its pending deliveries are cancelled"
     );
     Ok(())
-}
-
-impl Delivery {
-    fn from_row(row: &Row) -> Delivery {
-        let url = row.get::<_, Option<String>>("url").unwrap_or_default();
-        let headers = row.get::<_, Option<serde_json::Value>>("headers").unwrap_or_default();
-        let large_body_bytes: Option<i32> = row.get("large_body_bytes");
-        Delivery {
-            event: row.get("event_id"),
-            occurred_at: row.get("occurred_at"),
-            planned_at: row.get("planned_at"),
-            large_body_kilobytes: large_body_bytes.map(|bytes| bytes.unsigned_abs() / 1024),
-            id: row.get("id"),
-            attempts: row.get("attempts"),
-            schedule_from: row.get("schedule_from"),
-            // A body that is large is fetched by itself later.
-            message: Message::from_row(row, url, headers),
-            action: row.get("action"),
-        }
-    }
-
-    /// Waits until there is room for its body among the large ones, and fetches it.
-    async fn fetch_body<'a>(&mut self, shared: &'a Shared, kilobytes: u32) -> Result<SemaphorePermit<'a>> {
-        let room = shared.large_bodies.acquire_many(kilobytes.min(LARGE_BODIES)).await?;
-        let query = "select body from lshookd.event where id = $1::bigint";
-        let row = shared.database().query_one(query, &[&self.event]).await.context("reading lshookd.event")?;
-        self.message.set_body(Bytes::copy_from_slice(row.get::<_, &str>("body").as_bytes()));
-        Ok(room)
-    }
 }
 
 /// What stands for the answer where nobody wants a delivery any more that is as old as this. What is replayed is wanted.

@@ -1,13 +1,13 @@
 //! How requests to a webhook are made, where it is not as the settings say: `lshookd.delivery_option`, and what Label
 //! Studio's ML backends need, which train before they answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::sync::Semaphore;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use crate::model::WebhookId;
 use crate::pg::Prepared;
@@ -123,12 +123,32 @@ impl OptionCache {
         Ok(self.known(database, webhook).await?.concurrency)
     }
 
-    async fn known(&self, database: &Prepared<'_, Client>, webhook: WebhookId) -> Result<Known> {
-        let recent = self.lock().get(&webhook).filter(|known| known.read_at.elapsed() < AGE).cloned();
-        match recent {
-            Some(known) => Ok(known),
-            None => self.read(database, webhook).await,
+    /// Reads those of many webhooks together that will soon be asked for one by one.
+    ///
+    /// # Errors
+    /// When the database is gone.
+    pub async fn read_ahead(
+        &self,
+        database: &Prepared<'_, Client>,
+        webhooks: impl Iterator<Item = WebhookId>,
+    ) -> Result<()> {
+        let unknown: BTreeSet<WebhookId> = webhooks.filter(|webhook| self.recent(*webhook).is_none()).collect();
+        if !unknown.is_empty() {
+            self.read(database, &Vec::from_iter(unknown)).await?;
         }
+        Ok(())
+    }
+
+    async fn known(&self, database: &Prepared<'_, Client>, webhook: WebhookId) -> Result<Known> {
+        if let Some(known) = self.recent(webhook) {
+            return Ok(known);
+        }
+        self.read(database, &[webhook]).await?;
+        self.lock().get(&webhook).cloned().context("reading lshookd.delivery_option")
+    }
+
+    fn recent(&self, webhook: WebhookId) -> Option<Known> {
+        self.lock().get(&webhook).filter(|known| known.read_at.elapsed() < AGE).cloned()
     }
 
     /// The pace that the webhook has already, unless it is another now.
@@ -137,9 +157,21 @@ impl OptionCache {
         before.filter(|pace| pace.period == period).unwrap_or_else(|| Arc::new(Pace::new(period)))
     }
 
-    async fn read(&self, database: &Prepared<'_, Client>, webhook: WebhookId) -> Result<Known> {
-        let row = database.query_one(include_str!("../../sql/deliver/delivery_options.sql"), &[&webhook]).await;
-        let row = row.context("reading lshookd.delivery_option")?;
+    async fn read(&self, database: &Prepared<'_, Client>, webhooks: &[WebhookId]) -> Result<()> {
+        let rows = database.query(include_str!("../../sql/deliver/delivery_options.sql"), &[&webhooks]).await;
+        let rows = rows.context("reading lshookd.delivery_option")?;
+        let read: Vec<(WebhookId, Known)> = rows.iter().map(|row| self.known_from(row)).collect();
+        let mut all = self.lock();
+        // Webhooks that are gone, or have had nothing for long, are forgotten.
+        if all.len() > 10_000 {
+            all.retain(|_, known| known.read_at.elapsed() < AGE);
+        }
+        all.extend(read);
+        Ok(())
+    }
+
+    fn known_from(&self, row: &Row) -> (WebhookId, Known) {
+        let webhook: WebhookId = row.get("webhook_id");
         let seconds =
             |name| row.get::<_, Option<f64>>(name).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let known = Known {
@@ -162,13 +194,7 @@ impl OptionCache {
             concurrency: row.get::<_, Option<i32>>("concurrency").and_then(|most| most.try_into().ok()),
             is_ml_backend: row.get("is_ml_backend"),
         };
-        let mut all = self.lock();
-        // Webhooks that are gone, or have had nothing for long, are forgotten.
-        if all.len() > 10_000 {
-            all.retain(|_, known| known.read_at.elapsed() < AGE);
-        }
-        all.insert(webhook, known.clone());
-        Ok(known)
+        (webhook, known)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<WebhookId, Known>> {

@@ -3,6 +3,9 @@
 //!
 //! Those that are sent together, by joining their futures, reach PostgreSQL in the order in which they are
 //! polled first, if they were [prepared](Prepared::prepare) before.
+//!
+//! Relies on whoever has asked to take the answer: answers come in turn, and one that nobody takes holds up all behind it. A
+//! future of a statement is awaited, joined with others, or dropped, and never kept aside while its task awaits another.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -22,7 +22,7 @@ async fn a_webhook_among_thousands_costs_what_one_alone_does() -> Result<()> {
     env.run(&webhooks).await?;
     env.run("update webhook set project_id = 1 + id - (select min(id) from webhook)").await?;
     env.run("analyze").await?;
-    let _daemon = env.lshookd.run().await?;
+    let daemon = env.lshookd.run().await?;
     env.run("update project set title = title || '!', updated_at = clock_timestamp()").await?;
     let began = Instant::now();
     let planned = async || Ok((env.number("select count(*) from lshookd.delivery").await? >= MANY).then_some(()));
@@ -33,6 +33,7 @@ async fn a_webhook_among_thousands_costs_what_one_alone_does() -> Result<()> {
         Ok((pending == 0).then_some(()))
     };
     eventually("all are delivered", Duration::from_secs(120), ended).await?;
+    assert!(!daemon.log().contains("session lost"), "{}", daemon.log());
     // Statistics come a moment later.
     let read = async || {
         env.number("select coalesce(seq_tup_read, 0) from pg_stat_user_tables where relname = 'webhook'").await
@@ -48,6 +49,29 @@ async fn a_webhook_among_thousands_costs_what_one_alone_does() -> Result<()> {
     let said = String::from_utf8_lossy(&said).into_owned();
     assert!(said.contains(&format!("{} more of these; `lshookd check --json` lists them", MANY - 20)), "{said}");
     assert!(said.contains(&format!("and {} others", MANY - 20)), "{said}");
+    Ok(())
+}
+
+/// Thousands of lanes in which nothing waits are closed by the hundred, while others are looked for all the time: PostgreSQL
+/// answers in turn, and nobody waits for an answer behind one that somebody else does not take.
+#[tokio::test(flavor = "multi_thread")]
+async fn lanes_that_close_by_the_hundred_hold_nobody_up() -> Result<()> {
+    let (env, daemon) = TestEnv::running("closing").await?;
+    let webhook = env.number("select min(id)::bigint from webhook").await?;
+    let notifier = env.database.connect().await?;
+    let news = tokio::spawn(async move { while notifier.batch_execute("notify lshookd_lane").await.is_ok() {} });
+    env.run(&format!(
+        "insert into lshookd.lane (webhook_id, project_id, due_at)
+         select {webhook}, 1000 + number, now() from generate_series(1, {MANY}) as number"
+    ))
+    .await?;
+    let closed = async || {
+        let open = env.number("select count(*) from lshookd.lane where due_at < 'infinity'").await?;
+        Ok((open == 0).then_some(()))
+    };
+    eventually("all are closed", Duration::from_secs(60), closed).await?;
+    news.abort();
+    assert!(!daemon.log().contains("session lost"), "{}", daemon.log());
     Ok(())
 }
 
