@@ -1,9 +1,9 @@
--- What waits in lanes (of the webhooks $1 in the projects $2) behind a delivery of each ($3), lane by lane in the order
--- given: of each a hundred deliveries at most, or as many as make up a megabyte, and at least one; a body that is larger
--- than that alone is left out and fetched by itself. Each comes with whether these are all that waited, with the webhook
--- as it is now and the secrets that sign for it, the newest first, and whether it is delivered now: active, or adopted,
--- and not paused; what is still owed of a webhook that was released is delivered as well. No body is read of what is not
--- delivered now.
+-- What waits in lanes (of the webhooks $1 in the projects $2) behind a delivery of each ($3), each with the place of its
+-- lane in the list; in no order, for bodies would be sorted with the rest. Of each lane a hundred deliveries at most, the
+-- first ones, or as many as make up a megabyte, and at least one; a body that is larger than that alone is left out and
+-- fetched by itself. Each comes with whether these are all that waited, with the webhook as it is now and the secrets that
+-- sign for it, the newest first, and whether it is delivered now: active, or adopted, and not paused; what is still owed of
+-- a webhook that was released is delivered as well. No body is read of what is not delivered now.
 with webhook as materialized (
     select webhook_row.id,
            webhook_row.url,
@@ -52,14 +52,14 @@ select asked.place,
        waiting.message_id,
        waiting.attempts,
        waiting.schedule_from,
-       waiting.action,
-       waiting.occurred_at,
-       waiting.planned_at,
+       event.action,
+       event.occurred_at,
+       event.planned_at,
        waiting.event_id,
        asked.project_id,
        asked.cloudevents,
        case when asked.send_payload and waiting.length > 1000000 then waiting.length end as large_body_bytes,
-       case when asked.is_served and asked.send_payload and waiting.length <= 1000000 then waiting.body end as body,
+       case when asked.is_served and asked.send_payload and waiting.length <= 1000000 then event.body end as body,
        asked.url,
        asked.headers,
        asked.is_served,
@@ -71,10 +71,6 @@ cross join lateral (
            first.attempts,
            first.schedule_from,
            first.event_id,
-           event.action,
-           event.occurred_at,
-           event.planned_at,
-           event.body,
            octet_length(event.body) as length,
            sum(coalesce(octet_length(event.body), 0)) over (order by first.id) as bytes,
            row_number() over (order by first.id) as number,
@@ -91,6 +87,6 @@ cross join lateral (
     ) as first
     join lshookd.event on event.id = first.event_id
 ) as waiting
+join lshookd.event on event.id = waiting.event_id
 where waiting.bytes <= 1000000
-   or waiting.number = 1
-order by asked.place, waiting.id;
+   or waiting.number = 1;

@@ -81,7 +81,7 @@ impl Claims {
             let _turn = tokio::select! {
                 biased;
                 rows = &mut answered => match rows {
-                    Ok(rows) => return Ok(Claim::from_rows(&rows)),
+                    Ok(rows) => return Ok(Claim::from_rows(rows)),
                     // Whoever asked for this lane as well was stopped, or failed as this one will.
                     Err(_) => {
                         answered = self.enter(lane, after);
@@ -132,7 +132,8 @@ impl Claims {
 }
 
 impl Claim {
-    fn from_rows(rows: &[Row]) -> Claim {
+    fn from_rows(mut rows: Vec<Row>) -> Claim {
+        rows.sort_by_key(|row| row.get::<_, DeliveryId>("id"));
         // Without rows nothing is pending, whatever the webhook is: the lane closes.
         let state = match rows.first().map(|row| row.get::<_, Option<bool>>("is_served")) {
             Some(None) => WebhookState::Deleted,
