@@ -10,6 +10,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::serve::Listener;
+use http::HeaderValue;
+use http::header::CONNECTION;
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,6 +26,9 @@ use tower_service::Service;
 
 /// Within this the head of a request must be there, also the next one of a connection that is kept.
 const HEAD: Duration = Duration::from_secs(10);
+
+/// A body of so many bytes comes with the head, or just behind it, and is read whatever is answered.
+const SHORT_BODY: u64 = 4 * 1024;
 
 /// Where and for how long somebody may be connected.
 pub struct Limits {
@@ -106,7 +112,17 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         if let Some(peer) = peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
-        async move { Ok::<_, Infallible>(routes.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
+        let is_long = request.body().size_hint().upper().is_none_or(|bytes| bytes > SHORT_BODY);
+        async move {
+            let answer = routes.call(request.map(Body::new)).await;
+            let mut answer = answer.unwrap_or_else(|never| match never {});
+            // A body that was refused is not read to its end, and the connection is closed behind the answer: a client that
+            // was not told would send its next request into it.
+            if is_long && answer.status().is_client_error() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

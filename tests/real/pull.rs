@@ -492,6 +492,7 @@ async fn a_request_that_cannot_be_answered_says_why_and_loses_nothing() -> Resul
     assert_eq!(other.status(), StatusCode::METHOD_NOT_ALLOWED);
     let large = pulled.request(Method::POST, "ack").body(vec![b' '; 3_000_000]).send().await?;
     assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(large.headers()["connection"], "close", "what is left of the body is not read");
     assert_eq!(pulled.annotations(10, "0").await?, written);
     Ok(())
 }
