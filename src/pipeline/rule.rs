@@ -5,8 +5,8 @@
 //! then sent as if there were none, and the log says so.
 
 mod condition;
-mod pace;
 mod template;
+mod throttle;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::model::{End, Event, WebhookId};
 use crate::pg::Prepared;
 use crate::queue::Addressed;
 use condition::Conditions;
-use pace::Step;
+use throttle::Step;
 
 /// A rule, as `lshookd.rule` has it and as a file writes it.
 ///
@@ -182,7 +182,7 @@ impl Rulebook {
             rules.iter().filter(|rule| rule.remembers()).map(|rule| rule.name.as_str()).collect();
         let mut states = match remembering.is_empty() {
             true => BTreeMap::new(),
-            false => pace::read(client, &remembering, event.scope).await?,
+            false => throttle::read(client, &remembering, event.scope).await?,
         };
         let mut passed = Vec::new();
         for rule in rules {
@@ -211,7 +211,7 @@ impl Rulebook {
             if step == Step::Drop(state) {
                 continue; // Nothing new to remember.
             }
-            pace::note(client, rule, event, &step, written.as_ref()).await?;
+            throttle::note(client, rule, event, &step, written.as_ref()).await?;
             match step {
                 Step::Pass(_) => passed.extend(written),
                 Step::Drop(_) => {}
