@@ -66,6 +66,7 @@ select asked.place,
        asked.secrets
 from asked
 cross join lateral (
+    -- Without bodies, which the windows would copy: these are read behind them.
     select first.id,
            first.message_id,
            first.attempts,

@@ -132,7 +132,7 @@ async fn look(
 }
 
 /// Waits after a look, begun then, that found nothing complete.
-async fn rest(looked: Instant, activity: &Activity) {
+async fn wait_for_more(looked: Instant, activity: &Activity) {
     tokio::time::sleep(pause(looked.elapsed(), activity.youngest(), activity.changes())).await;
 }
 
@@ -203,7 +203,7 @@ impl<A: Fn()> Planner<'_, A> {
             let ((), look) = try_join!(biased; sleeper.rise(&database), look)?;
             let (activity, ready, Pending { changes, unreadable }) = match look {
                 Look::NothingReady { activity } => {
-                    rest(looked, &activity).await;
+                    wait_for_more(looked, &activity).await;
                     continue;
                 }
                 Look::TooMuch => {
@@ -225,7 +225,7 @@ impl<A: Fn()> Planner<'_, A> {
             }
             let units = gather::gather(changes, &activity, &ready, &self.settings.gather);
             if units.is_empty() {
-                rest(looked, &activity).await;
+                wait_for_more(looked, &activity).await;
                 continue;
             }
             let changes = units.iter().flat_map(|unit| &unit.transactions).flat_map(|transaction| &transaction.changes);
