@@ -162,9 +162,7 @@ impl Admin {
         let Some(latest) = self.boards.borrow().clone() else { return };
         match renewed {
             Ok(mut renewed) => {
-                if let Some(summary) = renewed.pop() {
-                    self.boards.send_replace(Some(Arc::new(latest.with(summary))));
-                }
+                self.boards.send_replace(Some(Arc::new(latest.with(id, renewed.pop()))));
             }
             Err(error) => tracing::debug!(error = format!("{error:#}"), "the board is not renewed"),
         }

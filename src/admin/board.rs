@@ -146,18 +146,28 @@ impl Board {
         self.taken.elapsed()
     }
 
-    /// The same with what a webhook is now.
-    pub fn with(&self, summary: WebhookSummary) -> Board {
+    /// The same with what a webhook is now, or without it where it is no more.
+    pub fn with(&self, id: WebhookId, summary: Option<WebhookSummary>) -> Board {
         let mut board = self.clone();
-        if let Ok(place) = board.webhooks.binary_search_by_key(&summary.id, |shown| shown.summary.id) {
-            board.webhooks[place].summary = summary;
+        match (board.place(id), summary) {
+            (Ok(place), Some(summary)) => board.webhooks[place].summary = summary,
+            (Ok(place), None) => drop(board.webhooks.remove(place)),
+            (Err(place), Some(summary)) => {
+                board.webhooks.insert(place, ShownWebhook { attempts: Attempts::default(), summary });
+            }
+            (Err(_), None) => {}
         }
         board
     }
 
     /// A webhook.
     pub fn webhook(&self, id: WebhookId) -> Option<&ShownWebhook> {
-        self.webhooks.binary_search_by_key(&id, |shown| shown.summary.id).ok().map(|place| &self.webhooks[place])
+        self.place(id).ok().map(|place| &self.webhooks[place])
+    }
+
+    /// Where a webhook is among all, or would be.
+    fn place(&self, id: WebhookId) -> Result<usize, usize> {
+        self.webhooks.binary_search_by_key(&id, |shown| shown.summary.id)
     }
 
     /// Webhooks that have a text in their host or their project's title.

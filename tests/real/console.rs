@@ -450,8 +450,11 @@ async fn webhooks_are_created_changed_and_deleted_by_who_may() -> Result<()> {
         ("cloudevents", "off"),
         ("rate_limit", "50/s"),
     ];
+    assert!(!console.get("/").await?.contains("href=\"/webhooks/1\""));
     console.succeed("/webhooks", &form).await?;
     let id = env.number("select max(id)::bigint from webhook").await?;
+    let link = format!("href=\"/webhooks/{id}\"");
+    assert!(console.get("/").await?.contains(&link), "it is shown at once");
     env.run("update project set title = 'Owls'").await?;
     let requests = env.receiver.expect(1).await?;
     assert_eq!((requests[0].path.as_str(), requests[0].header("x-key")), ("/made", "feathers"));
@@ -484,6 +487,7 @@ async fn webhooks_are_created_changed_and_deleted_by_who_may() -> Result<()> {
     console.succeed(&format!("/webhooks/{id}/enable"), &[]).await?;
     let (status, _) = console.send(&format!("/webhooks/{id}/delete"), &[("confirmed", "yes")]).await?;
     assert_eq!(status, StatusCode::SEE_OTHER);
+    assert!(!console.get("/").await?.contains(&link), "it is shown no more");
     assert_eq!(env.number("select count(*) from webhook").await?, 0);
     let (status, _) = console.send(&format!("/webhooks/{id}/pause"), &[]).await?;
     assert_eq!(status, StatusCode::NOT_FOUND);

@@ -88,6 +88,7 @@ pub async fn act(
             let doing = Doing::webhook("webhook delete", id);
             let deleting = move |client| delete(client, id, is_confirmed);
             change(admin, viewer, doing, deleting).await?;
+            admin.renew(id).await;
             return Ok(Redirect::to("/").into_response());
         }
         "test" => return test(admin, viewer, id, &sent).await,

@@ -360,6 +360,7 @@ pub async fn create(
             move |mut client| async move { webhook_change::create(&mut client, &new).await },
         )
         .await?;
+    admin.renew(id).await;
     let Some(token) = token else {
         return Ok(Redirect::to(&format!("/webhooks/{id}?done=created")).into_response());
     };
