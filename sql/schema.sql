@@ -493,36 +493,52 @@ exception when others then
 end
 $$;
 
-CREATE FUNCTION lshookd.close_lane(webhook_id bigint, project_id bigint, keeps_open boolean, settled bigint) RETURNS boolean
+CREATE FUNCTION lshookd.close_lanes(webhook_ids bigint[], project_ids bigint[], keep_open boolean[], settled bigint) RETURNS TABLE(place bigint, is_empty boolean)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-declare
-    ended  bigint;
-    oldest bigint;
-    closes boolean;
 begin
-    select lane.ended_up_to into ended
-    from lshookd.lane
-    where lane.webhook_id = close_lane.webhook_id and lane.project_id = close_lane.project_id
-    for update;
-    select delivery.id into oldest
-    from lshookd.delivery
-    where delivery.webhook_id = close_lane.webhook_id
-      and delivery.project_id = close_lane.project_id
-      and delivery.state = 'pending'
-      and delivery.id > ended
-    order by delivery.id
-    limit 1;
-    closes := oldest is null and not keeps_open;
-    if closes or least(settled, oldest - 1) > ended + 1000 then
+    perform
+    from unnest(close_lanes.webhook_ids, close_lanes.project_ids) as given (webhook_id, project_id)
+    join lshookd.lane on lane.webhook_id = given.webhook_id and lane.project_id = given.project_id
+    order by lane.webhook_id, lane.project_id
+    for update of lane;
+    return query
+    with seen as materialized (
+        select given.place,
+               given.webhook_id,
+               given.project_id,
+               given.keeps_open,
+               lane.ended_up_to as ended,
+               (
+                   select delivery.id
+                   from lshookd.delivery
+                   where delivery.webhook_id = given.webhook_id
+                     and delivery.project_id = given.project_id
+                     and delivery.state = 'pending'
+                     and delivery.id > lane.ended_up_to
+                   order by delivery.id
+                   limit 1
+               ) as oldest
+        from unnest(close_lanes.webhook_ids, close_lanes.project_ids, close_lanes.keep_open)
+            with ordinality as given (webhook_id, project_id, keeps_open, place)
+        left join lshookd.lane on lane.webhook_id = given.webhook_id and lane.project_id = given.project_id
+    ),
+    written as (
         update lshookd.lane
-        set due_at = case when closes then 'infinity' else lane.due_at end,
-            holder = case when not closes then lane.holder end,
-            ended_up_to = greatest(ended, least(settled, oldest - 1))
-        where lane.webhook_id = close_lane.webhook_id and lane.project_id = close_lane.project_id;
-    end if;
-    return oldest is null;
+        set due_at = case when seen.oldest is null and not seen.keeps_open then 'infinity' else lane.due_at end,
+            holder = case when seen.oldest is not null or seen.keeps_open then lane.holder end,
+            ended_up_to = greatest(seen.ended, least(close_lanes.settled, seen.oldest - 1))
+        from seen
+        where lane.webhook_id = seen.webhook_id
+          and lane.project_id = seen.project_id
+          and (
+              (seen.oldest is null and not seen.keeps_open)
+              or least(close_lanes.settled, seen.oldest - 1) > seen.ended + 1000
+          )
+    )
+    select seen.place, seen.oldest is null
+    from seen;
 end
 $$;
 

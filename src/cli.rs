@@ -194,9 +194,9 @@ fn execute(cli: Cli) -> Result<bool> {
             Command::Check { strict } => return Ok(status::run_check(&settings, strict, output).await),
             Command::Run => {
                 let reread = || -> Result<Settings, SettingError> { Settings::from(&read()?) };
-                daemon::run(settings, reread).await?;
+                Box::pin(daemon::run(settings, reread)).await?;
             }
-            command => noted(command, &settings, output).await?,
+            command => Box::pin(noted(command, &settings, output)).await?,
         }
         Ok(true)
     })
@@ -244,13 +244,14 @@ async fn noted(command: Command, settings: &Settings, output: Output) -> Result<
         Command::Event(command) => command.change(),
         _ => None,
     };
+    let operating = Box::pin(operate(command, settings, output));
     let Some((what, subject)) = change else {
-        return operate(command, settings, output).await;
+        return operating.await;
     };
     let notes = connect(settings).await?;
     let who = audit::account(&notes).await?;
     let change = Change { who: &who, way: Way::Command, what, subject: &subject, detail: None };
-    audit::audited(&notes, &change, operate(command, settings, output)).await
+    audit::audited(&notes, &change, operating).await
 }
 
 /// A password that is typed, or the first line of standard input.

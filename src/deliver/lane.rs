@@ -121,7 +121,8 @@ async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: D
     let too_old = too_old(&delivery);
     let is_too_old = too_old.is_some();
     let turns = delivery.message.options.turns.clone();
-    let sending = async {
+    // Apart: a request is eight kilobytes large, which thousands of lanes that wait for a place have no need of.
+    let sending = Box::pin(async {
         if let Some(answer) = too_old {
             return Ok(Some(answer));
         }
@@ -141,7 +142,7 @@ async fn attempt(lane: Lane, shared: &Shared, place: &mut Place, mut delivery: D
             Some(kilobytes) => Some(delivery.fetch_body(shared, kilobytes).await?),
         };
         anyhow::Ok(Some(shared.sender.send(&delivery.message).await))
-    };
+    });
     let answer = tokio::select! {
         answer = shared.shares.learn(lane.webhook, place, sending) => answer?,
         // What is in flight gets its time to end; see `SHUTDOWN_TIMEOUT`.

@@ -205,9 +205,8 @@ async fn close(client: &Prepared<'_, Client>, lanes: Vec<Closing>, settled: i64)
     let webhooks: Vec<WebhookId> = lanes.iter().map(|closing| closing.lane.webhook).collect();
     let scopes: Vec<Scope> = lanes.iter().map(|closing| closing.lane.scope).collect();
     let kept: Vec<bool> = lanes.iter().map(|closing| closing.keeps_open).collect();
-    let rows =
-        client.query(include_str!("../../sql/deliver/close_lanes.sql"), &[&webhooks, &scopes, &kept, &settled]).await;
-    let rows = rows.context("writing lshookd.lane")?;
+    let query = "select * from lshookd.close_lanes($1::bigint[], $2::bigint[], $3::boolean[], $4::bigint)";
+    let rows = client.query(query, &[&webhooks, &scopes, &kept, &settled]).await.context("writing lshookd.lane")?;
     let closed: HashMap<i64, bool> = rows.iter().map(|row| (row.get("place"), row.get("is_empty"))).collect();
     for (Closing { is_empty: asked, .. }, place) in lanes.into_iter().zip(1..) {
         // Whoever asked may have been stopped meanwhile.

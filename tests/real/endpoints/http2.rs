@@ -64,7 +64,7 @@ impl Http2Endpoint {
             let requests = Arc::new(AtomicUsize::new(0));
             while let Ok((connection, _)) = listener.accept().await {
                 let (acceptor, requests) = (acceptor.clone(), Arc::clone(&requests));
-                tokio::spawn(async move { serve(acceptor.accept(connection).await?, how, &requests).await });
+                tokio::spawn(async move { Box::pin(serve(acceptor.accept(connection).await?, how, &requests)).await });
             }
         });
         Ok(Http2Endpoint { port, serving })
