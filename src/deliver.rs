@@ -324,11 +324,15 @@ impl Deliverer {
     }
 
     /// Lanes that are worked on hear that more has come; those that were opened are begun.
-    fn hear(&mut self, Told { opened, open }: Told) {
-        for news in open.iter().filter_map(|lane| self.news.get(lane)) {
-            news.notify_one();
+    fn hear(&mut self, told: Told) {
+        match told {
+            Told::Stored(lanes) => {
+                for news in lanes.iter().filter_map(|lane| self.news.get(lane)) {
+                    news.notify_one();
+                }
+            }
+            Told::Opened(lanes) => self.begin_told(lanes),
         }
-        self.begin_told(opened);
     }
 
     /// Begins to work on lanes that were just opened, if they are few. One that has just ended waits for the look that

@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use crate::model::Lane;
 
-/// Lanes in which deliveries were stored.
-pub struct Told {
-    /// Those that nobody worked on.
-    pub opened: Vec<Lane>,
-    /// Those that were due already, or wait for a retry.
-    pub open: Vec<Lane>,
+/// What the planner tells of lanes.
+pub enum Told {
+    /// Deliveries were stored in these, be they open or not.
+    Stored(Vec<Lane>),
+    /// These were opened for it: nobody works on them.
+    Opened(Vec<Lane>),
 }
 
 /// Where the planner tells of lanes, and the deliverer hears of them.
@@ -50,7 +50,8 @@ impl DueLanes {
     /// Tells of lanes, if there are any and somebody listens.
     pub fn tell(&self, told: Told) {
         let listener = self.listener();
-        let is_news = listener.owner.is_some() && !(told.opened.is_empty() && told.open.is_empty());
+        let (Told::Stored(lanes) | Told::Opened(lanes)) = &told;
+        let is_news = listener.owner.is_some() && !lanes.is_empty();
         if let Some(sender) = listener.sender.as_ref().filter(|_| is_news) {
             // Whoever listened may be gone: the lanes are in the table.
             let _ = sender.send(told);

@@ -111,10 +111,16 @@ impl Writer {
         database.prepare(&[queue::OPEN_LANES]).await?;
         let last = queue::store_all_but_the_last(database, &last).await?;
         let client = database.client();
+        let commit = async {
+            let committed = client.batch_execute("commit").await;
+            // Whoever works on them already need not wait until the others are open, and looks in vain where it failed.
+            self.due_lanes.tell(Told::Stored(self.lanes.iter().copied().collect()));
+            committed
+        };
         let (stored, committed, begun, opened, done) = join!(
             biased;
             queue::store_together(database, last),
-            async { client.batch_execute("commit").await },
+            commit,
             async { client.batch_execute(BEGIN_OPENING).await },
             queue::open(database, &self.lanes, self.due_lanes.owner()),
             async { client.batch_execute("commit").await },
@@ -122,10 +128,8 @@ impl Writer {
         stored?;
         committed.context("committing the planner's transaction")?;
         if let (Ok(()), Ok(due), Ok(())) = (begun, opened, done) {
-            let lanes = std::mem::take(&mut self.lanes);
-            let opened: HashSet<Lane> = due.iter().copied().collect();
-            let open = lanes.into_iter().filter(|lane| !opened.contains(lane)).collect();
-            self.due_lanes.tell(Told { opened: due, open });
+            self.lanes.clear();
+            self.due_lanes.tell(Told::Opened(due));
         }
         Ok(())
     }
