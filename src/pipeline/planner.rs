@@ -61,10 +61,11 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 const PART_OF_ACTION: u32 = 10;
 
-/// And so many times as long as the look took, within the bounds: the pause may be as much longer for each change that
-/// waits.
+/// And so many times as long as looks take, within the bounds: the pause may be as much longer for each change that waits.
+/// One that takes longer than twice as long as the one before, and than this, had to wait for the processor.
 const PAUSE_PER_LOOK: u32 = 9;
 const PAUSE_PER_CHANGE: Duration = Duration::from_micros(20);
+const QUICK_LOOK: Duration = Duration::from_micros(200);
 
 /// How often it is looked for what operators should hear.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -95,6 +96,8 @@ struct Planner<'a, A> {
     throttled_until: Option<Instant>,
     /// Until when it rests.
     rests_until: Instant,
+    /// How long looks take that find nothing complete.
+    looks_take: Duration,
 }
 
 /// What a look at the queue finds.
@@ -131,12 +134,12 @@ async fn look(
     Ok(Look::Ready { activity, ready, pending: change::pending(database, WINDOW).await? })
 }
 
-/// Waits after a look, begun then, that found nothing complete.
-async fn wait_for_more(looked: Instant, activity: &Activity) {
-    tokio::time::sleep(pause(looked.elapsed(), activity.youngest(), activity.changes())).await;
+/// How long looks take, after one that took so long.
+fn usual(before: Duration, took: Duration) -> Duration {
+    took.min(QUICK_LOOK.max(before.saturating_mul(2)))
 }
 
-/// How long to wait after a look that took so long and found nothing complete among so many changes.
+/// How long to wait where looks take so long and the last has found nothing complete among so many changes.
 fn pause(took: Duration, youngest: Duration, changes: usize) -> Duration {
     let more = PAUSE_PER_CHANGE.saturating_mul(u32::try_from(changes).unwrap_or(u32::MAX));
     let longest = LONGEST_PAUSE.saturating_add(more);
@@ -179,6 +182,7 @@ pub async fn run(
         kept_up: None,
         throttled_until: None,
         rests_until: Instant::now(),
+        looks_take: Duration::ZERO,
     };
     planner.run().await
 }
@@ -203,7 +207,7 @@ impl<A: Fn()> Planner<'_, A> {
             let ((), look) = try_join!(biased; sleeper.rise(&database), look)?;
             let (activity, ready, Pending { changes, unreadable }) = match look {
                 Look::NothingReady { activity } => {
-                    wait_for_more(looked, &activity).await;
+                    self.wait_for_more(looked, &activity).await;
                     continue;
                 }
                 Look::TooMuch => {
@@ -225,7 +229,7 @@ impl<A: Fn()> Planner<'_, A> {
             }
             let units = gather::gather(changes, &activity, &ready, &self.settings.gather);
             if units.is_empty() {
-                wait_for_more(looked, &activity).await;
+                self.wait_for_more(looked, &activity).await;
                 continue;
             }
             let changes = units.iter().flat_map(|unit| &unit.transactions).flat_map(|transaction| &transaction.changes);
@@ -242,6 +246,12 @@ impl<A: Fn()> Planner<'_, A> {
             }
         }
         self.heartbeat.stop(&self.session.client).await
+    }
+
+    /// Waits after a look, begun then, that found nothing complete.
+    async fn wait_for_more(&mut self, looked: Instant, activity: &Activity) {
+        self.looks_take = usual(self.looks_take, looked.elapsed());
+        tokio::time::sleep(pause(self.looks_take, activity.youngest(), activity.changes())).await;
     }
 
     /// Waits until it has rested.
@@ -431,5 +441,15 @@ mod tests {
         assert_eq!(pause(milliseconds(50), milliseconds(5), 0), LONGEST_PAUSE);
         assert_eq!(pause(milliseconds(50), milliseconds(5), WINDOW), milliseconds(220));
         assert_eq!(pause(Duration::MAX, Duration::MAX, 0), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_look_that_had_to_wait_for_the_processor_is_no_measure() {
+        let microseconds = Duration::from_micros;
+        assert_eq!(usual(microseconds(300), microseconds(5_000)), microseconds(600));
+        assert_eq!(usual(microseconds(600), microseconds(5_000)), microseconds(1_200), "more of them are");
+        assert_eq!(usual(microseconds(1_200), microseconds(300)), microseconds(300));
+        assert_eq!(usual(Duration::ZERO, microseconds(5_000)), QUICK_LOOK);
+        assert_eq!(usual(Duration::MAX, Duration::MAX), Duration::MAX);
     }
 }
