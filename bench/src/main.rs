@@ -167,6 +167,9 @@ async fn main() -> Result<()> {
     if is_wanted_in_full("floors") {
         floors::measure(&ground, &mut report).await?;
     }
+    if is_wanted_in_full("daemons-unlimited") {
+        scale::daemons_unlimited(&ground, &mut report).await?;
+    }
     if is_wanted_in_full("held") {
         load::held(&ground, &mut report).await?;
     }

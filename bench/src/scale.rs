@@ -96,14 +96,19 @@ pub async fn backlogs(ground: &Ground, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Several daemons on one database.
-pub async fn daemons(ground: &Ground, report: &mut Report) -> Result<()> {
+/// Several daemons on one database, which share all of the machine with it.
+pub async fn daemons_unlimited(ground: &Ground, report: &mut Report) -> Result<()> {
     let one = drain(ground, 100_000, 1).await?;
     for daemons in [2, 4] {
         let several = drain(ground, 100_000, daemons).await?;
         let pairs = beside(&several.rates, &one.rates);
         report.pairs(&format!("drain by {daemons} daemons against one"), "/s", &pairs, "> 1");
     }
+    Ok(())
+}
+
+/// Several daemons on one database, each of which may have a part of a processor.
+pub async fn daemons(ground: &Ground, report: &mut Report) -> Result<()> {
     // Where the daemon is the limit, and neither PostgreSQL nor the endpoint.
     for (each, what) in [(0.5, "half a core"), (0.1, "a tenth of a core")] {
         let one = drain_by(ground, 100_000, 1, Some(each)).await?;
