@@ -213,3 +213,37 @@ async fn counts_are_not_kept_while_a_trigger_is_missing() -> Result<()> {
     }
     Ok(())
 }
+
+/// Projects whose tasks came one by one in turn have them in the same parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_many_projects_share_are_read_once() -> Result<()> {
+    let env = TestEnv::new("shared-parts").await?;
+    env.run(r#"select fixture.rows('project', '{"organization_id": 1}', 15)"#).await?;
+    for _ in 0..3 {
+        env.run("select fixture.rows('task', jsonb_build_object('project_id', id)) from project").await?;
+    }
+    let annotations = "jsonb_build_object('project_id', project_id, 'task_id', id)";
+    env.run(&format!("select fixture.rows('task_completion', {annotations}, 100) from task")).await?;
+    env.run("analyze").await?;
+    let by_parts = "(select array_agg(id) as projects, array_agg(part) as parts
+         from lshookd.project_parts(array(select id::bigint from project))) as given
+         cross join lateral lshookd.part_counts(given.projects, given.parts) as counted";
+    let sums = "sum(task_number), sum(finished_task_number), sum(total_annotations_number),
+         sum(num_tasks_with_annotations), sum(useful_annotation_number), sum(ground_truth_number),
+         sum(skipped_annotations_number)";
+    let whole = "select * from lshookd.project_counts(array(select id::bigint from project))";
+    let different =
+        format!("select count(*) from (({whole}) except select id, {sums} from {by_parts} group by id) as no");
+    assert_eq!(env.number(&different).await?, 0);
+
+    env.run("begin").await?;
+    env.run(&format!("create temporary table given as select projects, parts from {by_parts} limit 1")).await?;
+    let read = "select coalesce(idx_tup_fetch, 0) + seq_tup_read from pg_stat_xact_user_tables where relname = 'task_completion'";
+    let before = env.number(read).await?;
+    env.run("select lshookd.part_counts(projects, parts) from given").await?;
+    let read = env.number(read).await? - before;
+    env.run("commit").await?;
+    let all = env.number("select count(*) from task_completion").await?;
+    assert!((all..2 * all).contains(&read), "{read} of {all}");
+    Ok(())
+}

@@ -1,7 +1,8 @@
 -- The same as lshookd.project_counts, of parts of projects: a part is 128 tasks by id, the id without its last seven bits
 -- (-1: annotations of no task). projects and parts are parallel arrays.
 --
--- By the ids of tasks, and not by the index of projects, in which a large project is most of the entries: "+ 0".
+-- By the ids of tasks, and not by the index of projects, in which a large project is most of the entries: "+ 0". Each part
+-- is read once, for all projects that have tasks in it.
 create or replace function lshookd.part_counts(projects bigint[], parts bigint[]) returns table (
         id bigint,
         part bigint,
@@ -21,60 +22,76 @@ create or replace function lshookd.part_counts(projects bigint[], parts bigint[]
 as $$
 begin
     return query
+    with wanted as materialized (
+        select * from unnest(projects, parts) as listed (project, part)
+    ),
+    part as materialized (
+        select distinct wanted.part as number from wanted
+    )
     select wanted.project,
            wanted.part,
-           tasks.total,
-           tasks.finished,
-           annotations.valid,
-           annotations.tasks,
-           annotations.useful,
-           annotations.truths,
-           annotations.skips
-    from unnest(projects, parts) as wanted (project, part)
-    cross join lateral (
-        select count(*) as total,
+           coalesce(tasks.total, 0),
+           coalesce(tasks.finished, 0),
+           coalesce(annotations.valid, 0),
+           coalesce(annotations.tasks, 0),
+           coalesce(annotations.useful, 0),
+           coalesce(annotations.truths, 0),
+           coalesce(annotations.skips, 0)
+    from wanted
+    left join (
+        select task.project,
+               task.part,
+               count(*) as total,
                count(*) filter (where task.finished) as finished
         from (select false as is_labeled) as absent
         cross join lateral (
-            select is_labeled as finished
-            from label_studio.task as task
-            where task.id >= wanted.part << 7
-              and task.id < (wanted.part + 1) << 7
-              and task.project_id + 0 = wanted.project
+            select part.number as part,
+                   of_part.project_id + 0 as project,
+                   is_labeled as finished
+            from part
+            join label_studio.task as of_part on of_part.id >= part.number << 7 and of_part.id < (part.number + 1) << 7
         ) as task
-    ) as tasks
-    cross join lateral (
-        select coalesce(sum(by_task.valid), 0)::bigint as valid,
+        group by task.project, task.part
+    ) as tasks on tasks.project = wanted.project and tasks.part = wanted.part
+    left join (
+        select by_task.project,
+               by_task.part,
+               sum(by_task.valid)::bigint as valid,
                count(*) filter (where by_task.useful > 0) as tasks,
-               coalesce(sum(by_task.useful), 0)::bigint as useful,
-               coalesce(sum(by_task.truths), 0)::bigint as truths,
-               coalesce(sum(by_task.skips), 0)::bigint as skips
+               sum(by_task.useful)::bigint as useful,
+               sum(by_task.truths)::bigint as truths,
+               sum(by_task.skips)::bigint as skips
         from (
-            select count(*) filter (where not annotation.skipped) as valid,
+            select annotation.project,
+                   annotation.part,
+                   count(*) filter (where not annotation.skipped) as valid,
                    count(*) filter (where annotation.useful) as useful,
                    count(*) filter (where annotation.truth) as truths,
                    count(*) filter (where annotation.skipped) as skips
             from (select false as was_cancelled, false as ground_truth, '' as result) as absent
             cross join lateral (
-                select task_id,
+                select part.number as part,
+                       of_part.project_id + 0 as project,
+                       task_id,
                        was_cancelled as skipped,
                        ground_truth as truth,
                        not was_cancelled and not ground_truth and result is not null as useful
-                from (
+                from part
+                cross join lateral (
                     select *
                     from label_studio.task_completion as of_tasks
-                    where of_tasks.task_id >= wanted.part << 7
-                      and of_tasks.task_id < (wanted.part + 1) << 7
+                    where of_tasks.task_id >= part.number << 7
+                      and of_tasks.task_id < (part.number + 1) << 7
                     union all
                     select *
                     from label_studio.task_completion as of_none
-                    where wanted.part = -1
+                    where part.number = -1
                       and of_none.task_id is null
-                ) as annotation
-                where annotation.project_id + 0 = wanted.project
+                ) as of_part
             ) as annotation
-            group by annotation.task_id
+            group by annotation.project, annotation.part, annotation.task_id
         ) as by_task
-    ) as annotations;
+        group by by_task.project, by_task.part
+    ) as annotations on annotations.project = wanted.project and annotations.part = wanted.part;
 end
 $$;
