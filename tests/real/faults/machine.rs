@@ -164,10 +164,11 @@ async fn packets_to_postgresql_get_lost_and_another_daemon_takes_over() -> Resul
     let account = ledger::balance("packets to PostgreSQL get lost, another takes over", &env, NOT_AT_ALL, async || {
         seconds(2.0).await;
         machine.lose_packets()?;
-        // Lanes and roles go with the sessions.
+        // Before PostgreSQL ends its session, with which its lanes go. Its planner's may end before, if that was asleep.
+        let given_up = async || Ok(far.log().contains("PostgreSQL is silent").then_some(()));
+        eventually("the first daemon gives up", Duration::from_secs(19), given_up).await?;
         let taken = async || Ok(near.log().contains("active role=Planner").then_some(()));
         eventually("the other daemon is active", Duration::from_secs(40), taken).await?;
-        assert!(far.log().contains("PostgreSQL is silent"), "the first one gave up before");
         machine.pass_packets()
     })
     .await?;
