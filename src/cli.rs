@@ -196,7 +196,7 @@ fn execute(cli: Cli) -> Result<bool> {
                 let reread = || -> Result<Settings, SettingError> { Settings::from(&read()?) };
                 Box::pin(daemon::run(settings, reread)).await?;
             }
-            command => Box::pin(noted(command, &settings, output)).await?,
+            command => noted(command, &settings, output).await?,
         }
         Ok(true)
     })

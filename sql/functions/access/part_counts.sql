@@ -1,8 +1,8 @@
 -- The same as lshookd.project_counts, of parts of projects: a part is 128 tasks by id, the id without its last seven bits
 -- (-1: annotations of no task). projects and parts are parallel arrays.
 --
--- By the ids of tasks, and not by the index of projects, in which a large project is most of the entries: "+ 0". Each part
--- is read once, for all projects that have tasks in it.
+-- By the ids of tasks, and not by the index of projects, in which a large project is most of the entries. Each part is read
+-- once, for all projects that have tasks in it.
 create or replace function lshookd.part_counts(projects bigint[], parts bigint[]) returns table (
         id bigint,
         part bigint,
@@ -46,7 +46,7 @@ begin
         from (select false as is_labeled) as absent
         cross join lateral (
             select part.number as part,
-                   of_part.project_id + 0 as project,
+                   of_part.project_id as project,
                    is_labeled as finished
             from part
             join label_studio.task as of_part on of_part.id >= part.number << 7 and of_part.id < (part.number + 1) << 7
@@ -71,7 +71,7 @@ begin
             from (select false as was_cancelled, false as ground_truth, '' as result) as absent
             cross join lateral (
                 select part.number as part,
-                       of_part.project_id + 0 as project,
+                       of_part.project_id as project,
                        task_id,
                        was_cancelled as skipped,
                        ground_truth as truth,

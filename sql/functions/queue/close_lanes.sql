@@ -20,36 +20,35 @@ begin
         select given.place,
                given.webhook_id,
                given.project_id,
-               given.keeps_open,
                lane.ended_up_to as ended,
-               (
-                   select delivery.id
-                   from lshookd.delivery
-                   where delivery.webhook_id = given.webhook_id
-                     and delivery.project_id = given.project_id
-                     and delivery.state = 'pending'
-                     and delivery.id > lane.ended_up_to
-                   order by delivery.id
-                   limit 1
-               ) as oldest
+               oldest.id is null as is_empty,
+               oldest.id is null and not given.keeps_open as closes,
+               least(close_lanes.settled, oldest.id - 1) as ends_at
         from unnest(close_lanes.webhook_ids, close_lanes.project_ids, close_lanes.keep_open)
             with ordinality as given (webhook_id, project_id, keeps_open, place)
         left join lshookd.lane on lane.webhook_id = given.webhook_id and lane.project_id = given.project_id
+        left join lateral (
+            select delivery.id
+            from lshookd.delivery
+            where delivery.webhook_id = given.webhook_id
+              and delivery.project_id = given.project_id
+              and delivery.state = 'pending'
+              and delivery.id > lane.ended_up_to
+            order by delivery.id
+            limit 1
+        ) as oldest on true
     ),
     written as (
         update lshookd.lane
-        set due_at = case when seen.oldest is null and not seen.keeps_open then 'infinity' else lane.due_at end,
-            holder = case when seen.oldest is not null or seen.keeps_open then lane.holder end,
-            ended_up_to = greatest(seen.ended, least(close_lanes.settled, seen.oldest - 1))
+        set due_at = case when seen.closes then 'infinity' else lane.due_at end,
+            holder = case when not seen.closes then lane.holder end,
+            ended_up_to = greatest(seen.ended, seen.ends_at)
         from seen
         where lane.webhook_id = seen.webhook_id
           and lane.project_id = seen.project_id
-          and (
-              (seen.oldest is null and not seen.keeps_open)
-              or least(close_lanes.settled, seen.oldest - 1) > seen.ended + 1000
-          )
+          and (seen.closes or seen.ends_at > seen.ended + 1000)
     )
-    select seen.place, seen.oldest is null
+    select seen.place, seen.is_empty
     from seen;
 end
 $$;
