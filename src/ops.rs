@@ -28,9 +28,8 @@ pub mod webhook_option;
 
 use anyhow::Result;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Client, GenericClient};
 
 use crate::config::Settings;
@@ -121,5 +120,5 @@ fn explain_write(error: tokio_postgres::Error) -> anyhow::Error {
 /// Rows of a query that gives one JSON object each, under the name `row`.
 async fn rows<T: DeserializeOwned>(client: &Client, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<T>> {
     let rows = client.query(sql, parameters).await?;
-    rows.iter().map(|row| Ok(serde_json::from_value(row.get::<_, Value>("row"))?)).collect()
+    rows.iter().map(|row| Ok(row.try_get::<_, Json<T>>("row")?.0)).collect()
 }

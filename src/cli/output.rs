@@ -32,13 +32,13 @@ impl Output {
 
     /// Rows as a table with these columns, each a key and its title; in JSON all that is in them.
     pub fn table(self, rows: &[impl Serialize], columns: &[(&str, &str)], empty: &str) {
-        let rows = values(rows);
         if self.json {
-            say!("{}", Value::Array(rows));
+            // What is no JSON is null.
+            say!("{}", serde_json::to_string(rows).unwrap_or_else(|_| "null".to_owned()));
         } else if rows.is_empty() {
             say!("{empty}");
         } else {
-            say!("{}", table(&rows, columns));
+            say!("{}", table(&values(rows), columns));
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
 use url::Url;
@@ -345,19 +346,28 @@ const COLUMNS: &[(&str, &str)] = &[
 /// A table of more than this is for nobody to read.
 const READABLE: u32 = 100;
 
+/// A webhook as it is listed.
+#[derive(Serialize)]
+struct ListedWebhook {
+    #[serde(flatten)]
+    webhook: WebhookSummary,
+    scope: String,
+    all_actions: String,
+}
+
 async fn list(client: &Client, limit: Option<u32>, output: Output) -> Result<()> {
-    let with_scope = |webhook: &WebhookSummary| {
-        let mut row = serde_json::to_value(webhook).unwrap_or_default();
-        row["scope"] = json!(webhook.scope());
-        row["all_actions"] = json!(webhook.all_actions());
-        row
-    };
     let mut ids = webhook::ids(client).await?;
     let all = ids.len();
     if let Some(limit) = limit.or((!output.json).then_some(READABLE)) {
         ids.truncate(usize::try_from(limit)?);
     }
-    let rows: Vec<Value> = webhook::list(client, Some(&ids), None).await?.iter().map(with_scope).collect();
+    // All of them are read by themselves, and not by their numbers.
+    let chosen = (ids.len() < all).then_some(ids.as_slice());
+    let listed = |webhook: WebhookSummary| {
+        let (scope, all_actions) = (webhook.scope(), webhook.all_actions());
+        ListedWebhook { webhook, scope, all_actions }
+    };
+    let rows: Vec<ListedWebhook> = webhook::list(client, chosen, None).await?.into_iter().map(listed).collect();
     output.table(&rows, COLUMNS, "Label Studio has no webhooks; `lshookd webhook create` creates one.");
     if ids.len() < all && !output.json {
         say!("\n{} of {all} webhooks; `lshookd webhook list --limit {all}` lists all.", ids.len());
