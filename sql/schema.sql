@@ -2202,17 +2202,29 @@ CREATE TABLE lshookd.delivery_option (
 COMMENT ON TABLE lshookd.delivery_option IS 'How requests to a webhook are made, where it is not as the settings say: timeouts, retries, age, how many in a second and at once, the proxy, and when it is paused.';
 
 CREATE VIEW lshookd.delivery_status AS
- SELECT delivery.webhook_id,
-    count(*) FILTER (WHERE (delivery.state = 'pending'::text)) AS pending,
-    count(*) FILTER (WHERE (delivery.state = 'delivered'::text)) AS delivered,
-    count(*) FILTER (WHERE (delivery.state = 'dead'::text)) AS dead,
-    count(*) FILTER (WHERE (delivery.state = 'cancelled'::text)) AS cancelled,
-    count(*) FILTER (WHERE (delivery.state = 'skipped'::text)) AS skipped,
-    min(event.occurred_at) FILTER (WHERE (delivery.state = 'pending'::text)) AS oldest_pending_at,
-    max(delivery.ended_at) FILTER (WHERE (delivery.state = 'delivered'::text)) AS last_delivered_at
-   FROM (lshookd.delivery
-     JOIN lshookd.event ON ((event.id = delivery.event_id)))
-  GROUP BY delivery.webhook_id;
+ SELECT counted.webhook_id,
+    counted.pending,
+    counted.delivered,
+    counted.dead,
+    counted.cancelled,
+    counted.skipped,
+    oldest.occurred_at AS oldest_pending_at,
+    counted.last_delivered_at
+   FROM (( SELECT delivery.webhook_id,
+            count(*) FILTER (WHERE (delivery.state = 'pending'::text)) AS pending,
+            count(*) FILTER (WHERE (delivery.state = 'delivered'::text)) AS delivered,
+            count(*) FILTER (WHERE (delivery.state = 'dead'::text)) AS dead,
+            count(*) FILTER (WHERE (delivery.state = 'cancelled'::text)) AS cancelled,
+            count(*) FILTER (WHERE (delivery.state = 'skipped'::text)) AS skipped,
+            max(delivery.ended_at) FILTER (WHERE (delivery.state = 'delivered'::text)) AS last_delivered_at
+           FROM lshookd.delivery
+          GROUP BY delivery.webhook_id) counted
+     LEFT JOIN ( SELECT delivery.webhook_id,
+            min(event.occurred_at) AS occurred_at
+           FROM (lshookd.delivery
+             JOIN lshookd.event ON ((event.id = delivery.event_id)))
+          WHERE (delivery.state = 'pending'::text)
+          GROUP BY delivery.webhook_id) oldest ON ((oldest.webhook_id = counted.webhook_id)));
 
 COMMENT ON VIEW lshookd.delivery_status IS 'One row per webhook: how many deliveries are in which state, since when the oldest is pending (timestamps in the server''s clock).';
 

@@ -202,7 +202,7 @@ impl Admin {
     }
 }
 
-/// Serves until `stop`. Where it cannot listen it says so, in the log and to `check`, and tries again: the daemon named
+/// Serves until `stop`. Where it cannot listen it says so, in the log and to `check`, and retries: the daemon named
 /// goes on without.
 pub async fn serve(
     settings: &Settings,

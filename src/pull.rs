@@ -146,7 +146,7 @@ impl Consumers {
     }
 
     /// Listens, and serves until the daemon stops. Where it cannot listen it says so, in the log and to `check`, and
-    /// tries again.
+    /// retries.
     async fn listen(self: &Arc<Self>, address: SocketAddr) {
         listener::keep_listening(
             AGAIN,

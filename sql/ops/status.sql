@@ -1,18 +1,23 @@
 -- What is pending, what fails, and how large the queues are. A lane fails only while somebody would attempt its next
 -- delivery: its webhook is there, delivered by lshookd and not paused.
-with served as materialized (
+with failed as materialized (
+    select * from lshookd.failing_lane
+),
+-- Looked for only where a lane has failed: there may be ten thousand of them.
+served as materialized (
     select webhook.id
     from lshookd.webhook_states() as webhook
     left join lshookd.adoption on adoption.webhook_id = webhook.id and adoption.released_at is null
-    where (webhook.is_active or adoption.webhook_id is not null)
+    where exists (select from failed)
+      and (webhook.is_active or adoption.webhook_id is not null)
       and not exists (
           select from lshookd.pause where pause.webhook_id is null or pause.webhook_id = webhook.id
       )
 ),
 failing_lane as materialized (
     select *
-    from lshookd.failing_lane
-    where failing_lane.webhook_id in (select served.id from served)
+    from failed
+    where failed.webhook_id in (select served.id from served)
 )
 select row_to_json(listed) as row
 from (
@@ -27,8 +32,8 @@ from (
            pg_total_relation_size('lshookd.deleted_row') + pg_total_relation_size('lshookd.watched_row') as kept_rows_bytes,
            pg_notification_queue_usage()::float8 as notification_queue_usage,
            current_setting('max_prepared_transactions') <> '0' as has_prepared_transactions,
-           (select count(*) from lshookd.lane) as lanes,
-           (select count(*) from lshookd.lane where due_at <= statement_timestamp()) as lanes_due,
+           lane.quantity as lanes,
+           lane.due as lanes_due,
            (select count(*) from failing_lane) as lanes_failing,
            (
                select count(*)
@@ -58,4 +63,9 @@ from (
                ) as failing
            ) as failing
     from lshookd.lag
+    cross join (
+        select count(*) as quantity,
+               count(*) filter (where due_at <= statement_timestamp()) as due
+        from lshookd.lane
+    ) as lane
 ) as listed;

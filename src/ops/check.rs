@@ -5,8 +5,8 @@
 mod database;
 mod finding;
 mod installation;
+mod operation;
 mod webhooks;
-mod work;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -57,7 +57,7 @@ async fn look(settings: &Settings, findings: &mut Findings, in_force: &mut Optio
         installation::settings_in_force(client, &settings.listed),
         installation::privileges(client),
         status::read(client),
-        work::faults(client),
+        operation::faults(client),
         webhooks::failing(client),
         webhooks::adoptions(client),
         webhooks::endpoints(client, &settings.egress),
@@ -69,12 +69,12 @@ async fn look(settings: &Settings, findings: &mut Findings, in_force: &mut Optio
     *in_force = daemons;
     findings.extend(privileges?);
     let status = status?;
-    work::roles(&status, findings);
+    operation::roles(&status, findings);
     findings.extend(faults?);
-    work::queues(&status, PLANNING_SECONDS + settings.gather.import_limit.as_secs_f64(), findings);
-    work::notifications(&status, findings);
-    work::deliveries(&status, findings);
-    findings.extend(work::capture(client, &status).await?);
+    operation::queues(&status, PLANNING_SECONDS + settings.gather.import_limit.as_secs_f64(), findings);
+    operation::notifications(&status, findings);
+    operation::deliveries(&status, findings);
+    findings.extend(operation::capture(client, &status).await?);
     for found in [failing, adoptions, endpoints, rules] {
         findings.extend(found?);
     }

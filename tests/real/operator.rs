@@ -453,6 +453,15 @@ async fn deliveries_are_listed_shown_and_sent_again() -> Result<()> {
     let found = eventually("three are dead", Duration::from_secs(20), dead).await?;
     assert_eq!(found[0]["last_status"], 410);
     assert_eq!(env.number("select count(*) from lshookd.dead_letter where last_status = 410").await?, 3);
+    let status = async |said: &str| {
+        env.number(&format!("select count(*) from lshookd.delivery_status where webhook_id = {webhook} and {said}"))
+            .await
+    };
+    assert_eq!(status("dead = 3 and pending + delivered = 0 and oldest_pending_at is null").await?, 1);
+    env.run("begin; update lshookd.delivery set state = 'pending', ended_at = null").await?;
+    let oldest = "oldest_pending_at = (select min(occurred_at) from lshookd.event)";
+    assert_eq!(status(&format!("pending = 3 and dead = 0 and {oldest}")).await?, 1);
+    env.run("rollback").await?;
     assert_eq!(ask(&env.lshookd, &["delivery", "list", "-n", "2"]).await?.as_array().map(Vec::len), Some(2));
     assert_eq!(
         ask(&env.lshookd, &["delivery", "list", "--since", "1h", "--action", "TASKS_CREATED"]).await?,
@@ -483,6 +492,9 @@ async fn deliveries_are_listed_shown_and_sent_again() -> Result<()> {
     let titles: Vec<&Value> = requests.iter().map(|request| &request.body["project"]["title"]).collect();
     assert_eq!(titles.len(), 3);
     assert_eq!(env.number("select count(*) from lshookd.dead_letter").await?, 0);
+    let delivered =
+        async || Ok((status("delivered = 3 and dead = 0 and last_delivered_at is not null").await? == 1).then_some(()));
+    eventually("all of them are recorded", Duration::from_secs(10), delivered).await?;
 
     // One by its number, which was delivered: again, and its schedule starts from the beginning.
     env.receiver.clear();
