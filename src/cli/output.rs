@@ -33,7 +33,7 @@ impl Output {
     /// Rows as a table with these columns, each a key and its title; in JSON all that is in them.
     pub fn table(self, rows: &[impl Serialize], columns: &[(&str, &str)], empty: &str) {
         if self.json {
-            // What is no JSON is null.
+            // Structs and JSON values always have a form in JSON.
             say!("{}", serde_json::to_string(rows).unwrap_or_else(|_| "null".to_owned()));
         } else if rows.is_empty() {
             say!("{empty}");

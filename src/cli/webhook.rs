@@ -15,9 +15,9 @@ use crate::deliver;
 use crate::model::{Action, WebhookId};
 use crate::ops::webhook::WebhookSummary;
 use crate::ops::webhook_change::{self, LabelStudiosActions, NewWebhook, Update};
-use crate::ops::{adoption, joined, listed, pause, sample, secret, token, webhook};
+use crate::ops::{adoption, listed, pause, sample, secret, token, webhook};
 pub use arguments::WebhookCommand;
-use arguments::{Create, UpdateArgs};
+use arguments::{Create, UpdateArgs, named};
 
 /// Does it.
 ///
@@ -275,9 +275,4 @@ async fn test(client: &Client, settings: &Settings, webhook: WebhookId, action: 
         None => Ok(()),
         Some(error) => fail!(Endpoint, "webhook {webhook} did not take the sample: {error}"),
     }
-}
-
-/// Every one of them, for the audit log.
-fn named(ids: Option<&[WebhookId]>) -> String {
-    ids.map_or_else(|| "all webhooks".to_owned(), |ids| format!("webhook {}", joined(ids, ", ")))
 }

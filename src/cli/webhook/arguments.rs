@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use url::Url;
 
-use super::named;
 use crate::model::{Action, WebhookId};
+use crate::ops::joined;
 use crate::ops::webhook_option::{DeliveryChoice, PauseAfter, PayloadChoice, parse_rate};
 
 /// What to do with webhooks.
@@ -284,4 +284,9 @@ pub struct UpdateArgs {
     /// active: lshookd delivers a webhook that nobody delivered; disabled: nobody delivers it, and what is pending waits
     #[arg(long, value_parser = ["active", "disabled"])]
     pub state: Option<String>,
+}
+
+/// Every one of them, for the audit log.
+pub fn named(ids: Option<&[WebhookId]>) -> String {
+    ids.map_or_else(|| "all webhooks".to_owned(), |ids| format!("webhook {}", joined(ids, ", ")))
 }

@@ -93,8 +93,8 @@ pub async fn endpoints(client: &Client, egress: &Egress) -> Result<Findings> {
         findings.ok("delivery-options", format!("webhook {id} is {manner}"));
     }
     for row in headers {
-        let headers: Option<Value> = row.get("headers");
-        let ineffective = deliver::ineffective_headers(&headers.unwrap_or_default(), row.get("in_binary_mode"));
+        let headers: Value = row.get("headers");
+        let ineffective = deliver::ineffective_headers(&headers, row.get("in_binary_mode"));
         if !ineffective.is_empty() {
             findings.warn(
                 "headers",

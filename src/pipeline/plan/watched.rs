@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Net;
 use super::merge::Events;
+use super::net::Net;
 use crate::model::{Action, End, Event, Kind};
 use crate::pipeline::gather::Transaction;
 use crate::queue::change::{Change, Operation, Relation};
