@@ -2,6 +2,21 @@
 
 CREATE SCHEMA lshookd;
 
+CREATE FUNCTION lshookd.annotation_differs(before jsonb, after jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select exists (
+        select
+        from jsonb_each(after) as new
+        join jsonb_each(before) as old on old.key = new.key
+        where new.value is distinct from old.value
+          and not (new.key like '%\_id' and new.value = 'null')
+          and new.key not in ('updated_by_id', 'last_created_by_id', 'last_action', 'result_count', 'unique_id',
+                              'import_id', 'draft_created_at', 'bulk_created')
+    )
+$$;
+
 CREATE FUNCTION lshookd.annotation_rows(ids bigint[]) RETURNS TABLE(id bigint, parent bigint, "row" text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -97,7 +112,9 @@ begin
     elsif made.quantity = 1 then
         insert into lshookd.change (relation, operation, project_id, ids, parents, bulk)
         values ('annotation', 'insert', made.project_id, array[made.id], array[made.task_id], made.derived);
-        perform lshookd.counts_changed(made.project_id, array[made.task_id]);
+        if not pg_try_advisory_xact_lock_shared(1819503723, 64 + (made.project_id & 63)::integer) then
+            perform lshookd.counts_changed(made.project_id, array[made.task_id]);
+        end if;
     else
         insert into lshookd.change (relation, operation, project_id, ids, parents, bulk)
         select 'annotation', 'insert', project_id, array_agg(id order by id), array_agg(task_id order by id),
@@ -134,30 +151,32 @@ begin
            array_agg(added.id order by added.id), array_agg(added.task_id order by added.id)
     from removed
     join added on added.id = removed.id
-    where case
-              when added.updated_at is distinct from removed.updated_at then true
-              when added *= removed then false
-              else exists (
-                  select
-                  from jsonb_each(to_jsonb(added)) as after
-                  join jsonb_each(to_jsonb(removed)) as before on before.key = after.key
-                  where after.value is distinct from before.value
-                    and not (after.key like '%\_id' and after.value = 'null')
-                    and after.key not in ('updated_by_id', 'last_created_by_id', 'last_action', 'result_count',
-                                          'unique_id', 'import_id', 'draft_created_at', 'bulk_created')
-              )
-          end
+    where added.updated_at is distinct from removed.updated_at
+       or not added *= removed and lshookd.annotation_differs(to_jsonb(removed), to_jsonb(added))
     group by added.project_id;
-    if found then
+    -- Seldom does anybody sleep who has to be woken; see lshookd.wake.
+    if found and not pg_try_advisory_xact_lock_shared(1819503723, 0) then
         perform lshookd.wake();
     end if;
-    perform lshookd.counts_changed(project_id, array_agg(task_id))
-    from (
-        select project_id, task_id from removed
-        union
-        select project_id, task_id from added
-    ) as counted
-    group by project_id;
+    perform lshookd.counts_changed(counted.project_id, array_agg(counted.task_id))
+    from (select null as was_cancelled, null as ground_truth, null as result) as absent
+    cross join lateral (
+        select id, project_id, task_id, was_cancelled as skipped, ground_truth as truth, result is null as empty
+        from removed
+    ) as before
+    join lateral (
+        select id, project_id, task_id, was_cancelled as skipped, ground_truth as truth, result is null as empty
+        from added
+    ) as after on after.id = before.id
+    cross join lateral (values (before.project_id, before.task_id), (after.project_id, after.task_id))
+        as counted (project_id, task_id)
+    where after.skipped is distinct from before.skipped
+       or after.truth is distinct from before.truth
+       or after.empty <> before.empty
+       or after.task_id is distinct from before.task_id
+       or after.project_id is distinct from before.project_id
+    group by counted.project_id
+    having not pg_try_advisory_xact_lock_shared(1819503723, 64 + (counted.project_id & 63)::integer);
     return null;
 exception when others then
     perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
@@ -400,13 +419,9 @@ CREATE FUNCTION lshookd.capture_task_update() RETURNS trigger
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-    touched bigint;
-    moved bigint;
     captured record;
 begin
-    select count(*),
-           count(*) filter (where after.project is distinct from before.project)
-    into touched, moved
+    perform
     from (select null as id, null as project_id, null as is_labeled) as absent
     cross join lateral (select id as task, project_id as project, is_labeled as finished from removed) as before
     join lateral (select id as task, project_id as project, is_labeled as finished from added) as after
@@ -414,11 +429,16 @@ begin
     where after.project is distinct from before.project
        or after.finished is distinct from before.finished;
     -- By far the most: counters.
-    if touched = 0 then
+    if not found then
         return null;
     end if;
     begin
-        if moved > 0 then
+        if exists (
+            select
+            from removed
+            join added on added.id = removed.id
+            where added.project_id is distinct from removed.project_id
+        ) then
             for captured in
                 insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
                 select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
@@ -438,9 +458,10 @@ begin
             end loop;
             perform lshookd.wake();
         end if;
-        if touched > moved then
-            perform lshookd.counts_changed(project_id, array_agg(id)) from added group by project_id;
-        end if;
+        perform lshookd.counts_changed(project_id, array_agg(id))
+        from added
+        group by project_id
+        having not pg_try_advisory_xact_lock_shared(1819503723, 64 + (project_id & 63)::integer);
     exception when others then
         perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
     end;

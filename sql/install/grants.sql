@@ -65,8 +65,9 @@ begin
                prosecdef and prorettype = 'trigger'::regtype and proname ~ '^(capture|watch|watches)_' and proname <> 'watch_after_choice'
                    as captures,
                prosecdef and prorettype <> 'trigger'::regtype and proname <> 'watch_as_wanted' as accesses,
-               proname in ('wake', 'may_notify', 'capture_failed', 'is_label_studios', 'unplanned', 'counts_changed', 'project_of', 'parent_of',
-                           'differences', 'payload_of', 'is_read', 'in_flight') as is_for_capture,
+               proname in ('wake', 'may_notify', 'capture_failed', 'is_label_studios', 'unplanned', 'counts_changed',
+                           'annotation_differs', 'project_of', 'parent_of', 'differences', 'payload_of', 'is_read',
+                           'in_flight') as is_for_capture,
                proname in ('set_webhooks_active', 'create_webhook', 'update_webhook', 'delete_webhooks', 'watch_as_wanted')
                    or prorettype = 'trigger'::regtype as is_for_owner
         from pg_proc

@@ -1,6 +1,8 @@
 -- Label Studio's model moves updated_at with every real save. Where it did not move, the row counts as changed
--- only if something beside Label Studio's bookkeeping did, and a reference that became null is the consequence of
--- a deletion elsewhere.
+-- only if something beside Label Studio's bookkeeping did.
+--
+-- What is counted of a project depends on few columns, which hardly any update changes. One that a version of Label
+-- Studio does not have is taken from "absent".
 create or replace function lshookd.capture_annotation_update() returns trigger
     language plpgsql
     security definer
@@ -12,30 +14,32 @@ begin
            array_agg(added.id order by added.id), array_agg(added.task_id order by added.id)
     from removed
     join added on added.id = removed.id
-    where case
-              when added.updated_at is distinct from removed.updated_at then true
-              when added *= removed then false
-              else exists (
-                  select
-                  from jsonb_each(to_jsonb(added)) as after
-                  join jsonb_each(to_jsonb(removed)) as before on before.key = after.key
-                  where after.value is distinct from before.value
-                    and not (after.key like '%\_id' and after.value = 'null')
-                    and after.key not in ('updated_by_id', 'last_created_by_id', 'last_action', 'result_count',
-                                          'unique_id', 'import_id', 'draft_created_at', 'bulk_created')
-              )
-          end
+    where added.updated_at is distinct from removed.updated_at
+       or not added *= removed and lshookd.annotation_differs(to_jsonb(removed), to_jsonb(added))
     group by added.project_id;
-    if found then
+    -- Seldom does anybody sleep who has to be woken; see lshookd.wake.
+    if found and not pg_try_advisory_xact_lock_shared(1819503723, 0) then
         perform lshookd.wake();
     end if;
-    perform lshookd.counts_changed(project_id, array_agg(task_id))
-    from (
-        select project_id, task_id from removed
-        union
-        select project_id, task_id from added
-    ) as counted
-    group by project_id;
+    perform lshookd.counts_changed(counted.project_id, array_agg(counted.task_id))
+    from (select null as was_cancelled, null as ground_truth, null as result) as absent
+    cross join lateral (
+        select id, project_id, task_id, was_cancelled as skipped, ground_truth as truth, result is null as empty
+        from removed
+    ) as before
+    join lateral (
+        select id, project_id, task_id, was_cancelled as skipped, ground_truth as truth, result is null as empty
+        from added
+    ) as after on after.id = before.id
+    cross join lateral (values (before.project_id, before.task_id), (after.project_id, after.task_id))
+        as counted (project_id, task_id)
+    where after.skipped is distinct from before.skipped
+       or after.truth is distinct from before.truth
+       or after.empty <> before.empty
+       or after.task_id is distinct from before.task_id
+       or after.project_id is distinct from before.project_id
+    group by counted.project_id
+    having not pg_try_advisory_xact_lock_shared(1819503723, 64 + (counted.project_id & 63)::integer);
     return null;
 exception when others then
     perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);

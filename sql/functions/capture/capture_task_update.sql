@@ -11,13 +11,9 @@ create or replace function lshookd.capture_task_update() returns trigger
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    touched bigint;
-    moved bigint;
     captured record;
 begin
-    select count(*),
-           count(*) filter (where after.project is distinct from before.project)
-    into touched, moved
+    perform
     from (select null as id, null as project_id, null as is_labeled) as absent
     cross join lateral (select id as task, project_id as project, is_labeled as finished from removed) as before
     join lateral (select id as task, project_id as project, is_labeled as finished from added) as after
@@ -25,11 +21,16 @@ begin
     where after.project is distinct from before.project
        or after.finished is distinct from before.finished;
     -- By far the most: counters.
-    if touched = 0 then
+    if not found then
         return null;
     end if;
     begin
-        if moved > 0 then
+        if exists (
+            select
+            from removed
+            join added on added.id = removed.id
+            where added.project_id is distinct from removed.project_id
+        ) then
             for captured in
                 insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
                 select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
@@ -49,9 +50,10 @@ begin
             end loop;
             perform lshookd.wake();
         end if;
-        if touched > moved then
-            perform lshookd.counts_changed(project_id, array_agg(id)) from added group by project_id;
-        end if;
+        perform lshookd.counts_changed(project_id, array_agg(id))
+        from added
+        group by project_id
+        having not pg_try_advisory_xact_lock_shared(1819503723, 64 + (project_id & 63)::integer);
     exception when others then
         perform lshookd.capture_failed(tg_table_name, tg_op, sqlerrm);
     end;
