@@ -3,35 +3,43 @@
 -- pg_stat_get_activity asks about one backend without building the whole of pg_stat_activity; it has no row for one
 -- that is gone, and no state for one that this role may not see (see pg_read_all_stats). A backend that began after
 -- the changes were captured is another one, which got the process id of one that is gone.
+--
+-- First by what kind of change each connection made, for these are few: what there are many of is then only counted.
 with waiting as (
-    select seq,
-           backend,
+    select * from lshookd.waiting_change order by seq limit $1::bigint
+),
+kind as (
+    select backend,
            session,
-           captured_at,
-           cardinality(ids) as objects,
-           relation = 'task' as moves_tasks,
-           -- An import, a storage's synchronization, a deletion in bulk, each with its annotations. What is watched
-           -- beside it does not tell.
-           relation = 'task' or (relation = 'annotation' and operation <> 'update') or relation like 'watched\_%'
-               or relation = 'migration' as goes_with_tasks,
-           relation like 'watched\_%' as watched,
-           relation = 'watched_storage' and status = 'in_progress' as urgent,
-           case when relation = 'task' and operation = 'insert' and cardinality(ids) = 1 then ids[1] end as single_task
-    from lshookd.waiting_change
-    order by seq
-    limit $1::bigint
+           relation,
+           operation,
+           min(captured_at) as first_change_at,
+           max(captured_at) as last_change_at,
+           max(seq) as latest,
+           count(*) as changes,
+           sum(cardinality(ids)) as objects,
+           bool_or(status = 'in_progress') as in_progress
+    from waiting
+    group by backend, session, relation, operation
 ),
 writer as (
     select backend,
            session,
-           min(captured_at) as first_change_at,
-           max(captured_at) as last_change_at,
-           count(*) as changes,
-           sum(objects) as objects,
-           bool_or(moves_tasks) and bool_and(goes_with_tasks) as moves_tasks,
-           bool_or(urgent) as urgent,
-           (array_agg(single_task order by seq desc) filter (where not watched))[1] as latest_single_task
-    from waiting
+           min(first_change_at) as first_change_at,
+           max(last_change_at) as last_change_at,
+           sum(changes)::bigint as changes,
+           sum(objects)::bigint as objects,
+           -- An import, a storage's synchronization, a deletion in bulk, each with its annotations. What is watched
+           -- beside it does not tell.
+           bool_or(relation = 'task')
+               and bool_and(
+                   relation = 'task' or (relation = 'annotation' and operation <> 'update') or relation like 'watched\_%'
+                   or relation = 'migration'
+               ) as moves_tasks,
+           bool_or(relation = 'watched_storage' and in_progress) as urgent,
+           bool_or(relation = 'task' and operation = 'insert') as creates_tasks,
+           max(latest) filter (where relation not like 'watched\_%') as latest
+    from kind
     group by backend, session
 )
 select hashtextextended(writer.session, writer.backend) as connection,
@@ -52,7 +60,13 @@ select hashtextextended(writer.session, writer.backend) as connection,
        coalesce(role.rolname::text, '') as role,
        coalesce(host(activity.client_addr), '') as address,
        coalesce(activity.application_name, '') as application,
-       lshookd.storage_in_progress(writer.latest_single_task) as storage,
+       case
+           when writer.creates_tasks then lshookd.storage_in_progress((
+               select ids[1]
+               from lshookd.change
+               where seq = writer.latest and relation = 'task' and operation = 'insert' and cardinality(ids) = 1
+           ))
+       end as storage,
        writer.first_change_at,
        writer.last_change_at,
        writer.changes,
