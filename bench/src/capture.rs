@@ -12,6 +12,7 @@ use tokio::process::Command;
 use crate::Ground;
 use crate::endpoint::Endpoint;
 use crate::report::Report;
+use crate::stripped::Stripped;
 
 /// Seconds of one run, and how many pairs of runs;
 /// of annotations, by connections that never rest, longer than lshookd waits for them to do so.
@@ -31,6 +32,8 @@ enum Burden {
     Capture,
     /// Triggers that write down what changed and do nothing else.
     Least,
+    /// The same, and a program on the same machine that delivers it each second and does nothing else.
+    LeastOfAll,
     /// As many triggers that do nothing.
     Nothing,
 }
@@ -47,8 +50,12 @@ pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The same without the daemon, whose cores are others' on a larger machine; and the least that triggers cost.
+/// The same without the daemon, whose cores are others' on a larger machine; and the least that triggers cost, and
+/// deliveries.
 pub async fn floors(ground: &Ground, report: &mut Report) -> Result<()> {
+    let (script, what) = LOADS[0];
+    let all = format!("floor: the least capture and delivery: {what}");
+    beside_nothing(ground, report, script, &all, Burden::LeastOfAll).await?;
     for (script, what) in LOADS {
         beside_nothing(ground, report, script, &format!("capture alone: {what}"), Burden::Capture).await?;
         beside_nothing(ground, report, script, &format!("floor: the least capture: {what}"), Burden::Least).await?;
@@ -71,9 +78,13 @@ async fn beside_nothing(ground: &Ground, report: &mut Report, script: &str, what
     let sql = ours.connect().await?;
     match burden {
         Burden::Daemon | Burden::Capture => {}
-        Burden::Least => sql.batch_execute(include_str!("../sql/least_triggers.sql")).await?,
+        Burden::Least | Burden::LeastOfAll => sql.batch_execute(include_str!("../sql/least_triggers.sql")).await?,
         Burden::Nothing => sql.batch_execute(include_str!("../sql/empty_triggers.sql")).await?,
     }
+    let delivers = match burden {
+        Burden::LeastOfAll => Some(tokio::spawn(deliver(Stripped::start(&ours, &endpoint.base(), 1).await?))),
+        _ => None,
+    };
     let length = match script {
         "delete" => Length::Requests(DELETIONS),
         "import" => Length::Requests(IMPORTS),
@@ -83,10 +94,10 @@ async fn beside_nothing(ground: &Ground, report: &mut Report, script: &str, what
         let mut pairs = Vec::new();
         let ours_by_itself = async || {
             let rate = run(&ours, script, connections, length, None).await?;
-            match &daemon {
-                // What lshookd still has to do must not slow the other one down.
-                Some(_) => settled(&ours).await?,
-                None => sql.batch_execute("truncate lshookd.change").await?,
+            match daemon.is_some() || delivers.is_some() {
+                // What is still to be done must not slow the other one down.
+                true => settled(&ours).await?,
+                false => sql.batch_execute("truncate lshookd.change").await?,
             }
             anyhow::Ok(rate)
         };
@@ -109,7 +120,10 @@ async fn beside_nothing(ground: &Ground, report: &mut Report, script: &str, what
             };
             pairs.push(pair);
         }
-        let goal = if burden == Burden::Daemon && script == "annotate" { "≥ 0.85" } else { "≥ 0.95" };
+        let goal = match burden {
+            Burden::Daemon | Burden::LeastOfAll if script == "annotate" => "≥ 0.85",
+            _ => "≥ 0.95",
+        };
         report.pairs(&format!("{what}, {connections} connections"), "/s", &pairs, goal);
     }
     if script == "delete" {
@@ -120,7 +134,18 @@ async fn beside_nothing(ground: &Ground, report: &mut Report, script: &str, what
     if let Some(daemon) = daemon {
         daemon.stop().await?;
     }
+    if let Some(delivers) = delivers {
+        delivers.abort();
+    }
     Ok(())
+}
+
+/// As often as lshookd plans what connections do that never rest.
+async fn deliver(stripped: Stripped) -> Result<()> {
+    loop {
+        stripped.catch_up().await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Waits until nothing is left to plan or to deliver.
