@@ -81,6 +81,8 @@ pub async fn unlock_counts(client: &Prepared<'_, Client>, key: i32) -> Result<()
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -93,28 +95,32 @@ mod tests {
 
     #[test]
     fn functions_name_the_same_locks() {
-        let named_in = |folder: &str, named: &mut Vec<(String, String)>| {
+        let named_in = |folder: &str| {
+            let mut named = BTreeSet::new();
             for file in std::fs::read_dir(format!("sql/functions/{folder}")).unwrap().map(Result::unwrap) {
                 let sql = std::fs::read_to_string(file.path()).unwrap();
                 for rest in sql.split(&format!("({CLASS}, ")).skip(1) {
-                    let key = rest.split_once(['\n', ';']).unwrap().0;
-                    named.push((file.file_name().into_string().unwrap(), key.to_owned()));
+                    let end = if rest.starts_with(&COUNTS.to_string()) { "::integer)" } else { ")" };
+                    let key = rest.split_once(end).unwrap().0.to_owned();
+                    named.insert((file.file_name().into_string().unwrap(), key));
                 }
             }
+            named
         };
-        let mut named = Vec::new();
-        named_in("capture", &mut named);
-        assert!(named.iter().any(|(file, key)| file == "wake.sql" && key.starts_with("0)")));
-        assert!(named.iter().any(|(file, _)| file == "counts_changed.sql"));
+        let idle = |file: &str| (format!("{file}.sql"), (LockKey::Idle as i32).to_string());
         // For powers of two that is the same as the remainder, also below zero.
-        let of_bucket = format!(" & {})::integer)", BUCKETS - 1);
-        for (file, key) in &named {
-            let is_idle = key.starts_with(&format!("{})", LockKey::Idle as i32));
-            let is_bucket = key.starts_with(&format!("{COUNTS} + (")) && key.contains(&of_bucket);
-            assert!(is_idle || is_bucket, "{file} takes the lock {key}");
-        }
-        named.clear();
-        named_in("watch", &mut named);
-        assert_eq!(named, [("watch_as_wanted.sql".to_owned(), format!("{})", LockKey::Watch as i32))]);
+        let bucket = |file: &str, of: &str| (format!("{file}.sql"), format!("{COUNTS} + ({of} & {})", BUCKETS - 1));
+        let expected = [
+            idle("capture_annotation_insert"),
+            bucket("capture_annotation_insert", "made.project_id"),
+            idle("capture_annotation_update"),
+            bucket("capture_annotation_update", "counted.project_id"),
+            bucket("capture_task_update", "project_id"),
+            bucket("counts_changed", "project"),
+            idle("wake"),
+        ];
+        assert_eq!(named_in("capture"), expected.into());
+        let watch = ("watch_as_wanted.sql".to_owned(), (LockKey::Watch as i32).to_string());
+        assert_eq!(named_in("watch"), [watch].into());
     }
 }

@@ -52,6 +52,8 @@ begin
         end if;
         perform lshookd.counts_changed(project_id, array_agg(id))
         from added
+        -- A deletion moves thousands out of their project, which is told above.
+        where project_id is not null
         group by project_id
         having not pg_try_advisory_xact_lock_shared(1819503723, 64 + (project_id & 63)::integer);
     exception when others then
