@@ -80,7 +80,9 @@ client:
 	@tests/testbed/setup.sh --parts $(LABEL_STUDIO)
 	@clients/python/test.sh .cache/client-parts target/client/dist
 
+## Formatting, lints, documentation and licenses.
 lint:
+	@command -v cargo-deny >/dev/null || { echo "==> installing cargo-deny"; cargo install --quiet --locked cargo-deny; }
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --quiet
