@@ -189,7 +189,7 @@ fn execute(cli: Cli) -> Result<bool> {
     }
     let output = Output { json: cli.json };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         match cli.command {
             Command::Check { strict } => return Ok(status::run_check(&settings, strict, output).await),
             Command::Run => {
@@ -199,7 +199,10 @@ fn execute(cli: Cli) -> Result<bool> {
             command => noted(command, &settings, output).await?,
         }
         Ok(true)
-    })
+    });
+    // What is left are names that still are being resolved, which nobody waits for and nobody can break off.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Runs one of the commands that do their work and end.

@@ -60,7 +60,7 @@ use egress::EgressPolicy;
 use failing::FailingWebhooks;
 pub use headers::{carried, ineffective_headers};
 pub use message::Message;
-pub use obstacle::{obstacles, refused_webhooks, report_refused};
+pub use obstacle::{Reachability, obstacles, report_refused};
 pub use option::{DeliveryOptions, OptionCache, TRAINING};
 use peers::Peers;
 use record::Recorder;

@@ -74,6 +74,17 @@ pub struct Refusal {
     rule: &'static str,
 }
 
+/// Whether the endpoint of a webhook may be reached, as things are now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be.
+    Allowed,
+    /// It may not be.
+    Refused(Refusal),
+    /// That cannot be told: the reason.
+    Unknown(String),
+}
+
 /// Decides about addresses.
 #[derive(Debug)]
 pub struct EgressPolicy {
@@ -131,14 +142,26 @@ impl EgressPolicy {
         }
     }
 
-    /// Why the endpoint of a webhook is refused, as things are now; `None` if it is not, or cannot
-    /// be told, for its name does not resolve.
-    pub async fn refusal(&self, url: &str) -> Option<Refusal> {
-        let url = Url::parse(url).ok()?;
-        self.check_url(&url).err().or(match url.host() {
-            Some(Host::Domain(name)) => self.resolve(name).await.err()?.downcast().ok().map(|refusal| *refusal),
-            _ => None,
-        })
+    /// Whether the endpoint of a webhook may be reached. Asks for the addresses of its name, unless the operator allows
+    /// that, for then only a proxy may know it.
+    pub async fn judge(&self, url: &str) -> Verdict {
+        let url = match Url::parse(url) {
+            Ok(url) => url,
+            Err(error) => return Verdict::Unknown(format!("its URL cannot be read: {error}")),
+        };
+        let Some(Host::Domain(name)) = url.host() else {
+            return self.check_url(&url).map_or_else(Verdict::Refused, |()| Verdict::Allowed);
+        };
+        if self.allows_name(name) {
+            return Verdict::Allowed;
+        }
+        match self.resolve(name).await {
+            Ok(_) => Verdict::Allowed,
+            Err(error) => match error.downcast() {
+                Ok(refusal) => Verdict::Refused(*refusal),
+                Err(error) => Verdict::Unknown(format!("its name {name} does not resolve: {error}")),
+            },
+        }
     }
 
     /// The addresses of a name; refuses it if any of them is refused, as Label Studio does.
@@ -283,12 +306,12 @@ mod tests {
     #[tokio::test]
     async fn an_endpoint_is_judged_by_name_and_by_address() {
         let policy = policy(guarded());
-        assert!(policy.refusal("http://127.0.0.1:8080/hook").await.is_some());
-        assert!(policy.refusal("http://localhost/hook").await.is_some());
-        assert!(policy.refusal("http://8.8.8.8/hook").await.is_none());
-        assert!(policy.refusal("no URL").await.is_none());
+        assert!(matches!(policy.judge("http://127.0.0.1:8080/hook").await, Verdict::Refused(_)));
+        assert!(matches!(policy.judge("http://localhost/hook").await, Verdict::Refused(_)));
+        assert_eq!(policy.judge("http://8.8.8.8/hook").await, Verdict::Allowed);
+        assert!(matches!(policy.judge("no URL").await, Verdict::Unknown(reason) if reason.contains("cannot be read")));
         let allowed = EgressPolicy::new(&Egress { allowed_hosts: vec!["localhost".to_owned()], ..guarded() });
-        assert!(allowed.refusal("http://localhost/hook").await.is_none());
+        assert_eq!(allowed.judge("http://localhost/hook").await, Verdict::Allowed);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use super::finding::Findings;
 use crate::config::Egress;
-use crate::deliver;
+use crate::deliver::{self, Reachability};
 use crate::model::WebhookId;
 use crate::ops::webhook_option::{self, WebhookManner};
 use crate::ops::{NAMED, adoption, joined, listed, rule};
@@ -87,8 +87,8 @@ pub async fn adoptions(client: &Client) -> Result<Findings> {
 pub async fn endpoints(client: &Client, egress: &Egress) -> Result<Findings> {
     let mut findings = Findings::default();
     let headers = async { Ok(client.query(include_str!("../../../sql/ops/webhook_headers.sql"), &[]).await?) };
-    let refused = deliver::refused_webhooks(client, egress);
-    let (manners, headers, refused) = try_join!(webhook_option::unusual_manners(client), headers, refused)?;
+    let reachability = Reachability::read(client, egress);
+    let (manners, headers, reachability) = try_join!(webhook_option::unusual_manners(client), headers, reachability)?;
     for WebhookManner { id, manner } in manners {
         findings.ok("delivery-options", format!("webhook {id} is {manner}"));
     }
@@ -103,11 +103,19 @@ pub async fn endpoints(client: &Client, egress: &Egress) -> Result<Findings> {
             );
         }
     }
-    for (webhook, reason) in &refused {
+    for (webhook, reason) in &reachability.refused {
         findings.fail(
             "endpoint-refused",
             format!("webhook {webhook}: {reason}"),
             "add its network or name to the setting allow and restart the daemon; what is pending is delivered then",
+        );
+    }
+    if let [(_, reason), ..] = reachability.unknown.as_slice() {
+        let webhooks: Vec<WebhookId> = reachability.unknown.iter().map(|(webhook, _)| *webhook).collect();
+        findings.warn(
+            "endpoint-unknown",
+            format!("the endpoint of webhook {} is not found: {reason}", listed(&webhooks)),
+            "correct the webhook's URL, or what resolves names for this machine; deliveries are retried",
         );
     }
     Ok(findings)
