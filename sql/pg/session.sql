@@ -15,6 +15,10 @@ set jit = off;
 set statement_timeout = 0;
 set lock_timeout = 0;
 set idle_in_transaction_session_timeout = '60s';
+-- From PostgreSQL 14 and 17 on.
+select set_config(name, '0', false)
+from (values ('idle_session_timeout'), ('transaction_timeout')) as timeout (name)
+where current_setting(name, true) is not null;
 set tcp_keepalives_idle = 10;
 set tcp_keepalives_interval = 3;
 set tcp_keepalives_count = 3;

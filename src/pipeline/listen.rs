@@ -6,6 +6,9 @@
 //! flight, looks at the table once more, and holds the lock until awake. Nobody waits for it;
 //! a notification that is lost all the same costs no more than one `poll`.
 //!
+//! A sleeper that has frozen is no sleeper for long: it speaks every ten seconds, and PostgreSQL ends its session where it
+//! does not, so that writers are not slowed for ever by notifying nobody.
+//!
 //! Relies on `lshookd.wake()` (`sql/functions/capture/wake.sql`), and on a session of its own.
 
 use std::time::Duration;
@@ -22,6 +25,10 @@ use crate::pg::{Prepared, Session};
 /// at once, others take minutes.
 const SHORTEST_DOZE: Duration = Duration::from_millis(1);
 const LONGEST_DOZE: Duration = Duration::from_millis(20);
+
+/// Listens; from PostgreSQL 14 on within a limit of silence, twice as long as a sleep.
+const LISTEN: &str = "listen lshookd; select set_config('idle_session_timeout', '20s', false)
+    where current_setting('idle_session_timeout', true) is not null";
 
 /// The last look before sleeping, and whether writers may notify (`lshookd.may_notify`).
 const CHANGES_WAIT: &str =
@@ -64,7 +71,7 @@ impl Sleeper {
 
 /// Makes the session listen to the writers' wake-up call.
 pub async fn start(session: &Session) -> Result<()> {
-    session.client.batch_execute("listen lshookd").await?;
+    session.client.batch_execute(LISTEN).await?;
     Ok(())
 }
 

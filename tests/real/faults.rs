@@ -6,14 +6,15 @@ mod operated;
 mod published;
 mod pulled;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use lshookd_testbed::daemon::Daemon;
+use lshookd_testbed::eventually;
 use lshookd_testbed::label_studio::Installation;
 use lshookd_testbed::postgres::{Circumstances, Server};
 use lshookd_testbed::proxy::Proxy;
-use lshookd_testbed::receiver::Reply;
+use lshookd_testbed::receiver::{Received, Reply};
 
 use crate::ledger::{self, if_long};
 use crate::test_env::{TestEnv, version};
@@ -288,6 +289,38 @@ async fn no_transaction_of_ours_stays_open_for_longer_than_five_seconds() -> Res
     Ok(())
 }
 
+/// Writers notify a planner that sleeps, one after the other; one that does not wake they would notify for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_do_not_go_on_notifying_a_frozen_daemon() -> Result<()> {
+    let (env, daemon) = TestEnv::running("frozen").await?;
+    // PostgreSQL 13 does not end idle sessions.
+    let is_ended = env.number("select current_setting('server_version_num')::bigint / 10000").await? >= 14;
+    let asleep = "select count(*) from pg_locks where locktype = 'advisory' and objid = 0 and mode = 'ExclusiveLock'
+                  and database = (select oid from pg_database where datname = current_database())";
+    let freezes = async || {
+        daemon.signal("STOP")?;
+        let is_asleep = env.number(asleep).await? == 1;
+        if !is_asleep {
+            daemon.signal("CONT")?;
+        }
+        Ok(is_asleep.then_some(()))
+    };
+    eventually("the daemon freezes while it sleeps", Duration::from_secs(10), freezes).await?;
+    let over = Instant::now();
+    while over.elapsed() < Duration::from_secs(30) && env.number(asleep).await? == 1 {
+        env.run("update project set title = clock_timestamp()::text").await?;
+        seconds(0.01).await;
+    }
+    ensure!(is_ended == (env.number(asleep).await? == 0), "after {:?}", over.elapsed());
+    daemon.signal("CONT")?;
+    let last: String = env.sql.query_one("select title from project", &[]).await?.get(0);
+    let arrived = async || {
+        let is_last = |event: &Received| event.body["project"]["title"] == last.as_str();
+        Ok(env.receiver.accepted().iter().any(is_last).then_some(()))
+    };
+    eventually("the last update arrives", Duration::from_secs(30), arrived).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_label_studios_is_locked() -> Result<()> {
     let (env, _daemon) = TestEnv::running("lock").await?;
@@ -303,7 +336,7 @@ async fn a_table_of_label_studios_is_locked() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_dba_sets_short_time_outs() -> Result<()> {
-    let (env, _daemon) = TestEnv::running("timeouts").await?;
+    let (env, daemon) = TestEnv::running("timeouts").await?;
     let database = &env.database.name;
     ledger::balance("statement_timeout and idle_in_transaction_… of 100 ms", &env, NOT_AT_ALL, async || {
         env.run(&format!(
@@ -311,11 +344,16 @@ async fn the_dba_sets_short_time_outs() -> Result<()> {
              alter database {database} set idle_in_transaction_session_timeout = '100ms'"
         ))
         .await?;
+        let newer = "select name from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')";
+        for row in env.sql.query(newer, &[]).await? {
+            env.run(&format!("alter database {database} set {} = '100ms'", row.get::<_, String>(0))).await?;
+        }
         end_sessions(&env, "application_name = 'lshookd'").await?;
         seconds(2.0).await;
         Ok(())
     })
     .await?;
+    ensure!(!daemon.log().contains("timeout\""), "a session was ended: {}", daemon.log());
     Ok(())
 }
 
