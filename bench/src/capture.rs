@@ -14,9 +14,9 @@ use crate::endpoint::Endpoint;
 use crate::report::Report;
 use crate::stripped::Stripped;
 
-/// Seconds of one run, and how many pairs of runs;
-/// of annotations, by connections that never rest, longer than lshookd waits for them to do so.
-const SECONDS: usize = 6;
+/// Seconds of one run, and how many pairs of runs; of annotations, by connections that never rest, more than twice as long
+/// as lshookd waits for them to do so: most of the run, it plans and delivers.
+const SECONDS: usize = 12;
 const PAIRS: usize = 3;
 /// Imports of one run, each by a connection of its own, as a request of Label Studio's has.
 const IMPORTS: usize = 32;
