@@ -17,6 +17,7 @@ mod egress;
 mod failing;
 mod headers;
 mod lane;
+mod lookup;
 mod mask;
 mod message;
 mod obstacle;

@@ -4,14 +4,17 @@
 //! database, so addresses are refused as Label Studio refuses them (`validate_ip` in its
 //! `core/utils/io.py`), by the same settings. The decision is made about the address that is
 //! really connected to: for a name inside the resolver of the HTTP client, for a literal
-//! address before the request. Names are resolved anew for every connection.
+//! address before the request. Names are resolved anew for every connection; connections that are opened while a name is
+//! being resolved share the answer.
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use super::lookup::Lookups;
 use crate::config::Egress;
 
 /// Label Studio's list (`default_banned_subnets`).
@@ -91,6 +94,7 @@ pub struct EgressPolicy {
     banned: Vec<(IpNet, &'static str)>,
     allowed_networks: Vec<IpNet>,
     allowed_hosts: Vec<String>,
+    lookups: Arc<Lookups>,
 }
 
 impl EgressPolicy {
@@ -111,6 +115,7 @@ impl EgressPolicy {
             banned,
             allowed_networks: egress.allowed_networks.clone(),
             allowed_hosts: egress.allowed_hosts.clone(),
+            lookups: Arc::default(),
         }
     }
 
@@ -169,13 +174,13 @@ impl EgressPolicy {
     /// # Errors
     /// The refusal, or that the name does not resolve.
     pub async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
+        let addresses = self.lookups.addresses(name).await?;
         if !self.allows_name(name) {
-            for address in &addresses {
+            for address in addresses.iter() {
                 self.check(address.ip())?;
             }
         }
-        Ok(addresses)
+        Ok(addresses.to_vec())
     }
 
     /// What to connect to for a host, a name or an address: the addresses that were looked at; a name that the

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use lshookd_testbed::eventually;
 use lshookd_testbed::misbehaving::{Misbehaving, Misbehavior};
-use lshookd_testbed::receiver::{Received, Reply};
+use lshookd_testbed::names::SilentNames;
+use lshookd_testbed::receiver::{Received, Receiver, Reply};
 use lshookd_testbed::scripted::{Scripted, Step};
 use serde_json::json;
 
@@ -341,6 +342,40 @@ async fn those_that_hang_hold_up_nobody_who_answers() -> Result<()> {
                  join lshookd.delivery on delivery.id = delivery_id where status is null";
     let tried = async || Ok((env.number(lanes).await? > 200).then_some(()));
     eventually("each of those that hang is tried", Duration::from_secs(60), tried).await
+}
+
+/// Two hundred names of which the system says nothing for ten seconds, and one of a thousand webhooks: an endpoint whose
+/// name resolves does not notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_hang_hold_up_nobody_whose_name_resolves() -> Result<()> {
+    let Some(names) = SilentNames::start()? else {
+        eprintln!("not tried: a server of names takes root");
+        return Ok(());
+    };
+    let env = TestEnv::new("names").await?;
+    for number in 0..1200 {
+        let host = if number < 200 { format!("hangs-{number}") } else { "hangs".to_owned() };
+        env.webhook("/", &json!({"url": format!("http://{host}.example/")}).to_string()).await?;
+    }
+    env.run("select fixture.rows('project', '{\"organization_id\": 1}')").await?;
+    let command = names.command();
+    let _daemon = env.lshookd.clone().under(&command.each_ref().map(String::as_str)).run().await?;
+    env.run("update project set title = 'to begin with'").await?;
+    let lanes = "select count(*) from lshookd.attempt where status is null";
+    let hang = async || Ok((env.number(lanes).await? > 0).then_some(()));
+    eventually("names take longer than the limit", Duration::from_secs(60), hang).await?;
+    for number in 0..5 {
+        // On a port of its own: a connection that is open needs no name.
+        let receiver = Receiver::start().await?;
+        let url = receiver.url("/").replace(&receiver.host().to_string(), "localhost");
+        env.webhook("/", &json!({"url": url, "project_id": 2}).to_string()).await?;
+        let over = Instant::now();
+        env.run(&format!("update project set title = '{number}' where id = 2")).await?;
+        receiver.expect(1).await?;
+        assert!(over.elapsed() < Duration::from_secs(2), "what resolves waited for {:?}", over.elapsed());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
 }
 
 /// A planner that is gone between storing deliveries and opening their lanes leaves them closed, or not there at all; the

@@ -7,6 +7,7 @@ pub mod connect_proxy;
 pub mod daemon;
 pub mod label_studio;
 pub mod misbehaving;
+pub mod names;
 pub mod nats;
 pub mod network;
 pub mod pooler;
