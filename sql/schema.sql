@@ -963,7 +963,13 @@ begin
                    of_part.project_id as project,
                    is_labeled as finished
             from part
-            join public.task as of_part on of_part.id >= part.number << 7 and of_part.id < (part.number + 1) << 7
+            cross join lateral (
+                select *
+                from public.task as of_part
+                where of_part.id >= part.number << 7
+                  and of_part.id < (part.number + 1) << 7
+                offset 0
+            ) as of_part
         ) as task
         group by task.project, task.part
     ) as tasks on tasks.project = wanted.project and tasks.part = wanted.part

@@ -247,3 +247,28 @@ async fn parts_that_many_projects_share_are_read_once() -> Result<()> {
     assert!((all..2 * all).contains(&read), "{read} of {all}");
     Ok(())
 }
+
+/// Statistics that are taken while an import goes on count its pages, and not its tasks.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_are_counted_as_fast_where_statistics_are_of_an_imports_beginning() -> Result<()> {
+    let env = TestEnv::new("import-statistics").await?;
+    env.run("alter table task set (autovacuum_enabled = false)").await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}', 1000)"#).await?;
+    let import = env.database.connect().await?;
+    let text = "x".repeat(300);
+    let tasks = format!(r#"select fixture.rows('task', '{{"project_id": 1, "data": {{"text": "{text}"}}}}', "#);
+    import.batch_execute("begin").await?;
+    import.batch_execute(&format!("{tasks} 10000)")).await?;
+    env.run("analyze task").await?;
+    import.batch_execute(&format!("{tasks} 90000)")).await?;
+    import.batch_execute("commit").await?;
+    // As the planner's session runs it.
+    env.run(include_str!("../../sql/pg/steady_plans.sql")).await?;
+    env.run("create temporary table given as select * from lshookd.project_parts('{1}')").await?;
+    let counted = "select sum(task_number)::bigint
+        from (select array_agg(id) as projects, array_agg(part) as parts from given) as given
+        cross join lateral lshookd.part_counts(given.projects, given.parts)";
+    env.run("set statement_timeout = '4s'").await?;
+    assert_eq!(env.number(counted).await?, 101_000);
+    Ok(())
+}
