@@ -148,12 +148,14 @@ CREATE FUNCTION lshookd.capture_annotation_update() RETURNS trigger
 begin
     insert into lshookd.change (relation, operation, project_id, ids, parents)
     select 'annotation', 'update', added.project_id,
-           array_agg(added.id order by added.id), array_agg(added.task_id order by added.id)
+           array_agg(added.id order by added.id) filter (where added.id is not null),
+           array_agg(added.task_id order by added.id) filter (where added.id is not null)
     from removed
-    join added on added.id = removed.id
+    full join added on added.id = removed.id
     where added.updated_at is distinct from removed.updated_at
        or not added *= removed and lshookd.annotation_differs(to_jsonb(removed), to_jsonb(added))
-    group by added.project_id;
+    group by added.project_id
+    having count(added.id) > 0;
     -- Seldom does anybody sleep who has to be woken; see lshookd.wake.
     if found and not pg_try_advisory_xact_lock_shared(1819503723, 0) then
         perform lshookd.wake();
@@ -161,20 +163,23 @@ begin
     perform lshookd.counts_changed(counted.project_id, array_agg(counted.task_id))
     from (select null as was_cancelled, null as ground_truth, null as result) as absent
     cross join lateral (
-        select id, project_id, task_id, was_cancelled as skipped, ground_truth as truth, result is null as empty
-        from removed
-    ) as before
-    join lateral (
-        select id, project_id, task_id, was_cancelled as skipped, ground_truth as truth, result is null as empty
-        from added
-    ) as after on after.id = before.id
-    cross join lateral (values (before.project_id, before.task_id), (after.project_id, after.task_id))
-        as counted (project_id, task_id)
-    where after.skipped is distinct from before.skipped
-       or after.truth is distinct from before.truth
-       or after.empty <> before.empty
-       or after.task_id is distinct from before.task_id
-       or after.project_id is distinct from before.project_id
+        select state.project_id, state.task_id
+        from (
+            select id, project_id, task_id, was_cancelled as skipped, ground_truth as truth, result is null as empty
+            from removed
+        ) as before
+        full join (
+            select id, project_id, task_id, was_cancelled as skipped, ground_truth as truth, result is null as empty
+            from added
+        ) as after on after.id = before.id
+        cross join lateral (values (before.project_id, before.task_id), (after.project_id, after.task_id))
+            as state (project_id, task_id)
+        where after.skipped is distinct from before.skipped
+           or after.truth is distinct from before.truth
+           or after.empty is distinct from before.empty
+           or after.task_id is distinct from before.task_id
+           or after.project_id is distinct from before.project_id
+    ) as counted
     group by counted.project_id
     having not pg_try_advisory_xact_lock_shared(1819503723, 64 + (counted.project_id & 63)::integer);
     return null;
@@ -324,7 +329,7 @@ begin
     insert into lshookd.change (relation, operation, project_id, ids, columns, by_label_studio)
     select 'project', 'update', added.id, array[added.id], changed.columns, lshookd.is_label_studios()
     from removed
-    join added on added.id = removed.id
+    full join added on added.id = removed.id
     cross join lateral (
         select array_agg(after.key order by after.key) as columns
         from jsonb_each(to_jsonb(added)) as after
@@ -423,11 +428,14 @@ declare
 begin
     perform
     from (select null as id, null as project_id, null as is_labeled) as absent
-    cross join lateral (select id as task, project_id as project, is_labeled as finished from removed) as before
-    join lateral (select id as task, project_id as project, is_labeled as finished from added) as after
-        on after.task = before.task
-    where after.project is distinct from before.project
-       or after.finished is distinct from before.finished;
+    cross join lateral (
+        select
+        from (select id as task, project_id as project, is_labeled as finished from removed) as before
+        full join (select id as task, project_id as project, is_labeled as finished from added) as after
+            on after.task = before.task
+        where after.project is distinct from before.project
+           or after.finished is distinct from before.finished
+    ) as changed;
     -- By far the most: counters.
     if not found then
         return null;
@@ -436,17 +444,18 @@ begin
         if exists (
             select
             from removed
-            join added on added.id = removed.id
+            full join added on added.id = removed.id
             where added.project_id is distinct from removed.project_id
         ) then
             for captured in
                 insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
-                select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
+                select 'task', move.operation, move.project_id, array_agg(move.id order by move.id), true,
                        lshookd.is_label_studios()
                 from removed
-                join added on added.id = removed.id
-                cross join lateral (values ('delete', removed.project_id), ('insert', added.project_id))
-                    as move (operation, project_id)
+                full join added on added.id = removed.id
+                cross join lateral (
+                    values ('delete', removed.project_id, removed.id), ('insert', added.project_id, added.id)
+                ) as move (operation, project_id, id)
                 where added.project_id is distinct from removed.project_id
                   and move.project_id is not null
                 group by move.operation, move.project_id
@@ -1476,7 +1485,8 @@ CREATE FUNCTION lshookd.unplanned(OUT newest bigint, OUT keep_all boolean, OUT i
     AS $$
 begin
     if current_setting('transaction_isolation') = 'read committed' then
-        select max(seq), max(seq) - min(seq) > 1000 into newest, keep_all from lshookd.waiting_change;
+        newest := (select seq from lshookd.waiting_change order by seq desc limit 1);
+        keep_all := newest - (select seq from lshookd.waiting_change order by seq limit 1) > 1000;
     else
         newest := pg_sequence_last_value('lshookd.change_seq_seq');
         keep_all := true;
@@ -1734,7 +1744,7 @@ begin
                difference.*,
                row_number() over () / 500 as portion
         from (select to_jsonb(removed) as "row" from removed) as before
-        join (select to_jsonb(added) as "row" from added) as after
+        full join (select to_jsonb(added) as "row" from added) as after
             on after."row" -> tg_argv[1] = before."row" -> tg_argv[1]
         cross join lateral lshookd.differences(tg_argv[0], before."row", after."row") as difference
         where difference.columns is not null
@@ -1754,11 +1764,11 @@ begin
     -- Also of what Label Studio has an action for, whose change is in the queue by now.
     if previous or not lshookd.is_read(tg_argv[0]) then
         insert into lshookd.watched_row (relation, id, up_to, before, after)
-        select tg_argv[0], (after."row" ->> tg_argv[1])::bigint, newest.seq,
+        select tg_argv[0], (coalesce(after."row", before."row") ->> tg_argv[1])::bigint, newest.seq,
                case when previous then lshookd.payload_of(tg_argv[0], tg_table_name, before."row") end,
                case when not lshookd.is_read(tg_argv[0]) then lshookd.payload_of(tg_argv[0], tg_table_name, after."row") end
         from (select row_to_json(removed) as "row" from removed) as before
-        join (select row_to_json(added) as "row" from added) as after
+        full join (select row_to_json(added) as "row" from added) as after
             on after."row" ->> tg_argv[1] = before."row" ->> tg_argv[1]
         cross join (select pg_sequence_last_value('lshookd.change_seq_seq') as seq) as newest
         where newest.seq is not null;

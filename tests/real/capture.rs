@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -68,6 +68,68 @@ async fn projects() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn harmless() -> Result<()> {
     specification("harmless").await
+}
+
+/// A session's first update decides how its statements are planned.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_of_many_rows_takes_no_longer_after_one_of_one_row() -> Result<()> {
+    let env = TestEnv::new("plans_of_one_row").await?;
+    let webhook = env.webhook("/all", "{}").await?;
+    let rows = [
+        ("project", r#"{"organization_id": 1, "created_by_id": 1}"#),
+        ("task", r#"{"project_id": 1}"#),
+        ("task_completion", r#"{"project_id": 1, "task_id": 1, "result": []}"#),
+    ];
+    for (table, row) in rows {
+        env.run(&format!("select fixture.rows('{table}', '{row}', 10000)")).await?;
+    }
+    env.run(&format!("insert into lshookd.payload_option (webhook_id, previous) values ({webhook}, true)")).await?;
+    for action in ["TASKS_UPDATED", "TASKS_COMPLETED", "GROUND_TRUTH_SET"] {
+        env.run(&format!("insert into lshookd.chosen_action values ({webhook}, '{action}')")).await?;
+    }
+    env.run("analyze").await?;
+    let session = env.database.connect().await?;
+    session.batch_execute("set statement_timeout = '10s'").await?;
+    for (table, change) in [
+        ("project", "title = title || '.'"),
+        ("task", "total_annotations = total_annotations + 1"),
+        ("task", "is_labeled = true"),
+        ("task", "project_id = 2"),
+        ("task_completion", "updated_at = clock_timestamp()"),
+        ("task_completion", "ground_truth = true"),
+        ("task_completion", "was_cancelled = true"),
+    ] {
+        session.batch_execute(&format!("update {table} set {change} where id = 1")).await?;
+        let many = session.batch_execute(&format!("update {table} set {change}")).await;
+        many.with_context(|| format!("update of {table} set {change}"))?;
+    }
+    assert_eq!(env.number("select count(*) from lshookd.capture_error").await?, 0);
+    Ok(())
+}
+
+/// While the daemon is away the queue grows, of which statistics may say that it is empty.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_does_not_read_through_what_waits() -> Result<()> {
+    let env = TestEnv::new("deletion_in_an_outage").await?;
+    env.run(r#"select fixture.rows('task', '{"project_id": 1}', 2)"#).await?;
+    env.run(r#"select fixture.rows('task_completion', '{"project_id": 1, "task_id": 1}', 2)"#).await?;
+    env.run("delete from lshookd.change").await?;
+    env.run("vacuum (analyze, index_cleanup on) lshookd.change").await?;
+    env.run(
+        "insert into lshookd.change (relation, operation, project_id, ids, parents)
+         select 'annotation', 'update', 1, array[1], array[1] from generate_series(1, 20000)",
+    )
+    .await?;
+    for table in ["task_completion", "task"] {
+        env.run("begin").await?;
+        let read = "select coalesce(idx_tup_fetch, 0) + seq_tup_read from pg_stat_xact_user_tables where relid = 'lshookd.change'::regclass";
+        let before = env.number(read).await?;
+        env.run(&format!("delete from {table} where id = 2")).await?;
+        let read = env.number(read).await? - before;
+        env.run("commit").await?;
+        assert!(read < 10, "{read} changes were read for a deletion from {table}");
+    }
+    Ok(())
 }
 
 #[test]

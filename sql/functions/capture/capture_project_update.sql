@@ -1,5 +1,7 @@
 -- The names of the changed columns go along: what Label Studio does to a project in passing (a cached label
 -- configuration, an import's model version) is told apart by them.
+--
+-- The join is full, so that no plan of it is quadratic: see docs/decisions/capture.md.
 create or replace function lshookd.capture_project_update() returns trigger
     language plpgsql
     security definer
@@ -9,7 +11,7 @@ begin
     insert into lshookd.change (relation, operation, project_id, ids, columns, by_label_studio)
     select 'project', 'update', added.id, array[added.id], changed.columns, lshookd.is_label_studios()
     from removed
-    join added on added.id = removed.id
+    full join added on added.id = removed.id
     cross join lateral (
         select array_agg(after.key order by after.key) as columns
         from jsonb_each(to_jsonb(added)) as after

@@ -3,8 +3,8 @@
 -- all the time: the look for these two is outside of the block that catches errors, which would cost as much again. It
 -- cannot fail, for a column that a version of Label Studio does not have is taken from "absent".
 --
--- Transition tables are unlike a note in a setting of the transaction: nobody can forge them; see
--- docs/decisions/capture.md.
+-- Transition tables are unlike a note in a setting of the transaction: nobody can forge them. Joins of them are full,
+-- so that no plan is quadratic. See docs/decisions/capture.md.
 create or replace function lshookd.capture_task_update() returns trigger
     language plpgsql
     security definer
@@ -15,11 +15,14 @@ declare
 begin
     perform
     from (select null as id, null as project_id, null as is_labeled) as absent
-    cross join lateral (select id as task, project_id as project, is_labeled as finished from removed) as before
-    join lateral (select id as task, project_id as project, is_labeled as finished from added) as after
-        on after.task = before.task
-    where after.project is distinct from before.project
-       or after.finished is distinct from before.finished;
+    cross join lateral (
+        select
+        from (select id as task, project_id as project, is_labeled as finished from removed) as before
+        full join (select id as task, project_id as project, is_labeled as finished from added) as after
+            on after.task = before.task
+        where after.project is distinct from before.project
+           or after.finished is distinct from before.finished
+    ) as changed;
     -- By far the most: counters.
     if not found then
         return null;
@@ -28,17 +31,18 @@ begin
         if exists (
             select
             from removed
-            join added on added.id = removed.id
+            full join added on added.id = removed.id
             where added.project_id is distinct from removed.project_id
         ) then
             for captured in
                 insert into lshookd.change (relation, operation, project_id, ids, moved, by_label_studio)
-                select 'task', move.operation, move.project_id, array_agg(removed.id order by removed.id), true,
+                select 'task', move.operation, move.project_id, array_agg(move.id order by move.id), true,
                        lshookd.is_label_studios()
                 from removed
-                join added on added.id = removed.id
-                cross join lateral (values ('delete', removed.project_id), ('insert', added.project_id))
-                    as move (operation, project_id)
+                full join added on added.id = removed.id
+                cross join lateral (
+                    values ('delete', removed.project_id, removed.id), ('insert', added.project_id, added.id)
+                ) as move (operation, project_id, id)
                 where added.project_id is distinct from removed.project_id
                   and move.project_id is not null
                 group by move.operation, move.project_id

@@ -1,4 +1,5 @@
--- A template: see watch_as_wanted. Its arguments are the relation and the column of its key.
+-- A template: see watch_as_wanted. Its arguments are the relation and the column of its key. Joins are full, so that no
+-- plan of them is quadratic: see docs/decisions/capture.md.
 create or replace function lshookd.watch_update() returns trigger
     language plpgsql
     security definer
@@ -14,7 +15,7 @@ begin
                difference.*,
                row_number() over () / 500 as portion
         from (select to_jsonb(removed) as "row" from removed) as before
-        join (select to_jsonb(added) as "row" from added) as after
+        full join (select to_jsonb(added) as "row" from added) as after
             on after."row" -> tg_argv[1] = before."row" -> tg_argv[1]
         cross join lateral lshookd.differences(tg_argv[0], before."row", after."row") as difference
         where difference.columns is not null
@@ -34,11 +35,11 @@ begin
     -- Also of what Label Studio has an action for, whose change is in the queue by now.
     if previous or not lshookd.is_read(tg_argv[0]) then
         insert into lshookd.watched_row (relation, id, up_to, before, after)
-        select tg_argv[0], (after."row" ->> tg_argv[1])::bigint, newest.seq,
+        select tg_argv[0], (coalesce(after."row", before."row") ->> tg_argv[1])::bigint, newest.seq,
                case when previous then lshookd.payload_of(tg_argv[0], tg_table_name, before."row") end,
                case when not lshookd.is_read(tg_argv[0]) then lshookd.payload_of(tg_argv[0], tg_table_name, after."row") end
         from (select row_to_json(removed) as "row" from removed) as before
-        join (select row_to_json(added) as "row" from added) as after
+        full join (select row_to_json(added) as "row" from added) as after
             on after."row" ->> tg_argv[1] = before."row" ->> tg_argv[1]
         cross join (select pg_sequence_last_value('lshookd.change_seq_seq') as seq) as newest
         where newest.seq is not null;
