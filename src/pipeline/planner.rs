@@ -374,6 +374,10 @@ impl<A: Fn()> Planner<'_, A> {
             }
             match Failure::of(&error, client) {
                 Failure::Collision if collisions < MAXIMUM_COLLISIONS => {
+                    tracing::debug!(
+                        error = format!("{error:#}"),
+                        "planning again what collided with another transaction"
+                    );
                     collisions += 1;
                     batches.push_front(batch);
                     tokio::time::sleep(COLLISION_PAUSE).await;
