@@ -11,7 +11,8 @@ mod settled;
 
 pub use due::{DueLanes, Told};
 pub use event::{
-    Addressed, BodyTooLarge, OPEN_LANES, open, reopen, store, store_all_but_the_last, store_and_open, store_together,
+    Addressed, BodyTooLarge, OPEN_LANES, analyze, open, reopen, store, store_all_but_the_last, store_and_open,
+    store_together,
 };
 pub use floor::Floor;
 pub use settled::{Progress, Settled};

@@ -4,6 +4,8 @@
 -- fetched by itself. Each comes with whether these are all that waited, with the webhook as it is now and the secrets that
 -- sign for it, the newest first, and whether it is delivered now: active, or adopted, and not paused; what is still owed of
 -- a webhook that was released is delivered as well. No body is read of what is not delivered now.
+--
+-- Lanes and events are asked for one by one, by their key: a join might read all of them for each.
 with webhook as materialized (
     select webhook_row.id,
            webhook_row.url,
@@ -43,7 +45,12 @@ asked as materialized (
            webhook.cloudevents
     from unnest($1::bigint[], $2::bigint[], $3::bigint[])
         with ordinality as given (webhook_id, project_id, after, place)
-    left join lshookd.lane on lane.webhook_id = given.webhook_id and lane.project_id = given.project_id
+    left join lateral (
+        select lane.ended_up_to
+        from lshookd.lane
+        where lane.webhook_id = given.webhook_id and lane.project_id = given.project_id
+        offset 0
+    ) as lane on true
     left join webhook on webhook.id = given.webhook_id
 )
 select asked.place,
@@ -72,10 +79,10 @@ cross join lateral (
            first.attempts,
            first.schedule_from,
            first.event_id,
-           octet_length(event.body) as length,
-           sum(coalesce(octet_length(event.body), 0)) over (order by first.id) as bytes,
+           event.length,
+           sum(coalesce(event.length, 0)) over (order by first.id) as bytes,
            row_number() over (order by first.id) as number,
-           count(*) over () < 100 and sum(coalesce(octet_length(event.body), 0)) over () <= 1000000 as is_all
+           count(*) over () < 100 and sum(coalesce(event.length, 0)) over () <= 1000000 as is_all
     from (
         select delivery.id, delivery.message_id, delivery.attempts, delivery.schedule_from, delivery.event_id
         from lshookd.delivery
@@ -86,8 +93,18 @@ cross join lateral (
         order by delivery.id
         limit 100
     ) as first
-    join lshookd.event on event.id = first.event_id
+    cross join lateral (
+        select octet_length(event.body) as length
+        from lshookd.event
+        where event.id = first.event_id
+        offset 0
+    ) as event
 ) as waiting
-join lshookd.event on event.id = waiting.event_id
+cross join lateral (
+    select event.action, event.occurred_at, event.planned_at, event.body
+    from lshookd.event
+    where event.id = waiting.event_id
+    offset 0
+) as event
 where waiting.bytes <= 1000000
    or waiting.number = 1;

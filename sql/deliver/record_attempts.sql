@@ -18,7 +18,7 @@ recorded as (
            tls_ms, answer_ms
     from outcome
     -- Of a delivery that is kept.
-    where exists (select from lshookd.delivery where delivery.id = outcome.delivery_id)
+    where delivery_id = (select delivery.id from lshookd.delivery where delivery.id = outcome.delivery_id)
     on conflict (delivery_id, number) do nothing
 ),
 settled as (
@@ -27,7 +27,9 @@ settled as (
         attempts = outcome.number,
         ended_at = case when outcome.state <> 'pending' then clock_timestamp() end
     from outcome
-    where delivery.id = outcome.delivery_id
+    -- By their key: the join alone might read all deliveries.
+    where delivery.id = any ($1::bigint[])
+      and delivery.id = outcome.delivery_id
       and delivery.state = outcome.state_before
     returning delivery.webhook_id, delivery.project_id, outcome.pause
 ),

@@ -64,7 +64,7 @@ begin
                proname,
                prosecdef and prorettype = 'trigger'::regtype and proname ~ '^(capture|watch|watches)_' and proname <> 'watch_after_choice'
                    as captures,
-               prosecdef and prorettype <> 'trigger'::regtype and proname <> 'watch_as_wanted' as accesses,
+               prosecdef and prorettype <> 'trigger'::regtype and proname not in ('watch_as_wanted', 'analyze_queues') as accesses,
                proname in ('wake', 'may_notify', 'capture_failed', 'is_label_studios', 'unplanned', 'counts_changed',
                            'annotation_differs', 'project_of', 'parent_of', 'differences', 'payload_of', 'is_read',
                            'in_flight') as is_for_capture,

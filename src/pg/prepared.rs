@@ -91,15 +91,16 @@ impl<C: GenericClient> Prepared<'_, C> {
     }
 
     /// Lets PostgreSQL plan for the queues as they are from now on, where they have changed much since it did
-    /// (`sql/pg/steady_plans.sql`).
+    /// (`sql/pg/steady_plans.sql`). Whether they have.
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn renew_plans(&self) -> Result<(), Error> {
-        if !self.statements.known().renews_plans() {
-            return Ok(());
+    pub async fn renew_plans(&self) -> Result<bool, Error> {
+        let are_old = self.statements.known().renews_plans();
+        if are_old {
+            self.client.batch_execute("discard plans").await?;
         }
-        self.client.batch_execute("discard plans").await
+        Ok(are_old)
     }
 
     async fn statement(&self, sql: &'static str) -> Result<Statement, Error> {

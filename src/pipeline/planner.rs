@@ -163,6 +163,7 @@ pub async fn run(
     session.keep_plans().await?;
     session.client.batch_execute(include_str!("../../sql/pg/short_transactions.sql")).await?;
     let clients = Clients::read(&session.statements.on(&session.client)).await?;
+    queue::analyze(&session.statements.on(&session.client)).await?;
     queue::reopen(&session.statements.on(&session.client)).await?;
     interruption.ends(Timestamp::now());
     let planner = Planner {
@@ -284,7 +285,9 @@ impl<A: Fn()> Planner<'_, A> {
         self.triggers.review(&self.session.client, self.metrics).await?;
         let database = self.session.statements.on(&self.session.client);
         self.clients.review(&database).await?;
-        database.renew_plans().await?;
+        if database.renew_plans().await? {
+            queue::analyze(&database).await?;
+        }
         database.execute(include_str!("../../sql/plan/forget_rows.sql"), &[]).await?;
         let capture_errors = report_capture_errors(&database, self.capture_errors).await?;
         if std::mem::replace(&mut self.capture_errors, capture_errors) != capture_errors {

@@ -131,6 +131,7 @@ pub async fn store_together(client: &Prepared<'_, impl GenericClient>, events: &
         client.execute(ENSURE_SECRETS, &owners),
     );
     stored.context("storing events, deliveries and secrets")?;
+    client.wrote(events.len() + webhooks.len());
     Ok(())
 }
 
@@ -159,6 +160,15 @@ pub async fn open(
 pub async fn store_and_open(client: &Prepared<'_, impl GenericClient>, events: &[Addressed]) -> Result<()> {
     store(client, events).await?;
     open(client, &events.iter().flat_map(Addressed::lanes).collect(), None).await?;
+    Ok(())
+}
+
+/// Takes statistics of the queues where those that there are know nearly nothing of what is in them.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn analyze(client: &Prepared<'_, impl GenericClient>) -> Result<()> {
+    client.execute("select lshookd.analyze_queues()", &[]).await.context("taking statistics of the queues")?;
     Ok(())
 }
 

@@ -91,7 +91,7 @@ impl Writer {
         let stored = async {
             let (stored, last) = self.store(database, batch).await?;
             self.store_and_commit(database, last).await?;
-            database.wrote(stored.changes + stored.events);
+            database.wrote(stored.changes);
             tracing::debug!(changes = stored.changes, events = stored.events, "planned");
             Ok(stored)
         };
