@@ -6,7 +6,7 @@ with given as materialized (
     from lshookd.given_delivery
     where webhook_id = $1::bigint
 ),
-last as (
+last as materialized (
     select *
     from given
     where message_id = $3::uuid
@@ -16,28 +16,35 @@ named as (
     from given
     left join last on given.id <= last.id and given.lease_id = last.lease_id
     where last.id is not null
-       or given.message_id = any ($2::uuid[])
+       or given.message_id in (select unnest($2::uuid[]))
 ),
 settled as (
     update lshookd.delivery
     set state = 'delivered',
         attempts = attempts + 1,
         ended_at = clock_timestamp()
-    -- By their key: a join might read the table from its beginning.
+    -- By their key: a join might read the table from its beginning, and what is pending by its index (which serves for the
+    -- written word alone) be compared with all of them.
     where id = any (array(select id from named))
-      and state = 'pending'
-    returning id, attempts
+      and state = (select 'pending')
+    returning id, project_id, attempts
 ),
 -- What is pending can only become less: where all that was seen of it is settled here, nothing is left. Where several
 -- acknowledge parts of a lane at the same time, each may leave it to give_back.sql.
+--
+-- Counted before they are joined: of thousands on both sides a join might compare each with each.
 by_lane as (
-    select given.project_id,
-           given.lease_id,
-           count(settled.id) as settled,
-           count(*) as given
-    from given
-    left join settled on settled.id = given.id
-    group by given.project_id, given.lease_id
+    select seen.project_id,
+           seen.lease_id,
+           seen.leased_at,
+           coalesce(done.quantity, 0) as settled,
+           seen.quantity as given
+    from (
+        select project_id, lease_id, leased_at, count(*) as quantity from given group by project_id, lease_id, leased_at
+    ) as seen
+    left join (
+        select project_id, count(*) as quantity from settled group by project_id
+    ) as done on done.project_id = seen.project_id
 ),
 given_back as (
     update lshookd.lease
@@ -55,12 +62,12 @@ noted as (
     insert into lshookd.attempt (delivery_id, number, started_at, duration_ms, address, protocol)
     select settled.id,
            settled.attempts,
-           given.leased_at,
-           least(extract(epoch from clock_timestamp() - given.leased_at) * 1000, 2147483647)::integer,
+           by_lane.leased_at,
+           least(extract(epoch from clock_timestamp() - by_lane.leased_at) * 1000, 2147483647)::integer,
            $4::inet,
            'pull'
     from settled
-    join given on given.id = settled.id
+    join by_lane on by_lane.project_id = settled.project_id
     on conflict (delivery_id, number) do nothing
 )
 select coalesce(sum(settled), 0)::bigint as acknowledged,

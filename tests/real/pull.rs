@@ -304,6 +304,40 @@ async fn what_is_not_acknowledged_is_given_again_and_dead_at_last() -> Result<()
     Ok(())
 }
 
+/// As many as a consumer may be given at once, of which statistics know nothing: neither to acknowledge nor to refuse
+/// compares each with each.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_are_acknowledged_and_refused_at_once() -> Result<()> {
+    let (env, _daemon, pulled) = running("pulled-at-once", &[("LSHOOKD_PULL_LEASE", "5m")]).await?;
+    let stored = format!(
+        "with stored as (
+             insert into lshookd.event (action, project_id, object_count, occurred_at)
+             select 'ANNOTATION_UPDATED', 1, 1, now() from generate_series(1, 20000)
+             returning id
+         )
+         insert into lshookd.delivery (event_id, webhook_id, project_id)
+         select id, {}, 1 from stored",
+        pulled.id
+    );
+    env.run(&stored).await?;
+    env.forget_statistics().await?;
+    let given = pulled.events(10_000, "10s").await?;
+    assert_eq!(given.len(), 10_000);
+    let ids: Vec<Value> = given.iter().map(id).collect();
+    let began = Instant::now();
+    assert_eq!(pulled.acknowledge(json!({ "ids": ids })).await?, 10_000);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(4), "to acknowledge them took {took:?}");
+
+    let ids: Vec<Value> = pulled.events(10_000, "10s").await?.iter().map(id).collect();
+    let began = Instant::now();
+    let (status, answer) = pulled.ask(Method::POST, "nack", json!({ "ids": ids, "delay": "0" })).await?;
+    let took = began.elapsed();
+    assert_eq!((status, &answer["refused"]), (StatusCode::OK, &json!(10_000)), "{answer}");
+    assert!(took < Duration::from_secs(4), "to refuse them took {took:?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_acknowledgement_counts() -> Result<()> {
     let (env, _daemon, pulled) = running("late", &[("LSHOOKD_PULL_LEASE", "200ms")]).await?;
