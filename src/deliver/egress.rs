@@ -154,6 +154,12 @@ impl EgressPolicy {
             Ok(url) => url,
             Err(error) => return Verdict::Unknown(format!("its URL cannot be read: {error}")),
         };
+        if !matches!(url.scheme(), "http" | "https" | "nats") {
+            let scheme = url.scheme();
+            return Verdict::Unknown(format!(
+                "its URL has the scheme {scheme:?}; only http, https and nats are served"
+            ));
+        }
         let Some(Host::Domain(name)) = url.host() else {
             return self.check_url(&url).map_or_else(Verdict::Refused, |()| Verdict::Allowed);
         };

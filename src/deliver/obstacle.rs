@@ -69,10 +69,11 @@ impl Reachability {
 
     /// Each name is looked up once, whatever number of webhooks has it, and none waits for another.
     async fn of(policy: &EgressPolicy, endpoints: Vec<(WebhookId, String)>) -> Reachability {
-        let mut hosts: BTreeMap<Option<String>, Vec<(WebhookId, String)>> = BTreeMap::new();
+        let mut hosts: BTreeMap<String, Vec<(WebhookId, String)>> = BTreeMap::new();
         for (webhook, url) in endpoints {
-            let host = Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
-            hosts.entry(host).or_default().push((webhook, url));
+            let host = Url::parse(&url).ok().and_then(|url| Some(format!("{}://{}", url.scheme(), url.host_str()?)));
+            // Without a host each is judged by itself.
+            hosts.entry(host.unwrap_or_else(|| url.clone())).or_default().push((webhook, url));
         }
         let end = Instant::now() + TIMEOUT_OF_ALL;
         let look = async |webhooks: Vec<(WebhookId, String)>| {
@@ -144,11 +145,16 @@ mod tests {
             "http://localhost/d",
             "http://localhost/e",
             "no URL",
+            "mailto:somebody",
+            "ftp://8.8.8.8/f",
         ];
         let endpoints = (1..).map(WebhookId).zip(urls.map(str::to_owned)).collect();
         let Reachability { refused, unknown } = Reachability::of(&protected, endpoints).await;
         let ids = |list: &[(WebhookId, String)]| list.iter().map(|(WebhookId(id), _)| *id).collect::<Vec<_>>();
-        assert_eq!((ids(&refused), ids(&unknown)), (vec![1, 4, 5], vec![3, 6]));
+        assert_eq!((ids(&refused), ids(&unknown)), (vec![1, 4, 5], vec![3, 6, 7, 8]));
         assert!(unknown[0].1.contains("its name nowhere.invalid does not resolve"), "{unknown:?}");
+        assert!(unknown[1].1.contains("its URL cannot be read"), "{unknown:?}");
+        assert!(unknown[2].1.contains("its URL has the scheme \"mailto\""), "{unknown:?}");
+        assert!(unknown[3].1.contains("its URL has the scheme \"ftp\""), "{unknown:?}");
     }
 }
