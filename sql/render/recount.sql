@@ -5,17 +5,17 @@ with noted as (
     returning project_id, parts
 ),
 wanted as materialized (
-    select noted.project_id, listed.part
+    select distinct noted.project_id, listed.part
     from noted
     cross join lateral unnest(noted.parts) as listed (part)
     where noted.project_id = any ($1::bigint[])
-    union
-    select id, part
-    from lshookd.project_parts($2::bigint[])
 )
 select counted.*
 from (
     select array_agg(project_id) as projects, array_agg(part) as parts
     from wanted
 ) as given
-cross join lateral lshookd.part_counts(given.projects, given.parts) as counted;
+cross join lateral lshookd.part_counts(given.projects, given.parts) as counted
+union all
+select *
+from lshookd.project_part_counts($2::bigint[]);

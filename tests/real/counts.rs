@@ -225,9 +225,16 @@ async fn parts_that_many_projects_share_are_read_once() -> Result<()> {
     let annotations = "jsonb_build_object('project_id', project_id, 'task_id', id)";
     env.run(&format!("select fixture.rows('task_completion', {annotations}, 100) from task")).await?;
     env.run("analyze").await?;
-    let by_parts = "(select array_agg(id) as projects, array_agg(part) as parts
-         from lshookd.project_parts(array(select id::bigint from project))) as given
-         cross join lateral lshookd.part_counts(given.projects, given.parts) as counted";
+    let by_part = "lshookd.project_part_counts(array(select id::bigint from project))";
+    let by_parts = format!(
+        "(select array_agg(id) as projects, array_agg(part) as parts from {by_part}) as given
+         cross join lateral lshookd.part_counts(given.projects, given.parts) as counted"
+    );
+    let different = format!(
+        "select count(*) from ((select counted.* from {by_parts} except select * from {by_part}) union all
+         (select * from {by_part} except select counted.* from {by_parts})) as no"
+    );
+    assert_eq!(env.number(&different).await?, 0);
     let sums = "sum(task_number), sum(finished_task_number), sum(total_annotations_number),
          sum(num_tasks_with_annotations), sum(useful_annotation_number), sum(ground_truth_number),
          sum(skipped_annotations_number)";
@@ -264,7 +271,7 @@ async fn parts_are_counted_as_fast_where_statistics_are_of_an_imports_beginning(
     import.batch_execute("commit").await?;
     // As the planner's session runs it.
     env.run(include_str!("../../sql/pg/steady_plans.sql")).await?;
-    env.run("create temporary table given as select * from lshookd.project_parts('{1}')").await?;
+    env.run("create temporary table given as select id, part from lshookd.project_part_counts('{1}')").await?;
     let counted = "select sum(task_number)::bigint
         from (select array_agg(id) as projects, array_agg(part) as parts from given) as given
         cross join lateral lshookd.part_counts(given.projects, given.parts)";

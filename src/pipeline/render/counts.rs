@@ -16,7 +16,7 @@ use tokio_postgres::{Client, GenericClient, Row};
 
 use crate::pg::{Prepared, lock};
 
-/// What is counted, as `lshookd.project_counts` and `lshookd.part_counts` return it and Label Studio names it.
+/// What is counted, as `lshookd.project_counts` and the functions that count parts return it and Label Studio names it.
 pub const NAMES: [&str; 7] = [
     "task_number",
     "finished_task_number",
