@@ -273,19 +273,10 @@ async fn queues_may_be_emptied_and_numbered_anew() -> Result<()> {
 /// Statistics that were taken when nothing waited would have PostgreSQL read all that waits, time and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_of_which_statistics_know_nothing_is_read_once() -> Result<()> {
-    const DELIVERIES: i64 = 6_000;
+    const DELIVERIES: usize = 6_000;
     let env = TestEnv::new("statistics").await?;
     let webhook = env.webhook("/project", "{}").await?;
-    let backlog = format!(
-        "with stored as (
-             insert into lshookd.event (action, project_id, object_count, occurred_at, body)
-             select 'ANNOTATION_UPDATED', 1, 1, now(), '{{}}' from generate_series(1, {DELIVERIES})
-             returning id
-         )
-         insert into lshookd.delivery (event_id, webhook_id, project_id)
-         select id, {webhook}, 1 + id % 50 from stored"
-    );
-    env.run(&backlog).await?;
+    env.store_deliveries(webhook, DELIVERIES, 50).await?;
     env.forget_statistics().await?;
     let _daemon = env.lshookd.run().await?;
     let all = async || {
@@ -298,6 +289,7 @@ async fn a_backlog_of_which_statistics_know_nothing_is_read_once() -> Result<()>
     let read = env
         .number("select idx_tup_read from pg_stat_user_indexes where indexrelid = 'lshookd.delivery_pkey'::regclass")
         .await?;
-    assert!(read < 20 * DELIVERIES, "{read} entries of the deliveries' index were read for {DELIVERIES} deliveries");
+    let most = 20 * i64::try_from(DELIVERIES)?;
+    assert!(read < most, "{read} entries of the deliveries' index were read for {DELIVERIES} deliveries");
     Ok(())
 }

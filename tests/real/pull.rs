@@ -309,17 +309,7 @@ async fn what_is_not_acknowledged_is_given_again_and_dead_at_last() -> Result<()
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_are_acknowledged_and_refused_at_once() -> Result<()> {
     let (env, _daemon, pulled) = running("pulled-at-once", &[("LSHOOKD_PULL_LEASE", "5m")]).await?;
-    let stored = format!(
-        "with stored as (
-             insert into lshookd.event (action, project_id, object_count, occurred_at)
-             select 'ANNOTATION_UPDATED', 1, 1, now() from generate_series(1, 20000)
-             returning id
-         )
-         insert into lshookd.delivery (event_id, webhook_id, project_id)
-         select id, {}, 1 from stored",
-        pulled.id
-    );
-    env.run(&stored).await?;
+    env.store_deliveries(pulled.id, 20_000, 1).await?;
     env.forget_statistics().await?;
     let given = pulled.events(10_000, "10s").await?;
     assert_eq!(given.len(), 10_000);

@@ -104,6 +104,20 @@ impl TestEnv {
         TestEnv { lshookd: self.lshookd.with(name, value), ..self }
     }
 
+    /// Stores deliveries of a webhook, as the planner would have, in so many lanes that are not opened.
+    pub async fn store_deliveries(&self, webhook: i64, quantity: usize, lanes: usize) -> Result<()> {
+        let stored = format!(
+            "with stored as (
+                 insert into lshookd.event (action, project_id, object_count, occurred_at, body)
+                 select 'ANNOTATION_UPDATED', 1, 1, now(), '{{}}' from generate_series(1, {quantity})
+                 returning id
+             )
+             insert into lshookd.delivery (event_id, webhook_id, project_id)
+             select id, {webhook}, 1 + id % {lanes} from stored"
+        );
+        self.run(&stored).await
+    }
+
     /// Lets PostgreSQL's statistics say of lshookd's tables that they are empty, for good.
     pub async fn forget_statistics(&self) -> Result<()> {
         let ours = "where relnamespace = 'lshookd'::regnamespace and relkind = 'r'";
