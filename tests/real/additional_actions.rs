@@ -469,3 +469,34 @@ async fn every_action_is_documented() -> Result<()> {
     assert_eq!(schema::schemas().len(), actions.len());
     Ok(())
 }
+
+/// Some tables name no project, their tasks do: one statement may write to several projects.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_writes_to_several_projects_is_an_event_in_each() -> Result<()> {
+    let env = TestEnv::new("severalprojects").await?;
+    env.run(
+        r#"select fixture.rows('project', '{"title": "Owls", "organization_id": 1, "created_by_id": 1}');
+           select fixture.rows('task', '{"project_id": 1}');
+           select fixture.rows('task', '{"project_id": 2}')"#,
+    )
+    .await?;
+    for (path, project) in [("/first", "1"), ("/second", "2")] {
+        let actions = "DRAFT_CREATED,DRAFT_UPDATED,DRAFT_DELETED";
+        env.create_webhook(&env.receiver.url(path), &["--project", project, "--actions", actions]).await?;
+    }
+    let _daemon = env.lshookd.run().await?;
+    for sql in [
+        "select fixture.rows('tasks_annotationdraft', '{\"task_id\": 1, \"user_id\": 1, \"result\": []}')",
+        "insert into tasks_annotationdraft select (jsonb_populate_record(draft, '{\"id\": 9, \"task_id\": 2}')).* from tasks_annotationdraft as draft",
+        "update tasks_annotationdraft set lead_time = 2",
+        "delete from tasks_annotationdraft",
+    ] {
+        env.run(sql).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let all = async || Ok((env.receiver.received().len() >= 6).then_some(()));
+    eventually("each project hears of its own", TIMEOUT, all).await?;
+    assert_eq!(told(&env.receiver, "/first"), ["DRAFT_CREATED 1", "DRAFT_UPDATED 1", "DRAFT_DELETED 1"]);
+    assert_eq!(told(&env.receiver, "/second"), ["DRAFT_CREATED 9", "DRAFT_UPDATED 9", "DRAFT_DELETED 9"]);
+    Ok(())
+}

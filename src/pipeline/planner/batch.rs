@@ -5,7 +5,7 @@ use crate::model::Event;
 use crate::pipeline::gather::Unit;
 use crate::pipeline::plan;
 use crate::pipeline::render::Tasks;
-use crate::queue::change::Relation;
+use crate::queue::change::{Change, Relation};
 
 /// Objects that the events of one transaction are about, at most, unless one event has more.
 const OBJECTS: usize = 2_000;
@@ -39,7 +39,7 @@ pub fn batches(units: Vec<Unit>, settings: &Settings) -> Vec<Vec<Planned>> {
         let annotated = changes().filter(|change| change.relation == Relation::Annotation);
         let tasks = annotated.flat_map(|change| change.ids.iter().zip(&change.parents));
         let planned = Planned {
-            seqs: changes().map(|change| change.seq).collect(),
+            seqs: seqs(changes()),
             events,
             tasks: tasks.filter_map(|(id, task)| Some((*id, (*task)?))).collect(),
         };
@@ -54,4 +54,11 @@ pub fn batches(units: Vec<Unit>, settings: &Settings) -> Vec<Vec<Planned>> {
         }
     }
     batches
+}
+
+/// Each once: what one statement did in several projects is several changes of one row.
+fn seqs<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<i64> {
+    let mut seqs: Vec<i64> = changes.map(|change| change.seq).collect();
+    seqs.dedup();
+    seqs
 }
