@@ -1,4 +1,4 @@
--- The oldest changes that wait to be planned, $1 of them, in order.
+-- The oldest changes that wait to be planned, $1 of them, in order; without those in $2.
 --
 -- What names no project of its own belongs to its tasks' projects ("homes", beside each id; -1 for none, null where it
 -- is not known any more). Annotations that are
@@ -7,6 +7,7 @@
 with waiting as materialized (
     select *
     from lshookd.waiting_change
+    where seq not in (select unnest($2::bigint[]))
     order by seq
     limit $1::bigint
 ),

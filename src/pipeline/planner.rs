@@ -6,37 +6,37 @@
 mod batch;
 mod commit;
 mod failure;
+mod look;
+mod order;
 mod set_aside;
 mod upkeep;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use tokio::try_join;
-use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{GatherLimits, Settings};
+use crate::config::Settings;
 use crate::metrics::Metrics;
 use crate::model::End;
+use crate::pg::Session;
 use crate::pg::role::{self, Heartbeat};
-use crate::pg::{Prepared, Session};
 use crate::pipeline::gather::{self, Activity, Clients, Unit};
 use crate::pipeline::interruption::Interruption;
 use crate::pipeline::render::{Tasks, Unrenderable};
 use crate::pipeline::rule;
 use crate::pipeline::{listen, operation};
-use crate::queue::change::{self, Connection, Pending};
+use crate::queue::change::Pending;
 use crate::queue::{self, DueLanes, Floor};
-use batch::{Planned, batches};
+use batch::{OBJECTS, Planned, batches};
 use commit::Writer;
 use failure::Failure;
+use look::{Look, look};
+use order::Large;
 use upkeep::{Triggers, report_capture_errors};
-
-/// Maximum changes that are looked at together.
-const WINDOW: usize = 10_000;
 
 /// So often a transaction is done over at once that collided with the deliverer's or found a table locked.
 const MAXIMUM_COLLISIONS: usize = 500;
@@ -49,23 +49,16 @@ const MAXIMUM_DOUBTS: usize = 3;
 const DOUBT_PAUSE: Duration = Duration::from_secs(1);
 
 /// While others work in the database, the planner rests after a look that took longer than the first for as long as that
-/// took, the second at most, so that it never takes more than half of the time of a core from Label Studio. What is of no
-/// more objects than the last is planned all the same: an annotation waits for no rest after an import.
+/// took, the second at most, so that it never takes more than half of the time of a core from Label Studio. What is of few
+/// objects is planned all the same, unless too many changes wait to be looked through: an annotation waits for no rest
+/// after an import.
 const SHORT_LOOK: Duration = Duration::from_millis(20);
 const LONGEST_REST: Duration = Duration::from_secs(1);
 const MAXIMUM_AT_REST: usize = 100;
+const MAXIMUM_LOOKED_THROUGH: usize = 200;
 
-/// Bounds of the pause before the next look where nothing that waits is complete: a part of the time that the latest action
-/// has lasted, so that the end of a short one is seen soon, and a long one is not looked at too often.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-const PART_OF_ACTION: u32 = 10;
-
-/// And so many times as long as looks take, within the bounds: the pause may be as much longer for each change that waits.
-/// One that takes longer than twice as long as the one before, and than this, had to wait for the processor.
-const PAUSE_PER_LOOK: u32 = 9;
-const PAUSE_PER_CHANGE: Duration = Duration::from_micros(20);
-const QUICK_LOOK: Duration = Duration::from_micros(200);
+/// After so much time with something large it is looked what has come meanwhile that is small, unless too much has.
+const LARGE_WORK: Duration = Duration::from_millis(100);
 
 /// How often it is looked for what operators should hear.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -85,6 +78,8 @@ struct Planner<'a, A> {
     is_alive: A,
     writer: Writer,
     clients: Clients,
+    /// What it is at beside the rest.
+    large: Large,
     triggers: Triggers,
     floor: Floor,
     capture_errors: i64,
@@ -98,53 +93,6 @@ struct Planner<'a, A> {
     rests_until: Instant,
     /// How long looks take that find nothing complete.
     looks_take: Duration,
-}
-
-/// What a look at the queue finds.
-enum Look {
-    /// What is unplanned is of connections that are all still busy.
-    NothingReady { activity: Activity },
-    /// More than the planner takes on while it rests.
-    TooMuch,
-    /// The changes that wait, if any, and the connections of which they are complete.
-    Ready { activity: Activity, ready: HashMap<Connection, End>, pending: Pending },
-}
-
-/// Looks at the queue.
-///
-/// # Errors
-/// When the connection is lost.
-async fn look(
-    database: &Prepared<'_, Client>,
-    clients: &mut Clients,
-    limits: &GatherLimits,
-    rests: bool,
-) -> Result<Look> {
-    // The backends are looked at before the changes are read: of a backend that has ended or is idle now, all
-    // that it has committed is then among the changes.
-    let activity = gather::activity(database, clients, limits, WINDOW).await?;
-    let waiting = activity.changes();
-    if rests && waiting > MAXIMUM_AT_REST {
-        return Ok(Look::TooMuch);
-    }
-    let ready = gather::ready_connections(&activity, limits, waiting >= WINDOW);
-    if ready.is_empty() && waiting > 0 && !activity.urgent {
-        return Ok(Look::NothingReady { activity });
-    }
-    Ok(Look::Ready { activity, ready, pending: change::pending(database, WINDOW).await? })
-}
-
-/// How long looks take, after one that took so long.
-fn usual(before: Duration, took: Duration) -> Duration {
-    took.min(QUICK_LOOK.max(before.saturating_mul(2)))
-}
-
-/// How long to wait where looks take so long and the last has found nothing complete among so many changes.
-fn pause(took: Duration, youngest: Duration, changes: usize) -> Duration {
-    let more = PAUSE_PER_CHANGE.saturating_mul(u32::try_from(changes).unwrap_or(u32::MAX));
-    let longest = LONGEST_PAUSE.saturating_add(more);
-    let soon = (youngest / PART_OF_ACTION).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-    soon.max(took.saturating_mul(PAUSE_PER_LOOK)).min(longest)
 }
 
 /// Plans until `stop`, and calls `is_alive` each time it comes round.
@@ -176,6 +124,7 @@ pub async fn run(
         is_alive,
         writer: Writer::new(settings, due_lanes.clone()),
         clients,
+        large: Large::default(),
         triggers: Triggers::default(),
         floor: Floor::default(),
         capture_errors: 0,
@@ -204,41 +153,43 @@ impl<A: Fn()> Planner<'_, A> {
             let database = self.session.statements.on(&self.session.client);
             self.heartbeat.beat(&database).await?;
             self.writer.open_lanes(&database).await?;
-            let look = look(&database, &mut self.clients, &self.settings.gather, looked < self.rests_until);
+            let rests = looked < self.rests_until;
+            let most = (rests || !self.large.is_empty()).then_some(MAXIMUM_LOOKED_THROUGH);
+            let look = look(&database, &mut self.clients, &self.settings.gather, most, self.large.seqs());
             let ((), look) = try_join!(biased; sleeper.rise(&database), look)?;
-            let (activity, ready, Pending { changes, unreadable }) = match look {
-                Look::NothingReady { activity } => {
+            let units = match look {
+                Look::NothingReady { activity } if rests || self.large.is_empty() => {
                     self.wait_for_more(looked, &activity).await;
                     continue;
                 }
-                Look::TooMuch => {
+                Look::TooMuch if rests => {
                     self.end_rest().await;
                     continue;
                 }
-                Look::Ready { activity, ready, pending } => (activity, ready, pending),
+                // What is large goes on.
+                Look::NothingReady { .. } | Look::TooMuch => Vec::new(),
+                Look::Ready { activity, ready, pending: Pending { changes, unreadable } } => {
+                    for (seq, reason) in &unreadable {
+                        set_aside::changes(&self.session.client, self.metrics, &[*seq], reason).await?;
+                    }
+                    if changes.is_empty() && self.large.is_empty() {
+                        self.floor.rise(&self.session.statements.on(&self.session.client)).await?;
+                        self.keep_up().await?;
+                        let pause = self.longest_sleep();
+                        listen::sleep(&mut self.session, &mut sleeper, pause, self.stop).await?;
+                        awake_since = Instant::now();
+                        continue;
+                    }
+                    let units = gather::gather(changes, &activity, &ready, &self.settings.gather);
+                    let small = self.sort_out(units, rests);
+                    if small.is_empty() && (rests || self.large.is_empty()) {
+                        self.wait_for_more(looked, &activity).await;
+                        continue;
+                    }
+                    small
+                }
             };
-            for (seq, reason) in &unreadable {
-                set_aside::changes(&self.session.client, self.metrics, &[*seq], reason).await?;
-            }
-            if changes.is_empty() {
-                self.floor.rise(&self.session.statements.on(&self.session.client)).await?;
-                self.keep_up().await?;
-                let pause = self.longest_sleep();
-                listen::sleep(&mut self.session, &mut sleeper, pause, self.stop).await?;
-                awake_since = Instant::now();
-                continue;
-            }
-            let units = gather::gather(changes, &activity, &ready, &self.settings.gather);
-            if units.is_empty() {
-                self.wait_for_more(looked, &activity).await;
-                continue;
-            }
-            let changes = units.iter().flat_map(|unit| &unit.transactions).flat_map(|transaction| &transaction.changes);
-            if looked < self.rests_until && changes.map(|change| change.ids.len()).sum::<usize>() > MAXIMUM_AT_REST {
-                self.end_rest().await;
-                continue;
-            }
-            self.plan(units).await?;
+            self.plan(units, rests).await?;
             self.floor.rise(&self.session.statements.on(&self.session.client)).await?;
             sleeper.has_worked();
             let took = looked.elapsed();
@@ -251,8 +202,20 @@ impl<A: Fn()> Planner<'_, A> {
 
     /// Waits after a look, begun then, that found nothing complete.
     async fn wait_for_more(&mut self, looked: Instant, activity: &Activity) {
-        self.looks_take = usual(self.looks_take, looked.elapsed());
-        tokio::time::sleep(pause(self.looks_take, activity.youngest(), activity.changes())).await;
+        self.looks_take = look::usual(self.looks_take, looked.elapsed());
+        tokio::time::sleep(look::pause(self.looks_take, activity.youngest(), activity.changes())).await;
+    }
+
+    /// What of these units is planned now; takes what is large in hand, unless it rests or is at something large already.
+    fn sort_out(&mut self, units: Vec<Unit>, rests: bool) -> Vec<Unit> {
+        let (small, large) = self.large.small_and_large(units, if rests { MAXIMUM_AT_REST } else { OBJECTS });
+        if rests {
+            return order::first(small, MAXIMUM_AT_REST);
+        }
+        if self.large.is_empty() {
+            self.large = Large::of(large, self.settings);
+        }
+        small
     }
 
     /// Waits until it has rested.
@@ -333,22 +296,37 @@ impl<A: Fn()> Planner<'_, A> {
         Ok(next.and_then(|next| Instant::now().checked_add(next)))
     }
 
-    async fn plan(&mut self, units: Vec<Unit>) -> Result<()> {
+    /// Plans what is small, and then, unless it rests, for a while what is large.
+    async fn plan(&mut self, small: Vec<Unit>, rests: bool) -> Result<()> {
         self.writer.begin_look();
-        for unit in &units {
-            self.metrics.gathered(unit.end);
-            if unit.end != End::Closed {
-                self.clients.planned(unit.connection());
-            }
+        for batch in batches(small, self.settings) {
+            self.store(batch).await?;
         }
-        for batch in batches(units, self.settings) {
-            if self.stop.is_cancelled() {
-                break;
+        let began = Instant::now();
+        while !rests
+            && began.elapsed() < LARGE_WORK
+            && let Some(batch) = self.large.next()
+        {
+            self.store(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores a batch, unless it is to stop.
+    async fn store(&mut self, batch: Vec<Planned>) -> Result<()> {
+        if self.stop.is_cancelled() {
+            return Ok(());
+        }
+        let database = self.session.statements.on(&self.session.client);
+        self.heartbeat.beat(&database).await?;
+        self.writer.counts().keep(&database).await?;
+        let ended: Vec<_> = batch.iter().filter_map(|planned| planned.ended).collect();
+        self.commit_or_set_aside(batch).await?;
+        for (connection, end) in ended {
+            self.metrics.gathered(end);
+            if end != End::Closed {
+                self.clients.planned(connection);
             }
-            let database = self.session.statements.on(&self.session.client);
-            self.heartbeat.beat(&database).await?;
-            self.writer.counts().keep(&database).await?;
-            self.commit_or_set_aside(batch).await?;
         }
         Ok(())
     }
@@ -413,7 +391,7 @@ impl<A: Fn()> Planner<'_, A> {
         let mut culprits = Unrenderable::default();
         let alone = if planned.events.len() < 2 { &[] } else { planned.events.as_slice() };
         for event in alone {
-            let alone = [Planned { seqs: Vec::new(), events: vec![event.clone()], tasks: Tasks::new() }];
+            let alone = [Planned { seqs: Vec::new(), events: vec![event.clone()], tasks: Tasks::new(), ended: None }];
             if let Some(error) = self.writer.attempt(&self.session.statements.on(client), &alone).await? {
                 match Failure::of(&error, client) {
                     Failure::Collision | Failure::Passing => return Err(error),
@@ -425,38 +403,5 @@ impl<A: Fn()> Planner<'_, A> {
             set_aside::changes(client, self.metrics, &planned.seqs, reason).await?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_short_action_is_seen_soon() {
-        let milliseconds = Duration::from_millis;
-        let quick = Duration::from_micros(200);
-        assert_eq!(pause(quick, milliseconds(5), 1), SHORTEST_PAUSE);
-        assert_eq!(pause(quick, milliseconds(60), 1), milliseconds(6));
-        assert_eq!(pause(quick, milliseconds(60_000), 1), LONGEST_PAUSE);
-    }
-
-    #[test]
-    fn looks_that_take_long_are_rarer_where_there_is_much_to_look_through() {
-        let milliseconds = Duration::from_millis;
-        assert_eq!(pause(milliseconds(1), milliseconds(5), 10), milliseconds(9));
-        assert_eq!(pause(milliseconds(50), milliseconds(5), 0), LONGEST_PAUSE);
-        assert_eq!(pause(milliseconds(50), milliseconds(5), WINDOW), milliseconds(220));
-        assert_eq!(pause(Duration::MAX, Duration::MAX, 0), LONGEST_PAUSE);
-    }
-
-    #[test]
-    fn a_look_that_had_to_wait_for_the_processor_is_no_measure() {
-        let microseconds = Duration::from_micros;
-        assert_eq!(usual(microseconds(300), microseconds(5_000)), microseconds(600));
-        assert_eq!(usual(microseconds(600), microseconds(5_000)), microseconds(1_200), "more of them are");
-        assert_eq!(usual(microseconds(1_200), microseconds(300)), microseconds(300));
-        assert_eq!(usual(Duration::ZERO, microseconds(5_000)), QUICK_LOOK);
-        assert_eq!(usual(Duration::MAX, Duration::MAX), Duration::MAX);
     }
 }

@@ -122,14 +122,14 @@ pub struct Pending {
     pub unreadable: Vec<(i64, String)>,
 }
 
-/// The oldest changes that wait, at most `limit` of them.
+/// The oldest changes that wait, at most `limit` of them, without those that are `in_hand`, by `seq`.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn pending(client: &Prepared<'_, impl GenericClient>, limit: usize) -> Result<Pending> {
+pub async fn pending(client: &Prepared<'_, impl GenericClient>, limit: usize, in_hand: &[i64]) -> Result<Pending> {
     let limit = i64::try_from(limit)?;
     let rows = client
-        .query(include_str!("../../sql/gather/pending_changes.sql"), &[&limit])
+        .query(include_str!("../../sql/gather/pending_changes.sql"), &[&limit, &in_hand])
         .await
         .context("reading lshookd.change")?;
     let mut pending = Pending::default();

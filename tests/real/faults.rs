@@ -6,6 +6,7 @@ mod operated;
 mod published;
 mod pulled;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -33,6 +34,42 @@ async fn work_done_while_the_daemon_is_away_arrives_after_its_start() -> Result<
         events,
         ["TASKS_CREATED tasks 1,2,3 project 1", "PROJECT_UPDATED project 1", "TASKS_DELETED tasks 3 project 1"]
     );
+    Ok(())
+}
+
+/// An import leaves the queue event by event: what is left of it when the daemon is killed is planned by the next, as it
+/// would have been.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_interrupted_is_announced_once() -> Result<()> {
+    let env = TestEnv::new("interrupted").await?;
+    env.webhook("/project", "{}").await?;
+    let statement = r#"select fixture.rows('task', '{"project_id": 1}', 1000);"#;
+    env.run(&format!("begin; {} commit", statement.repeat(30))).await?;
+    let mut interrupted = 0;
+    for round in 1..=3 {
+        let daemon = env.lshookd.run().await?;
+        let planned = async || Ok((env.number("select count(*) from lshookd.event").await? >= round).then_some(()));
+        eventually("a part is planned", Duration::from_secs(30), planned).await?;
+        daemon.kill().await?;
+        interrupted += i64::from(env.number("select count(*) from lshookd.change").await? > 0);
+    }
+    ensure!(interrupted > 0, "it was planned at once");
+    let _daemon = env.lshookd.run().await?;
+    let left = "select count(*) from lshookd.delivery where state = 'pending'";
+    let delivered = async || {
+        let all = env.number("select count(*) from lshookd.event").await? == 6 && env.number(left).await? == 0;
+        Ok(all.then_some(()))
+    };
+    eventually("all is delivered", Duration::from_secs(30), delivered).await?;
+    let mut announced = BTreeMap::new();
+    for event in env.receiver.received() {
+        announced.insert(event.header("webhook-id").to_owned(), event.ids("tasks"));
+    }
+    let of_each: Vec<usize> = announced.values().map(Vec::len).collect();
+    ensure!(of_each == [5000; 6], "{of_each:?}");
+    let mut ids = announced.into_values().collect::<Vec<_>>().concat();
+    ids.sort_unstable();
+    ensure!(ids == (1..=30_000).collect::<Vec<i64>>(), "not each task once");
     Ok(())
 }
 

@@ -296,3 +296,49 @@ async fn an_annotation_waits_for_no_rest_after_an_import() -> Result<()> {
     ensure!(annotation < 0.3, "the import took {import} s, the annotation {annotation}");
     Ok(())
 }
+
+/// An import is planned event by event: what is small and of another project goes before what is left of it, and what is
+/// of the same project after all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_holds_up_no_annotation_of_another_project() -> Result<()> {
+    let env = TestEnv::new("overtaking").await?.with("LSHOOKD_SETTLE", "0");
+    env.run(
+        r#"select fixture.rows('project', '{"title": "Owls", "organization_id": 1, "created_by_id": 1}');
+           select fixture.rows('task', '{"project_id": 1}');
+           select fixture.rows('task', '{"project_id": 2}')"#,
+    )
+    .await?;
+    env.webhook("/project", "{}").await?;
+    env.webhook("/other", r#"{"project_id": 2}"#).await?;
+    let statement = format!(
+        r#"select fixture.rows('task', '{{"project_id": 1, "data": {{"text": "{}"}}}}', 1000);"#,
+        "owl ".repeat(250)
+    );
+    env.run(&format!("begin; {} commit", statement.repeat(40))).await?;
+    let annotation =
+        |task: i32| format!(r#"select fixture.rows('task_completion', '{{"project_id": {task}, "task_id": {task}}}')"#);
+    // It has to be read and planned with the import, or comes while that is.
+    let _daemon = env.lshookd.run().await?;
+    for task in [1, 2] {
+        env.run(&annotation(task)).await?;
+    }
+    let planned = async || {
+        let annotations = "select count(*) from lshookd.event where action = 'ANNOTATION_CREATED'";
+        Ok((env.number(annotations).await? == 2).then_some(()))
+    };
+    eventually("all is planned", Duration::from_secs(60), planned).await?;
+    let of = "select array_agg(id order by id) as ids, array_agg(object_count order by id) as objects
+              from lshookd.event where action = $1 and project_id = $2";
+    let events = async |action: &str, project: i64| -> Result<(Vec<i64>, Vec<i32>)> {
+        let row = env.sql.query_one(of, &[&action, &project]).await?;
+        Ok((row.get("ids"), row.get("objects")))
+    };
+    let (import, objects) = events("TASKS_CREATED", 1).await?;
+    ensure!(objects == [[1].as_slice(), &[5000; 8]].concat(), "{objects:?}");
+    let (same, _) = events("ANNOTATION_CREATED", 1).await?;
+    ensure!(same[0] > import[8], "{same:?} is in a lane with {import:?}");
+    let (other, _) = events("ANNOTATION_CREATED", 2).await?;
+    ensure!(other[0] < import[8], "{other:?} waited for {import:?}");
+    env.receiver.expect(12).await?;
+    Ok(())
+}
