@@ -18,6 +18,7 @@ use crate::stripped::Stripped;
 /// as lshookd waits for them to do so: most of the run, it plans and delivers.
 const SECONDS: usize = 12;
 const PAIRS: usize = 3;
+const WARM_UP: usize = 3;
 /// Imports of one run, each by a connection of its own, as a request of Label Studio's has.
 const IMPORTS: usize = 32;
 /// Transactions of one run of deletions: what is deleted must have been made before.
@@ -90,9 +91,13 @@ async fn beside_nothing(ground: &Ground, report: &mut Report, script: &str, what
         "import" => Length::Requests(IMPORTS),
         _ => Length::Seconds(SECONDS),
     };
+    let warm_up = match length {
+        Length::Seconds(_) => Length::Seconds(WARM_UP),
+        other => other,
+    };
     for connections in [1, 16] {
         let mut pairs = Vec::new();
-        let ours_by_itself = async || {
+        let ours_by_itself = async |length| {
             let rate = run(&ours, script, connections, length, None).await?;
             match daemon.is_some() || delivers.is_some() {
                 // What is still to be done must not slow the other one down.
@@ -103,19 +108,19 @@ async fn beside_nothing(ground: &Ground, report: &mut Report, script: &str, what
         };
         // Both databases are cold once.
         if connections == 1 {
-            ours_by_itself().await?;
-            run(&bare, script, connections, length, None).await?;
+            ours_by_itself(warm_up).await?;
+            run(&bare, script, connections, warm_up, None).await?;
         }
         for round in 0..PAIRS {
             // Which one goes first takes turns.
             let pair = match round % 2 {
                 0 => {
-                    let with = ours_by_itself().await?;
+                    let with = ours_by_itself(length).await?;
                     (with, run(&bare, script, connections, length, None).await?)
                 }
                 _ => {
                     let without = run(&bare, script, connections, length, None).await?;
-                    (ours_by_itself().await?, without)
+                    (ours_by_itself(length).await?, without)
                 }
             };
             pairs.push(pair);

@@ -31,7 +31,11 @@ pub async fn sustained(ground: &Ground, report: &mut Report, webhooks: usize) ->
         &[&i32::try_from(each * WRITERS)?],
     )
     .await?;
-    let daemon = ground.lshookd(&database).await?.run().await?;
+    // Of tasks of their own, as people have: whoever changes the same one is waited for.
+    sql.batch_execute("update task_completion set task_id = id").await?;
+    let lshookd = ground.lshookd(&database).await?;
+    is_known(&sql, None).await?;
+    let daemon = lshookd.run().await?;
     let until = Instant::now() + Duration::from_secs(SECONDS);
     let writers = try_join_all((0..WRITERS).map(|writer| write(&database, writer * each, each, until)));
     let ((), lags) = tokio::try_join!(async { writers.await.map(drop) }, lags(&sql, until))?;
@@ -47,6 +51,15 @@ pub async fn sustained(ground: &Ground, report: &mut Report, webhooks: usize) ->
         "no growth",
     );
     daemon.stop().await?;
+    Ok(())
+}
+
+/// That connections of this client live on, or of that application's, is known, as it is learned in the first minute: else
+/// most of a short run is waited for connections that might close.
+async fn is_known(sql: &Client, application: Option<&str>) -> Result<()> {
+    let known = "insert into lshookd.client (role, address, application, lived_on)
+                 select current_user, host(inet_client_addr()), coalesce($1, current_setting('application_name')), 4";
+    sql.execute(known, &[&application]).await?;
     Ok(())
 }
 
@@ -190,8 +203,7 @@ pub async fn large_project(ground: &Ground, report: &mut Report) -> Result<()> {
         }
         endpoint.subscribe(&database, 1).await?;
         let lshookd = ground.lshookd(&database).await?;
-        // As it is learned in the first minute: else most of this time is waited for connections that might close.
-        sql.batch_execute("insert into lshookd.client values ('postgres', '127.0.0.1', 'pgbench', 0, 4)").await?;
+        is_known(&sql, Some("pgbench")).await?;
         let daemon = lshookd.run().await?;
         let until = Instant::now() + Duration::from_secs(SECONDS);
         let rate = capture::run(&database, "annotate", CONNECTIONS, Length::Seconds(SECONDS as usize), Some(300));

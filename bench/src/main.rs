@@ -118,9 +118,12 @@ async fn main() -> Result<()> {
         capture::measure(&ground, &mut report).await?;
     }
     if is_wanted("latency") {
-        for load in [Load::Idle, Load::Rested, Load::Half] {
+        for load in [Load::Idle, Load::Half] {
             deliver::latency(&ground, &mut report, load).await?;
         }
+    }
+    if is_wanted_in_full("latency-rested") {
+        deliver::latency(&ground, &mut report, Load::Rested).await?;
     }
     if is_wanted("drain") {
         deliver::drain(&ground, &mut report, 32, 1_000).await?;
@@ -149,7 +152,10 @@ async fn main() -> Result<()> {
         load::large_project(&ground, &mut report).await?;
     }
     if is_wanted("neighbors") {
-        neighbors::measure(&ground, &mut report).await?;
+        neighbors::measure(&ground, &mut report, &[(200, 1), (2000, 200)]).await?;
+    }
+    if is_wanted_in_full("neighbors-of-one-host") {
+        neighbors::measure(&ground, &mut report, &[(2000, 1)]).await?;
     }
     if is_wanted("import") {
         scale::import(&ground, &mut report, 100_000, 1_000).await?;
@@ -159,7 +165,10 @@ async fn main() -> Result<()> {
         scale::breadth(&ground, &mut report).await?;
     }
     if is_wanted("daemons") {
-        scale::daemons(&ground, &mut report).await?;
+        scale::daemons(&ground, &mut report, 0.5, "half a core").await?;
+    }
+    if is_wanted_in_full("daemons-of-tenths") {
+        scale::daemons(&ground, &mut report, 0.1, "a tenth of a core").await?;
     }
     if is_wanted_in_full("capture-floors") {
         capture::floors(&ground, &mut report).await?;

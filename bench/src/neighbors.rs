@@ -16,11 +16,10 @@ const PAIRS: usize = 2;
 const EVENTS: usize = 60;
 
 /// The median and the worst but a few of the time from commit to request, beside so many hanging webhooks on so many
-/// hosts, against alone.
-pub async fn measure(ground: &Ground, report: &mut Report) -> Result<()> {
+/// hosts each, against alone.
+pub async fn measure(ground: &Ground, report: &mut Report, circumstances: &[(usize, usize)]) -> Result<()> {
     // Each that hangs holds a connection here.
     rlimit::increase_nofile_limit(16 * 1024)?;
-    let circumstances = [(200, 1), (2000, 1), (2000, 200)];
     let mut alone = Vec::new();
     let mut beside = vec![Vec::new(); circumstances.len()];
     for _ in 0..PAIRS {

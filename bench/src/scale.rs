@@ -107,17 +107,15 @@ pub async fn daemons_unlimited(ground: &Ground, report: &mut Report) -> Result<(
     Ok(())
 }
 
-/// Several daemons on one database, each of which may have a part of a processor.
-pub async fn daemons(ground: &Ground, report: &mut Report) -> Result<()> {
-    // Where the daemon is the limit, and neither PostgreSQL nor the endpoint.
-    for (each, what) in [(0.5, "half a core"), (0.1, "a tenth of a core")] {
-        let one = drain_by(ground, 100_000, 1, Some(each)).await?;
-        let four = drain_by(ground, 100_000, 4, Some(each)).await?;
-        let name = format!("drain over TLS by 4 daemons with {what} each against one");
-        report.pairs(&name, "/s", &beside(&four.rates, &one.rates), "≥ 2.5");
-        let idle = format!("{:.0} %, {:.0} %", one.idle * 100.0, four.idle * 100.0);
-        report.alone("of the machine, what did nothing in the meantime: one, four", idle, "");
-    }
+/// Several daemons on one database, each of which may have this part of a processor: the daemon is the limit, and neither
+/// PostgreSQL nor the endpoint.
+pub async fn daemons(ground: &Ground, report: &mut Report, each: f64, what: &str) -> Result<()> {
+    let one = drain_by(ground, 100_000, 1, Some(each)).await?;
+    let four = drain_by(ground, 100_000, 4, Some(each)).await?;
+    let name = format!("drain over TLS by 4 daemons with {what} each against one");
+    report.pairs(&name, "/s", &beside(&four.rates, &one.rates), "≥ 2.5");
+    let idle = format!("{:.0} %, {:.0} %", one.idle * 100.0, four.idle * 100.0);
+    report.alone("of the machine, what did nothing in the meantime: one, four", idle, "");
     Ok(())
 }
 
