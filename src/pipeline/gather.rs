@@ -219,6 +219,11 @@ impl OpenUnits {
 }
 
 impl Unit {
+    /// Its changes, in order.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.transactions.iter().flat_map(|transaction| &transaction.changes)
+    }
+
     /// Whose it is.
     pub fn connection(&self) -> Connection {
         self.transactions.first().map_or(0, Transaction::connection)

@@ -94,8 +94,7 @@ pub fn plan(unit: &Unit, batch_size: usize, settle: Duration) -> Vec<Event> {
 
 /// What the connection did after the last of its migrations: they are no action.
 fn after_migrations(unit: &Unit) -> Cow<'_, [Transaction]> {
-    let changes = unit.transactions.iter().flat_map(|transaction| &transaction.changes);
-    let last = changes.filter(|change| change.relation == Relation::Migration).map(|change| change.seq).max();
+    let last = unit.changes().filter(|change| change.relation == Relation::Migration).map(|change| change.seq).max();
     let Some(last) = last else {
         return Cow::Borrowed(&unit.transactions);
     };

@@ -154,8 +154,9 @@ impl<A: Fn()> Planner<'_, A> {
             self.heartbeat.beat(&database).await?;
             self.writer.open_lanes(&database).await?;
             let rests = looked < self.rests_until;
+            let in_hand = self.large.seqs();
             let most = (rests || !self.large.is_empty()).then_some(MAXIMUM_LOOKED_THROUGH);
-            let look = look(&database, &mut self.clients, &self.settings.gather, most, self.large.seqs());
+            let look = look(&database, &mut self.clients, &self.settings.gather, most, &in_hand);
             let ((), look) = try_join!(biased; sleeper.rise(&database), look)?;
             let units = match look {
                 Look::NothingReady { activity } if rests || self.large.is_empty() => {

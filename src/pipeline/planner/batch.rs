@@ -62,24 +62,23 @@ pub fn batches(units: Vec<Unit>, settings: &Settings) -> Vec<Vec<Planned>> {
 /// What is left of an import when some of its events are stored is planned as it would have been: one action, of
 /// which nothing but these tasks is an event.
 fn parts(unit: &Unit, events: Vec<Event>) -> Vec<Planned> {
-    let changes = || unit.transactions.iter().flat_map(|transaction| &transaction.changes);
     let is_import = |change: &&Change| change.relation == Relation::Task && change.operation == Operation::Insert;
     let objects = || events.iter().flat_map(|event| &event.objects);
     let is_one_import = (unit.single_action || unit.transactions.len() == 1)
         && events.len() > 1
         && objects().count() > OBJECTS
         && events.iter().all(|event| event.action == Action::TasksCreated)
-        && changes().filter(is_import).flat_map(|change| &change.ids).eq(objects());
+        && unit.changes().filter(is_import).flat_map(|change| &change.ids).eq(objects());
     let ended = Some((unit.connection(), unit.end));
     if !is_one_import {
-        let annotated = changes().filter(|change| change.relation == Relation::Annotation);
+        let annotated = unit.changes().filter(|change| change.relation == Relation::Annotation);
         let tasks = annotated.flat_map(|change| change.ids.iter().zip(&change.parents));
         let tasks = tasks.filter_map(|(id, task)| Some((*id, (*task)?))).collect();
-        return vec![Planned { seqs: seqs(changes()), events, tasks, ended }];
+        return vec![Planned { seqs: seqs(unit.changes()), events, tasks, ended }];
     }
     // What is no event goes with the first part, which explains it.
-    let mut of_part = seqs(changes().filter(|change| !is_import(change)));
-    let mut imports = changes().filter(is_import).peekable();
+    let mut of_part = seqs(unit.changes().filter(|change| !is_import(change)));
+    let mut imports = unit.changes().filter(is_import).peekable();
     let (mut announced, mut taken) = (0, 0);
     let mut parts: Vec<Planned> = Vec::new();
     let mut shown = Vec::new();

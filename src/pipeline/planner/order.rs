@@ -17,17 +17,13 @@ type Projects = HashSet<Option<i64>>;
 pub struct Large {
     batches: VecDeque<Vec<Planned>>,
     projects: Projects,
-    seqs: Vec<i64>,
 }
 
 impl Large {
     /// These units.
     pub fn of(units: Vec<Unit>, settings: &Settings) -> Large {
-        let changes = units.iter().flat_map(|unit| &unit.transactions).flat_map(|transaction| &transaction.changes);
-        let projects = changes.map(|change| change.project).collect();
-        let batches = VecDeque::from(batches(units, settings));
-        let seqs = batches.iter().flatten().flat_map(|planned| &planned.seqs).copied().collect();
-        Large { batches, projects, seqs }
+        let projects = units.iter().flat_map(Unit::changes).map(|change| change.project).collect();
+        Large { batches: batches(units, settings).into(), projects }
     }
 
     /// Whether there is nothing.
@@ -35,9 +31,9 @@ impl Large {
         self.batches.is_empty()
     }
 
-    /// Its changes, by `lshookd.change.seq`, also those that are stored already.
-    pub fn seqs(&self) -> &[i64] {
-        &self.seqs
+    /// Its changes, by `lshookd.change.seq`.
+    pub fn seqs(&self) -> Vec<i64> {
+        self.batches.iter().flatten().flat_map(|planned| &planned.seqs).copied().collect()
     }
 
     /// What is to be stored next.
@@ -45,7 +41,6 @@ impl Large {
         let batch = self.batches.pop_front();
         if self.batches.is_empty() {
             self.projects.clear();
-            self.seqs.clear();
         }
         batch
     }
@@ -55,10 +50,9 @@ impl Large {
     pub fn small_and_large(&self, units: Vec<Unit>, most: usize) -> (Vec<Unit>, Vec<Unit>) {
         let mut behind = self.projects.clone();
         units.into_iter().partition(|unit| {
-            let changes = || unit.transactions.iter().flat_map(|transaction| &transaction.changes);
-            let is_small = objects(unit) <= most && changes().all(|change| !behind.contains(&change.project));
+            let is_small = objects(unit) <= most && unit.changes().all(|change| !behind.contains(&change.project));
             if !is_small {
-                behind.extend(changes().map(|change| change.project));
+                behind.extend(unit.changes().map(|change| change.project));
             }
             is_small
         })
@@ -79,7 +73,7 @@ pub fn first(units: Vec<Unit>, most: usize) -> Vec<Unit> {
 
 /// How many objects a unit names.
 fn objects(unit: &Unit) -> usize {
-    unit.transactions.iter().flat_map(|transaction| &transaction.changes).map(|change| change.ids.len()).sum()
+    unit.changes().map(|change| change.ids.len()).sum()
 }
 
 #[cfg(test)]
